@@ -1,0 +1,1 @@
+"""Manifests, sampling and transforms: from files on disk to clips for the model."""
