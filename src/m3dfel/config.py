@@ -1,0 +1,255 @@
+"""What a run can be told, and the recipes that tell it.
+
+A run is described by `TrainConfig`; YAML recipes (shipped in `recipes/`) and the command line fill
+it, and `check` proves every value once, before any long work starts. The defaults are the paper's
+training protocol on DFEW (Wang et al., CVPR 2023, section 4.2) with the intensity-aware loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from m3dfel.emotions import EMOTIONS, parse_label_set
+from m3dfel.errors import InputError
+
+
+@dataclass
+class DataConfig:
+    """Which clips to learn from.
+
+    Attributes:
+        path: root folder of DFEW or FERV39k, a CSV or text manifest, a folder of class folders, or
+            `synthetic` for the drawn faces that ship with the package.
+        fold: the official fold, 1 to 5 (DFEW only).
+        labels: the label set, in the order of the model's outputs.
+        val_fraction: share of the training clips held back, by identity where known, to choose the
+            best epoch; used only when the manifest has no validation split of its own. 0 for none.
+        balance: how far training draws the classes evenly, from 0 (as they come) to 1 (evenly).
+        neutral_mix: stills only: chance that the clip of an expressive picture also shows neutral
+            frames of the same person.
+    """
+
+    path: str = ""
+    fold: int = 1
+    labels: list[str] = field(default_factory=lambda: list(EMOTIONS))
+    val_fraction: float = 0.1
+    balance: float = 0.0
+    neutral_mix: float = 0.5
+
+
+@dataclass
+class ModelConfig:
+    """The network; the defaults are the published one.
+
+    Attributes:
+        weights: what the backbone starts from: `kinetics400`, `none` (random), or the folder, run
+            or file of a trained model whose every weight is taken over.
+        frames: frames a clip.
+        size: height and width of a frame in pixels.
+        bag_size: 3D instances a clip; must divide `frames`.
+        width: channels of the backbone's first stage (64 in R3D-18).
+        depth: 18, or 10 with one block a stage.
+        grayscale: look at luminance only, for models that must not care for colour.
+    """
+
+    weights: str = "kinetics400"
+    frames: int = 16
+    size: int = 112
+    bag_size: int = 4
+    width: int = 64
+    depth: Literal[10, 18] = 18
+    grayscale: bool = False
+
+
+@dataclass
+class AugmentConfig:
+    """Random changes of a training clip, each drawn once and applied to all its frames.
+
+    Attributes:
+        crop_scale: smallest and largest share of the picture's area that the random crop keeps.
+        crop_ratio: smallest and largest width by height of that crop.
+        flip: chance of a horizontal flip.
+        jitter: strength of the colour jitter in brightness, contrast, saturation and hue.
+        noise: largest standard deviation of camera noise, in grey levels of 0 to 255.
+        erase: chance that a random rectangle is blanked.
+    """
+
+    crop_scale: tuple[float, float] = (0.08, 1.0)
+    crop_ratio: tuple[float, float] = (0.75, 4 / 3)
+    flip: float = 0.5
+    jitter: float = 0.4
+    noise: float = 0.0
+    erase: float = 0.0
+
+
+@dataclass
+class LossConfig:
+    """Cross entropy plus intensity-aware loss.
+
+    Attributes:
+        ial_weight: λ of the intensity-aware loss; 0 leaves it out.
+        label_smoothing: of the cross entropy.
+        class_weights: `none`, or `inverse` to weigh clips by their class's inverse frequency.
+        logit_adjustment: τ of logit adjustment for uneven classes; 0 leaves it out.
+    """
+
+    ial_weight: float = 0.1
+    label_smoothing: float = 0.1
+    class_weights: Literal["none", "inverse"] = "none"
+    logit_adjustment: float = 0.0
+
+
+@dataclass
+class OptimConfig:
+    """AdamW, linear warm-up from 0, then a cosine.
+
+    Attributes:
+        epochs: passes over the training clips, warm-up included.
+        warmup_epochs: epochs of linear warm-up.
+        batch_size: clips a step, over all processes and accumulated parts together.
+        accumulate: parts a batch is cut into to fit the memory.
+        lr: learning rate after the warm-up.
+        min_lr: learning rate at the end of the cosine.
+        weight_decay: of AdamW.
+        clip_norm: largest norm of the gradient; 0 for no clipping.
+        ema: decay of an exponential moving average of the weights; 0 for none. When used, the
+            averaged weights are what is evaluated and saved.
+    """
+
+    epochs: int = 300
+    warmup_epochs: int = 20
+    batch_size: int = 256
+    accumulate: int = 1
+    lr: float = 5e-4
+    min_lr: float = 5e-6
+    weight_decay: float = 0.05
+    clip_norm: float = 0.0
+    ema: float = 0.0
+
+
+@dataclass
+class TrainConfig:
+    """A whole training run.
+
+    Attributes:
+        output: the run's folder: config, log, checkpoints, results.
+        data: which clips to learn from.
+        model: the network.
+        augment: random changes of the training clips.
+        loss: what is minimized.
+        optim: how it is minimized.
+        select: the validation metric that names the best epoch.
+        test_every_epoch: also measure the test split after every epoch, to report the best epoch
+            on test beside the others, as published code does. It is never used to choose.
+        seed: the one source of randomness.
+        precision: Lightning Fabric's word for number formats, such as `32-true` or `bf16-mixed`.
+        accelerator: Lightning Fabric's word for the device: `auto`, `cpu`, `gpu`, `mps`.
+        workers: processes that read clips, for each training process.
+    """
+
+    output: str = ""
+    data: DataConfig = field(default_factory=DataConfig)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    optim: OptimConfig = field(default_factory=OptimConfig)
+    select: Literal["war", "uar"] = "war"
+    test_every_epoch: bool = False
+    seed: int = 0
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
+    workers: int = 4
+
+
+def check(config: TrainConfig) -> None:
+    """Prove every value of a run's configuration.
+
+    Raises:
+        InputError: naming every setting that cannot be, what it is and what it must be.
+    """
+    parse_label_set(config.data.labels)
+    wrong = [
+        f"{name} is {value!r} but must be {expected}"
+        for name, value, expected, right in _rules(config)
+        if not right
+    ]
+    if wrong:
+        raise InputError("the configuration cannot be used: " + "; ".join(wrong))
+
+
+def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
+    data, model, augment, loss, optim = c.data, c.model, c.augment, c.loss, c.optim
+    low, high = augment.crop_scale
+    narrow, wide = augment.crop_ratio
+    yield "output", c.output, "a folder for the run", bool(c.output)
+    yield "data.path", data.path, "a data set, a manifest or `synthetic`", bool(data.path)
+    yield "data.fold", data.fold, "1 to 5", 1 <= data.fold <= 5
+    yield "data.val_fraction", data.val_fraction, "from 0 to below 1", 0 <= data.val_fraction < 1
+    yield "data.balance", data.balance, "from 0 to 1", 0 <= data.balance <= 1
+    yield "data.neutral_mix", data.neutral_mix, "from 0 to 1", 0 <= data.neutral_mix <= 1
+    yield "model.frames", model.frames, "1 or more", model.frames >= 1
+    yield (
+        "model.bag_size",
+        model.bag_size,
+        f"a divisor of model.frames ({model.frames})",
+        model.bag_size >= 1 and model.frames % model.bag_size == 0,
+    )
+    yield "model.size", model.size, "16 or more", model.size >= 16
+    yield "model.width", model.width, "1 or more", model.width >= 1
+    yield "augment.crop_scale", augment.crop_scale, "0 < low ≤ high ≤ 1", 0 < low <= high <= 1
+    yield "augment.crop_ratio", augment.crop_ratio, "0 < low ≤ high", 0 < narrow <= wide
+    yield "augment.flip", augment.flip, "from 0 to 1", 0 <= augment.flip <= 1
+    yield "augment.jitter", augment.jitter, "from 0 to 1", 0 <= augment.jitter <= 1
+    yield "augment.noise", augment.noise, "0 or more", augment.noise >= 0
+    yield "augment.erase", augment.erase, "from 0 to 1", 0 <= augment.erase <= 1
+    yield "loss.ial_weight", loss.ial_weight, "0 or more", loss.ial_weight >= 0
+    yield (
+        "loss.label_smoothing",
+        loss.label_smoothing,
+        "from 0 to below 1",
+        0 <= loss.label_smoothing < 1,
+    )
+    yield "loss.logit_adjustment", loss.logit_adjustment, "0 or more", loss.logit_adjustment >= 0
+    yield "optim.epochs", optim.epochs, "1 or more", optim.epochs >= 1
+    yield (
+        "optim.warmup_epochs",
+        optim.warmup_epochs,
+        f"from 0 to optim.epochs ({optim.epochs})",
+        0 <= optim.warmup_epochs <= optim.epochs,
+    )
+    yield "optim.accumulate", optim.accumulate, "1 or more", optim.accumulate >= 1
+    yield (
+        "optim.batch_size",
+        optim.batch_size,
+        f"a multiple of optim.accumulate ({optim.accumulate})",
+        optim.batch_size >= 1 and optim.batch_size % max(optim.accumulate, 1) == 0,
+    )
+    yield "optim.lr", optim.lr, "above 0", optim.lr > 0
+    yield "optim.min_lr", optim.min_lr, "from 0 to optim.lr", 0 <= optim.min_lr <= optim.lr
+    yield "optim.weight_decay", optim.weight_decay, "0 or more", optim.weight_decay >= 0
+    yield "optim.clip_norm", optim.clip_norm, "0 or more", optim.clip_norm >= 0
+    yield "optim.ema", optim.ema, "from 0 to below 1", 0 <= optim.ema < 1
+    yield "workers", c.workers, "0 or more", c.workers >= 0
+
+
+def find_recipe(name: str) -> Path:
+    """Return the YAML file of a recipe: a shipped one by its name, or any file by its path.
+
+    Raises:
+        InputError: neither a shipped recipe nor a file.
+    """
+    shipped = {Path(str(item)).stem: Path(str(item)) for item in _recipe_files()}
+    if name in shipped:
+        return shipped[name]
+    if Path(name).is_file():
+        return Path(name)
+    raise InputError(f"no recipe {name!r}: name a YAML file or one of {', '.join(sorted(shipped))}")
+
+
+def _recipe_files() -> list[Path]:
+    folder = Path(str(files("m3dfel") / "recipes"))
+    return sorted(folder.glob("*.yaml"))

@@ -1,0 +1,97 @@
+"""The authors' published weights, read into our model.
+
+Their checkpoints are `.pth` files that hold, beside the weights, objects of classes of their own
+(a recorder of the training); those are read as empty stand-ins, so that nothing in the file is ever
+run. Names of the published model (TFace, attribute/M3DFEL) stand left in `_NAMES`, ours right.
+"""
+
+from __future__ import annotations
+
+import pickle
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from m3dfel.emotions import EMOTIONS
+from m3dfel.errors import InputError
+from m3dfel.models.m3dfel import M3DFEL
+
+_NAMES = {
+    "features": "backbone",
+    "lstm": "dliam.lstm",
+    "to_qkv": "dliam.qkv",
+    "norm.weight": "dliam.dmin.gamma",
+    "norm.bias": "dliam.dmin.beta",
+    "norm.mean_weight": "dliam.dmin.mean_lambda",
+    "norm.var_weight": "dliam.dmin.var_lambda",
+    "pwconv": "dliam.conv",
+    "fc": "classifier",
+}
+
+
+def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL:
+    """Read a checkpoint of the published model.
+
+    Bag size, width and depth are those of the weights; the variances are the published code's.
+    The published code does not normalize its input, and neither does the model returned: its
+    `mean` is 0 and its `std` 1.
+
+    Args:
+        path: the `.pth`, with or without `state_dict`, its names with or without `module.`.
+        labels: the label set, in the order of the checkpoint's classes.
+
+    Raises:
+        InputError: missing, not a checkpoint, or not of this model.
+    """
+    weights = {}
+    for name, value in _state_dict(Path(path)).items():
+        published = name.removeprefix("module.")
+        for theirs, ours in _NAMES.items():
+            if published == theirs or published.startswith(theirs + "."):
+                weights[ours + published.removeprefix(theirs)] = value
+    try:
+        # Per-channel parameters are published as (1, C, 1).
+        for name in ("dliam.dmin.gamma", "dliam.dmin.beta"):
+            weights[name] = weights[name].flatten()
+        model = M3DFEL(
+            labels,
+            bag_size=weights["dliam.conv.weight"].shape[1],
+            width=weights["backbone.0.0.weight"].shape[0],
+            depth=18 if "backbone.1.1.conv1.0.weight" in weights else 10,
+            mean=(0.0, 0.0, 0.0),
+            std=(1.0, 1.0, 1.0),
+            unbiased=True,
+        )
+        model.load_state_dict(weights)
+    except (KeyError, RuntimeError) as error:
+        raise InputError(
+            f"{path} is a checkpoint but not of M3DFEL with {len(labels)} emotions: "
+            f"{str(error).strip().splitlines()[-1].strip()}"
+        ) from error
+    return model
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    try:
+        foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+        stand_ins: list[Any] = [(type("StandIn", (), {}), name) for name in foreign]
+        with torch.serialization.safe_globals(stand_ins):
+            held = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise InputError(f"no checkpoint at {path}: check the path") from error
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise InputError(_unreadable(path)) from error
+    except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise InputError(_unreadable(path)) from error
+    state = held.get("state_dict", held) if isinstance(held, dict) else None
+    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path} holds no weights: expected a state_dict")
+    return state  # type: ignore[no-any-return]
+
+
+def _unreadable(path: Path) -> str:
+    return f"{path} is not a checkpoint that can be read: is it a whole .pth file?"

@@ -1,0 +1,60 @@
+"""What several tests stand on: the shared real data, and small made-up data sets."""
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real faces, videos and golden values; tests that want it skip without it."""
+    default = Path(__file__).parents[2] / "shared"
+    folder = Path(os.environ.get("M3DFEL_SHARED", default))
+    if not folder.is_dir():
+        pytest.skip(f"no shared data at {folder}: name its folder in M3DFEL_SHARED")
+    return folder
+
+
+def write_frames(folder: Path, count: int, side: int = 24, shade: int = 0) -> None:
+    """Write frames `1.jpg` … that grow brighter, so that their order shows."""
+    folder.mkdir(parents=True)
+    for number in range(1, count + 1):
+        picture = np.full((side, side, 3), min(shade + 4 * number, 255), np.uint8)
+        cv2.imwrite(str(folder / f"{number}.jpg"), picture)
+
+
+@pytest.fixture
+def dfew(tmp_path: Path) -> Path:
+    """A made-up data set in the layout of DFEW: 14 training and 7 test clips in fold 1."""
+    root = tmp_path / "DFEW"
+    for split, first, count in (("train", 1, 14), ("test", 15, 7)):
+        labels = root / "EmoLabel_DataSplit" / f"{split}(single-labeled)" / "set_1.csv"
+        labels.parent.mkdir(parents=True)
+        lines = ["order,label"]
+        for place in range(count):
+            order = first + place
+            write_frames(root / "Clip" / "clip_224x224" / f"{order:05d}", 10 + place, shade=order)
+            lines.append(f"{order},{place % 7 + 1}")
+        labels.write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.fixture
+def ferv39k(tmp_path: Path) -> Path:
+    """A made-up data set in the layout of FERV39k: 14 training and 7 test clips."""
+    root = tmp_path / "FERV39k"
+    words = ["Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear"]
+    for split, count in (("train", 14), ("test", 7)):
+        labels = root / "4_setups" / "All_scenes" / f"{split}_All.csv"
+        labels.parent.mkdir(parents=True, exist_ok=True)
+        lines = ["path label"]
+        for place in range(count):
+            word = words[place % 7]
+            name = f"{split.title()}/{word}/{place:04d}"
+            write_frames(root / "2_ClipsforFaceCrop" / name, 12, shade=place)
+            lines.append(f"{name} {word}")
+        labels.write_text("\n".join(lines) + "\n")
+    return root

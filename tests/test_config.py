@@ -1,0 +1,75 @@
+from pathlib import Path
+
+import pytest
+
+from m3dfel.config import TrainConfig, check, find_recipe
+from m3dfel.emotions import COLOURS, EMOTIONS, parse_emotion, parse_label_set
+from m3dfel.errors import InputError
+
+
+def usable() -> TrainConfig:
+    config = TrainConfig(output="run")
+    config.data.path = "synthetic"
+    return config
+
+
+def test_the_defaults_are_the_published_protocol():
+    config = usable()
+    check(config)
+    assert (config.optim.epochs, config.optim.warmup_epochs, config.optim.batch_size) == (
+        300,
+        20,
+        256,
+    )
+    assert (config.optim.lr, config.optim.min_lr, config.optim.weight_decay) == (5e-4, 5e-6, 0.05)
+    assert (config.model.frames, config.model.size, config.model.bag_size) == (16, 112, 4)
+    assert (config.loss.label_smoothing, config.loss.ial_weight) == (0.1, 0.1)
+
+
+def test_every_wrong_value_is_named_at_once():
+    config = usable()
+    config.model.bag_size = 5
+    config.optim.lr = -1
+    config.data.fold = 6
+    with pytest.raises(InputError) as told:
+        check(config)
+    for words in (
+        "model.bag_size is 5 but must be a divisor of model.frames (16)",
+        "optim.lr is -1",
+        "data.fold is 6 but must be 1 to 5",
+    ):
+        assert words in str(told.value)
+
+
+def test_a_label_set_of_one_is_refused():
+    config = usable()
+    config.data.labels = ["happiness"]
+    with pytest.raises(InputError, match="two or more"):
+        check(config)
+
+
+def test_recipes_are_found_by_name_and_by_path(tmp_path: Path):
+    assert find_recipe("dfew").name == "dfew.yaml"
+    own = tmp_path / "own.yaml"
+    own.write_text("seed: 3\n")
+    assert find_recipe(str(own)) == own
+    with pytest.raises(InputError, match="dfew, ferv39k, stills, synthetic"):
+        find_recipe("nonesuch")
+
+
+@pytest.mark.parametrize(
+    ("word", "emotion"), [("Happy", "happiness"), (" ANGRY ", "anger"), ("fear", "fear")]
+)
+def test_the_words_of_the_data_sets_are_understood(word: str, emotion: str):
+    assert parse_emotion(word) == emotion
+
+
+def test_an_unknown_emotion_names_the_known_ones():
+    with pytest.raises(InputError, match=r"unknown emotion 'bored'.*happiness"):
+        parse_emotion("bored")
+
+
+def test_every_emotion_has_a_colour_of_its_own():
+    assert len({COLOURS[emotion] for emotion in EMOTIONS}) == 7
+    with pytest.raises(InputError, match="different"):
+        parse_label_set(["fear", "Fear"])
