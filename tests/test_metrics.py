@@ -47,3 +47,10 @@ def test_calibration_is_the_gap_between_confidence_and_accuracy():
 def test_nothing_to_measure_is_told():
     with pytest.raises(InputError, match="no clips"):
         compute_metrics(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), LABELS)
+
+
+def test_logits_that_are_not_numbers_are_told_not_counted():
+    logits = said([0, 1])
+    logits[1, 2] = float("nan")
+    with pytest.raises(InputError, match="1 of 2 clips are not finite"):
+        compute_metrics(logits, torch.tensor([0, 0]), LABELS)

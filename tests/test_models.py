@@ -1,3 +1,4 @@
+import argparse
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from m3dfel._torchvision import R3D_18_Weights
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.models.backbone import R3D, load_kinetics
@@ -27,17 +29,19 @@ class Golden:
         self.entries = record["state_dict"]
         self.gradient_norms = record["train_grad_norms"]
         self.values = np.load(folder / "m3dfel_reference.npz")
+        self.weights = {
+            name: self._fill(k, name, shape)
+            for k, name, shape in self.entries
+            if not name.endswith("num_batches_tracked")
+        }
 
     def __getitem__(self, name: str) -> torch.Tensor:
         return torch.from_numpy(self.values[name])
 
     def state_dict(self, bag_size: int) -> dict[str, torch.Tensor]:
-        shapes = {"pwconv.weight": [1, bag_size, 3]}
-        return {
-            name: self._fill(k, name, shapes.get(name, shape))
-            for k, name, shape in self.entries
-            if not name.endswith("num_batches_tracked")
-        }
+        k = next(k for k, name, _ in self.entries if name == "pwconv.weight")
+        kernel = self._fill(k, "pwconv.weight", [1, bag_size, 3])
+        return self.weights | {"pwconv.weight": kernel}
 
     @staticmethod
     def _fill(k: int, name: str, shape: list[int]) -> torch.Tensor:
@@ -115,12 +119,15 @@ def test_parity_of_every_stage_and_of_a_training_step(golden: Golden, tmp_path: 
     torch.testing.assert_close(loss, golden["train/loss_ce_smooth"].squeeze(), **CLOSE)
     ours = {name: p.grad.norm().item() for name, p in model.named_parameters()}
     assert len(ours) == len(golden.gradient_norms)
-    # Ours are named otherwise but stand in the published order. The gradients are ill-conditioned:
-    # computed in float64 they lie up to 1.4 % from the float32 reference, so closer says nothing.
+    # Ours are named otherwise but stand in the published order. Those of the backbone hang on the
+    # last bit: float64 moves them by up to 1.4 %, rounding noise on the input by up to 5 %. So they
+    # can only be near, where the float32 kernels of another machine differ from the reference's.
     for expected, (name, norm) in zip(golden.gradient_norms.values(), ours.items(), strict=True):
-        assert norm == pytest.approx(expected, rel=2e-2), name
+        near = {"rel": 2e-2} if name.startswith("backbone.") else {"rel": 1e-4, "abs": 1e-5}
+        assert norm == pytest.approx(expected, **near), name
 
 
+@pytest.mark.filterwarnings("ignore:var")
 def test_bag_size_1_is_finite_and_follows_the_paper(golden: Golden, tmp_path: Path):
     model = published(golden, 1, tmp_path).eval()
     assert model(golden.clips(48)).isnan().all(), "the published variance has no value here"
@@ -178,10 +185,13 @@ def test_the_evidence_of_the_instances_sums_to_the_logits(bag_size: int):
 
 def test_instances_are_runs_of_consecutive_frames():
     model = small()
+    assert model.instance_length == 4
     clips = torch.arange(16.0).view(2, 8, 1, 1, 1).expand(2, 8, 3, 16, 16)
     instances = model.cut(clips)
     assert instances.shape == (4, 3, 4, 16, 16)
     assert instances[:, 0, :, 0, 0].tolist() == torch.arange(16.0).view(4, 4).tolist()
+    with pytest.raises(RuntimeError):  # rather than mixing the frames of two clips
+        model.cut(clips[:, :6])
 
 
 def test_a_batch_of_one_is_a_batch():
@@ -213,6 +223,8 @@ def test_a_saved_model_comes_back_whole(tmp_path: Path):
     ("settings", "words"),
     [
         ({"bag_size": 3}, "bag size is 3 but must divide the clip's 8 frames"),
+        ({"bag_size": 0}, "bag size is 0"),
+        ({"frames": 0, "bag_size": 1}, "the clip's 0 frames"),
         ({"depth": 50}, "depth is 50"),
         ({"labels": ["joy", "anger"]}, "unknown emotion 'joy'"),
     ],
@@ -226,16 +238,28 @@ def test_the_published_size_is_the_published_size():
     assert round(sum(p.numel() for p in M3DFEL().parameters()) / 1e6, 1) == 46.8
 
 
-def test_kinetics_weights_fill_an_r3d_18_and_no_other(monkeypatch):
-    from m3dfel._torchvision import R3D_18_Weights
+@pytest.fixture
+def kinetics_file(monkeypatch, tmp_path: Path) -> Path:
+    """Where torch keeps the fetched weights; nothing lies there yet, and the net is down."""
 
+    def unreachable(*arguments, **options):
+        raise OSError("no route to host")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
+    file = tmp_path / "hub" / "checkpoints" / Path(R3D_18_Weights.KINETICS400_V1.url).name
+    file.parent.mkdir(parents=True)
+    return file
+
+
+def test_kinetics_weights_fill_an_r3d_18_and_no_other(kinetics_file: Path):
     names = {"0": "stem", "1": "layer1", "2": "layer2", "3": "layer3", "4": "layer4"}
     source = R3D()
     fetched = {"fc.weight": torch.zeros(400, 512), "fc.bias": torch.zeros(400)}
     for name, value in source.state_dict().items():
         stage, _, rest = name.partition(".")
         fetched[f"{names[stage]}.{rest}"] = value
-    monkeypatch.setattr(R3D_18_Weights, "get_state_dict", lambda self, **options: fetched)
+    torch.save(fetched, kinetics_file)
     backbone = R3D()
     load_kinetics(backbone)
     for name, value in source.state_dict().items():
@@ -244,15 +268,14 @@ def test_kinetics_weights_fill_an_r3d_18_and_no_other(monkeypatch):
         load_kinetics(R3D(width=8))
 
 
-def test_kinetics_weights_out_of_reach_say_what_to_do(monkeypatch):
-    from m3dfel._torchvision import R3D_18_Weights
-
-    def fail(self, **options):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(R3D_18_Weights, "get_state_dict", fail)
-    with pytest.raises(InputError, match=r"no route to host.*--model.weights none"):
+def test_kinetics_weights_out_of_reach_say_what_to_do(kinetics_file: Path):
+    with pytest.raises(InputError, match=r"no route to host.*--model.weights none") as error:
         load_kinetics(R3D())
+    assert str(kinetics_file.parent) in str(error.value)
+    for content in (b"", b"half a file"):
+        kinetics_file.write_bytes(content)
+        with pytest.raises(InputError, match="put that file whole"):
+            load_kinetics(R3D())
 
 
 class RecorderMeter:
@@ -260,6 +283,16 @@ class RecorderMeter:
 
     def __init__(self) -> None:
         self.accuracy = [1.0]
+
+
+class Trap:
+    """Would make a file if it were unpickled."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self):
+        return eval, (f"open({str(self.file)!r}, 'w').close()",)
 
 
 def theirs(model: M3DFEL) -> dict[str, torch.Tensor]:
@@ -286,8 +319,17 @@ def test_the_authors_checkpoints_are_read_without_running_them(tmp_path: Path):
     model = small(frames=16, unbiased=True)
     wrapped = {f"module.{name}": value for name, value in theirs(model).items()}
     file = tmp_path / "model.pth"
-    torch.save({"epoch": 3, "state_dict": wrapped, "recorder": RecorderMeter()}, file)
+    foreign = {
+        "args": argparse.Namespace(lr=5e-4),
+        "best_wa": np.float64(0.69),
+        "confusion": np.eye(7),
+        "recorder": RecorderMeter(),
+        "output": Path("runs"),
+        "trap": Trap(tmp_path / "sprung"),
+    }
+    torch.save({"epoch": 3, "state_dict": wrapped, **foreign}, file)
     read = read_published(file)
+    assert not (tmp_path / "sprung").exists()
     assert read.bag_size == 2
     assert read.dliam.dmin.unbiased
     for name, value in model.state_dict().items():
@@ -303,9 +345,10 @@ def test_what_is_no_checkpoint_of_the_model_says_so(tmp_path: Path):
         (tmp_path / "bad.pth").write_bytes(content)
         with pytest.raises(InputError, match=r"bad.pth is not a checkpoint that can be read"):
             read_published(tmp_path / "bad.pth")
-    torch.save({"epoch": 3}, tmp_path / "bare.pth")
-    with pytest.raises(InputError, match="holds no weights"):
-        read_published(tmp_path / "bare.pth")
+    for held in ({"epoch": 3}, {"state_dict": [1, 2]}, {"state_dict": {}}, [1, 2]):
+        torch.save(held, tmp_path / "bare.pth")
+        with pytest.raises(InputError, match="holds no weights"):
+            read_published(tmp_path / "bare.pth")
     torch.save({"fc.weight": torch.zeros(7, 8)}, tmp_path / "other.pth")
     with pytest.raises(InputError, match="not of M3DFEL with 7 emotions"):
         read_published(tmp_path / "other.pth")

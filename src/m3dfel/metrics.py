@@ -63,10 +63,16 @@ def compute_metrics(logits: Tensor, targets: Tensor, labels: Sequence[str]) -> M
         labels: the C emotions, in the order of the logits.
 
     Raises:
-        InputError: no clips.
+        InputError: no clips, or logits that are not numbers.
     """
     if not len(targets):
         raise InputError("there is nothing to measure: no clips")
+    broken = int((~logits.isfinite()).any(1).sum())
+    if broken:
+        raise InputError(
+            f"the model's logits of {broken} of {len(targets)} clips are not finite: its weights "
+            "are broken, take an earlier checkpoint"
+        )
     counts = multiclass_confusion_matrix(logits, targets, num_classes=len(labels))
     support = counts.sum(1)
     rows = counts.double() / support.clamp(min=1).unsqueeze(1)

@@ -7,7 +7,10 @@ machines; at width 64 and depth 18 it is the same network, entry by entry.
 
 from __future__ import annotations
 
-from torch import nn
+import pickle
+from pathlib import Path
+
+from torch import hub, nn
 
 from m3dfel._torchvision import BasicBlock, Conv3DSimple, R3D_18_Weights
 from m3dfel.errors import InputError
@@ -65,12 +68,12 @@ def load_kinetics(backbone: R3D) -> None:
     """
     weights = R3D_18_Weights.KINETICS400_V1
     try:
-        fetched = weights.get_state_dict(progress=False, check_hash=True)
-    except (OSError, RuntimeError) as error:
+        fetched = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise InputError(
-            f"the Kinetics-400 weights cannot be fetched from {weights.url} ({error}): put that "
-            "file into the hub/checkpoints folder of TORCH_HOME, or choose random weights with "
-            "--model.weights none"
+            f"the Kinetics-400 weights cannot be had from {weights.url} ({error}): connect, or put "
+            f"that file whole into {Path(hub.get_dir(), 'checkpoints')}, or choose random weights "
+            "with --model.weights none"
         ) from error
     places = {"stem": "0", "layer1": "1", "layer2": "2", "layer3": "3", "layer4": "4"}
     state = {}

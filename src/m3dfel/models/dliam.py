@@ -1,4 +1,4 @@
-"""DLIAM: the dynamic long-term instance aggregation module (the paper's section 3.3).
+"""DLIAM: the dynamic long-term instance aggregation module (Wang et al., CVPR 2023).
 
 It stands between the backbone and the classifier and joins a bag's instance features into one bag
 vector, by weak long-term relations: BiLSTM, self-attention, DMIN, a gate, and a convolution that
@@ -35,13 +35,15 @@ class DLIAM(nn.Module):
         self.conv = nn.Conv1d(bag_size, 1, kernel_size=3, padding=1)
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.conv(self.gate(features)).squeeze(1)  # Z
+        z: Tensor = self.conv(self.gate(features)).squeeze(1)  # Z
+        return z
 
     def gate(self, features: Tensor) -> Tensor:
         """Return the instances as they enter the aggregation: (B, N, F) → (B, N, 2F)."""
         x, _ = self.lstm(features)  # X
         a = self.attend(x)  # A
-        return x * self.dmin(a).sigmoid()  # X · σ(Â)
+        gated: Tensor = x * self.dmin(a).sigmoid()  # X · σ(Â)
+        return gated
 
     def attend(self, x: Tensor) -> Tensor:
         """Let every instance look at all the others: multi-head self-attention, (B, N, C) → same.

@@ -1,4 +1,4 @@
-"""DMIN: dynamic multi-instance normalization (the paper's section 3.3, equations 6 to 8).
+"""DMIN: dynamic multi-instance normalization (Wang et al., CVPR 2023).
 
 It stands within DLIAM between the self-attention and the gate. It keeps the instances of a bag
 consistent by mixing two ways to normalize, over the whole bag and over the instances, in shares
@@ -48,4 +48,5 @@ class DMIN(nn.Module):
         v_in, v_bn = self.var_lambda.softmax(0)
         mean = w_in * mean_in + w_bn * mean_bn
         var = v_in * var_in + v_bn * var_bn
-        return (a - mean) * torch.rsqrt(var + self.eps) * self.gamma + self.beta
+        normalized: Tensor = (a - mean) * torch.rsqrt(var + self.eps) * self.gamma + self.beta
+        return normalized  # Â

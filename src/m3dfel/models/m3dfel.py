@@ -1,4 +1,4 @@
-"""M3DFEL: a clip as a bag of 3D instances under one weak label (the paper's section 3).
+"""M3DFEL: a clip as a bag of 3D instances under one weak label (Wang et al., CVPR 2023).
 
 The way is clip → instances → R3D → DLIAM → classifier. Since the aggregation and the classifier
 are linear, the logits split exactly into what each instance says: the evidence.
@@ -68,7 +68,7 @@ class M3DFEL(
         unbiased: bool = False,
     ) -> None:
         super().__init__()
-        if bag_size < 1 or frames % bag_size:
+        if not 1 <= bag_size <= frames or frames % bag_size:
             raise InputError(
                 f"the bag size is {bag_size} but must divide the clip's {frames} frames"
             )
@@ -76,6 +76,7 @@ class M3DFEL(
         self.frames = frames
         self.size = size
         self.bag_size = bag_size
+        self.instance_length = frames // bag_size
         self.grayscale = grayscale
         self.backbone = R3D(width, depth)
         self.dliam = DLIAM(self.backbone.out_features, bag_size, unbiased=unbiased)
@@ -95,13 +96,12 @@ class M3DFEL(
 
     def cut(self, clips: Tensor) -> Tensor:
         """Cut clips along time into instances: (B, T, 3, H, W) → (B·N, 3, T/N, H, W)."""
-        instances = clips.unflatten(1, (self.bag_size, -1)).flatten(0, 1)
-        return instances.transpose(1, 2)
+        bags = torch.unflatten(clips, 1, (self.bag_size, self.instance_length))
+        return bags.flatten(0, 1).transpose(1, 2)
 
     def instance_features(self, clips: Tensor) -> Tensor:
         """Read every instance by itself: (B, T, 3, H, W) → (B, N, F)."""
-        features: Tensor = self.backbone(self.cut(clips))
-        return features.unflatten(0, (-1, self.bag_size))
+        return torch.unflatten(self.backbone(self.cut(clips)), 0, (-1, self.bag_size))
 
     def fuse(self, features: Tensor) -> Tensor:
         """Join a bag's instance features: (B, N, F) → logits (B, classes)."""

@@ -1,8 +1,9 @@
 """The authors' published weights, read into our model.
 
-Their checkpoints are `.pth` files that hold, beside the weights, objects of classes of their own
-(a recorder of the training); those are read as empty stand-ins, so that nothing in the file is ever
-run. Names of the published model (TFace, attribute/M3DFEL) stand left in `_NAMES`, ours right.
+Their checkpoints are `.pth` files that hold, beside the weights, objects of other classes (the
+command line's arguments, NumPy numbers, a recorder of the training); those are read as empty
+stand-ins, so that nothing in the file is ever run. Names of the published model (TFace,
+attribute/M3DFEL) stand left in `_NAMES`, ours right.
 """
 
 from __future__ import annotations
@@ -31,6 +32,16 @@ _NAMES = {
     "pwconv": "dliam.conv",
     "fc": "classifier",
 }
+
+
+class _StandIn:
+    """Takes the place of any object that is not a weight; swallows whatever it is made from."""
+
+    def __init__(self, *parts: object) -> None:
+        pass
+
+    def __setstate__(self, state: object) -> None:
+        pass
 
 
 def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL:
@@ -67,7 +78,7 @@ def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL
             unbiased=True,
         )
         model.load_state_dict(weights)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, IndexError, RuntimeError) as error:
         raise InputError(
             f"{path} is a checkpoint but not of M3DFEL with {len(labels)} emotions: "
             f"{str(error).strip().splitlines()[-1].strip()}"
@@ -78,7 +89,7 @@ def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL
 def _state_dict(path: Path) -> dict[str, Tensor]:
     try:
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
-        stand_ins: list[Any] = [(type("StandIn", (), {}), name) for name in foreign]
+        stand_ins: list[Any] = [(_StandIn, name) for name in foreign]
         with torch.serialization.safe_globals(stand_ins):
             held = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
@@ -88,9 +99,11 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
     except (pickle.UnpicklingError, zipfile.BadZipFile) as error:
         raise InputError(_unreadable(path)) from error
     state = held.get("state_dict", held) if isinstance(held, dict) else None
-    if not state or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not state:
         raise InputError(f"{path} holds no weights: expected a state_dict")
-    return state  # type: ignore[no-any-return]
+    if not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path} holds no weights: expected a state_dict of nothing but tensors")
+    return state
 
 
 def _unreadable(path: Path) -> str:
