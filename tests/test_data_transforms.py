@@ -1,0 +1,41 @@
+import torch
+
+from m3dfel.config import AugmentConfig
+from m3dfel.data.transforms import evaluation_transform, training_transform
+
+
+def noise(frames: int = 1) -> torch.Tensor:
+    torch.manual_seed(0)
+    return torch.randint(0, 256, (1, 3, 40, 48), dtype=torch.uint8).repeat(frames, 1, 1, 1)
+
+
+def test_a_transform_is_the_same_in_every_frame_of_a_clip():
+    for seed in range(5):
+        torch.manual_seed(seed)
+        clip = training_transform(32, AugmentConfig(erase=1.0))(noise(6))
+        assert clip.shape == (6, 3, 32, 32)
+        assert clip.dtype == torch.uint8
+        assert (clip == clip[0]).all()
+
+
+def test_another_draw_gives_another_clip():
+    clip, transform = noise(), training_transform(32, AugmentConfig())
+    assert (transform(clip) != transform(clip)).any()
+
+
+def test_camera_noise_is_new_in_every_frame():
+    torch.manual_seed(1)
+    clip = training_transform(32, AugmentConfig(noise=20.0))(noise(2)).float()
+    assert 0 < (clip[0] - clip[1]).std() < 40
+
+
+def test_all_can_be_turned_off():
+    clip = noise(2)
+    nothing = training_transform(32, AugmentConfig(flip=0, jitter=0), crop=False)
+    assert (nothing(clip) == clip).all()
+
+
+def test_evaluation_only_resizes():
+    transform = evaluation_transform(24)
+    assert transform(noise(3)).shape == (3, 3, 24, 24)
+    assert (transform(noise(3)) == transform(noise(3))).all()
