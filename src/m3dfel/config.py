@@ -2,7 +2,7 @@
 
 A run is described by `TrainConfig`; YAML recipes (shipped in `recipes/`) and the command line fill
 it, and `check` proves every value once, before any long work starts. The defaults are the paper's
-training protocol on DFEW (Wang et al., CVPR 2023, section 4.2) with the intensity-aware loss.
+training protocol on DFEW (Wang et al., CVPR 2023) with the intensity-aware loss.
 """
 
 from __future__ import annotations

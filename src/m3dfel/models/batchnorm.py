@@ -39,15 +39,14 @@ class SharedBatchNorm3d(nn.BatchNorm3d):
         if not self.training:
             return super().forward(input)
         x = input.float()
-        count = torch.tensor([x.numel() / x.shape[1]], device=x.device)
-        sums = torch.cat([x.sum((0, 2, 3, 4)), x.square().sum((0, 2, 3, 4)), count])
-        total, squares, count = _Sum.apply(sums).split([x.shape[1], x.shape[1], 1])
-        mean = total / count
-        var = (squares / count - mean.square()).clamp(min=0)
+        count = torch.tensor(x.numel() / x.shape[1], device=x.device)
+        count = _Sum.apply(count)
+        mean = _Sum.apply(x.sum((0, 2, 3, 4))) / count
+        centred = x - mean.view(1, -1, 1, 1, 1)
+        var = _Sum.apply(centred.square().sum((0, 2, 3, 4))) / count
         self._remember(mean.detach(), (var * count / (count - 1)).detach())
         scale = self.weight * torch.rsqrt(var + self.eps)
-        shape = (1, -1, 1, 1, 1)
-        shifted = x * scale.view(shape) + (self.bias - mean * scale).view(shape)
+        shifted = centred * scale.view(1, -1, 1, 1, 1) + self.bias.view(1, -1, 1, 1, 1)
         return shifted.to(input.dtype)
 
     def _remember(self, mean: Tensor, var: Tensor) -> None:

@@ -1,0 +1,110 @@
+"""Models and training states on disk.
+
+A model is a folder with `config.json` and `model.safetensors`, as on the Hugging Face hub; a run's
+folder holds two (`best/`, `last/`) and beside the last one the state that training resumes from.
+Nothing here is read with pickle but the authors' `.pth`, and that without running anything in it.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.errors import HFValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from m3dfel.errors import InputError
+from m3dfel.files import replacing
+from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.models.published import read_published
+
+
+def load_model(name: str) -> M3DFEL:
+    """Load a trained model, in evaluation mode.
+
+    Args:
+        name: a model's folder, a run's folder (its best model, else its last), the authors'
+            published `.pth`, or a name on the Hugging Face hub.
+
+    Raises:
+        InputError: no model there, or one that cannot be read.
+    """
+    place = Path(name).expanduser()
+    if place.is_file():
+        return read_published(place).eval()
+    if not place.is_dir():
+        return _from_hub(name)
+    for folder in place, place / "best", place / "last":
+        if (folder / "config.json").is_file():
+            return _from_folder(folder)
+    raise InputError(f"{name} holds no model: expected config.json and model.safetensors")
+
+
+def _from_folder(folder: Path) -> M3DFEL:
+    try:
+        model: M3DFEL = M3DFEL.from_pretrained(folder, strict=True)
+    except InputError as error:
+        raise InputError(f"{folder / 'config.json'}: {error}") from error
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise InputError(
+            f"{folder} holds no M3DFEL model that can be read: {_first_line(error)}"
+        ) from error
+    return model.eval()
+
+
+def _from_hub(name: str) -> M3DFEL:
+    if name.count("/") != 1 or name.startswith((".", "/", "~")):
+        raise InputError(f"no model at {name}: give a model's folder, a run, or a .pth file")
+    try:
+        model: M3DFEL = M3DFEL.from_pretrained(name, strict=True)
+    except (OSError, ValueError, TypeError, RuntimeError, HFValidationError) as error:
+        raise InputError(
+            f"no model folder {name} here, and none of that name on the hub could be read: "
+            f"{_first_line(error)}"
+        ) from error
+    return model.eval()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0]
+
+
+def save_model(model: M3DFEL, folder: Path) -> None:
+    """Write a model's folder; a kill at any moment leaves the model that was there or the new one.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
+            model.save_pretrained(temporary)
+            for name in ("config.json", "model.safetensors"):
+                Path(temporary, name).replace(folder / name)
+    except OSError as error:
+        raise InputError(f"cannot write the model to {folder}: {error}") from error
+
+
+def save_state(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
+    """Write tensors and a JSON-able record as one safetensors file, whole or not at all."""
+    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(whole, temporary, metadata={"record": json.dumps(record)})
+
+
+def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_state` wrote.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            return tensors, json.loads(file.metadata()["record"])
+    except (OSError, SafetensorError, KeyError, TypeError) as error:
+        raise InputError(f"cannot resume from {path}: {_first_line(error)}") from error

@@ -1,0 +1,335 @@
+"""Frames out of video files and picture folders, and frames back into a video file.
+
+The first step of the way: everything after it sees `Frame`s, upright RGB images with the time at
+which they are shown. Times come from the file's presentation time stamps, never from counting, so
+that videos of variable rate keep their timing. FFmpeg does the work, through PyAV.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from m3dfel.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+Picture = npt.NDArray[np.uint8]
+
+PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+
+_DEFAULT_RATE = 25.0
+# Containers state their length to a frame or two; less than this is no sign of damage.
+_MISSING_S = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One frame of a video.
+
+    Attributes:
+        index: its number in the source, from 0; thinning leaves holes.
+        time_s: seconds since the source's first frame.
+        image: uint8 RGB (H, W, 3), upright.
+    """
+
+    index: int
+    time_s: float
+    image: Picture
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a video file says about itself.
+
+    Attributes:
+        width: pixels, as shown (after rotation).
+        height: pixels, as shown (after rotation).
+        fps: mean frames per second.
+        duration_s: seconds, None where the file does not say.
+        frames: how many, None where the file does not say.
+        rotation: degrees anticlockwise that turn the stored picture upright: 0, 90, 180 or 270.
+    """
+
+    width: int
+    height: int
+    fps: float
+    duration_s: float | None
+    frames: int | None
+    rotation: int
+
+
+def probe(path: str | Path) -> VideoInfo:
+    """Return what a video file says about itself; only its first frame is decoded.
+
+    Raises:
+        InputError: missing, empty, not a video, without a picture stream or without any frame that
+            can be decoded.
+    """
+    with _open(path) as (container, stream):
+        first = next(_decoded(container, stream), None)
+        if first is None:
+            raise _no_frame(path)
+        rotation = _rotation(first)
+        width, height = first.width, first.height
+        if rotation % 180:
+            width, height = height, width
+        return VideoInfo(
+            width=width,
+            height=height,
+            fps=_rate(stream),
+            duration_s=_stated_duration(container, stream),
+            frames=stream.frames or None,
+            rotation=rotation,
+        )
+
+
+def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
+    """Yield the frames of a video file in the order they are shown.
+
+    A file that is cut off or damaged yields what can be decoded; a warning then says how far it
+    came.
+
+    Args:
+        path: any file FFmpeg reads.
+        fps: at most so many frames for each second are kept, those nearest to an even spacing;
+            None keeps all.
+
+    Raises:
+        InputError: when the first frame is asked for: missing, empty, not a video, without a
+            picture stream or without any frame that can be decoded, or `fps` is not above 0.
+    """
+    if fps is not None and not fps > 0:
+        raise InputError(f"cannot read {path} at {fps} frames per second: give a rate above 0")
+    with _open(path) as (container, stream):
+        index, end_s, last_tick = -1, 0.0, -1
+        for index, (time_s, step_s, picture) in enumerate(_timed(container, stream)):
+            end_s = time_s + step_s
+            tick = index if fps is None else math.floor(time_s * fps + 0.5)
+            if tick > last_tick:
+                last_tick = tick
+                yield Frame(index, time_s, _upright(picture))
+        if index < 0:
+            raise _no_frame(path)
+        stated_s = _stated_duration(container, stream)
+        if stated_s is not None and end_s < stated_s - _MISSING_S:
+            logger.warning(
+                "%s ends after %.2f of %.2f s (%d frames): the file is cut off or damaged",
+                *(path, end_s, stated_s, index + 1),
+            )
+
+
+def frame_files(folder: str | Path) -> list[Path]:
+    """Return the pictures of a folder in the order of their numbers (frame_2 before frame_10).
+
+    Raises:
+        InputError: there is no such folder, or no picture in it.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder: give the folder that holds the frames")
+    pictures = (
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".")
+    )
+    files = sorted(pictures, key=_by_number)
+    if not files:
+        raise InputError(f"{folder} holds no picture: put the frames there as .jpg or .png files")
+    return files
+
+
+def read_images(
+    source: str | Path | Sequence[str | Path], fps: float = _DEFAULT_RATE
+) -> Iterator[Frame]:
+    """Yield the pictures of a folder, or of a list of files, as the frames of a video.
+
+    Args:
+        source: a folder or picture files; both are taken in the order of the numbers in their
+            names.
+        fps: frames per second at which they were taken.
+
+    Raises:
+        InputError: no picture, one that cannot be read, or `fps` is not above 0.
+    """
+    if not fps > 0:
+        raise InputError(f"pictures cannot follow at {fps} frames per second: give a rate above 0")
+    if isinstance(source, str | Path):
+        files = frame_files(source)
+    else:
+        files = sorted(map(Path, source), key=_by_number)
+    if not files:
+        raise InputError("the list of pictures is empty: name at least one picture")
+    for index, file in enumerate(files):
+        yield Frame(index, index / fps, _read_picture(file))
+
+
+def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None:
+    """Write frames as a video file (H.264, or MPEG-4 where FFmpeg came without it).
+
+    Sizes are even in these formats: an odd side grows by one pixel, its last repeated. The file
+    appears under its name only when it is whole.
+
+    Args:
+        path: where to; the suffix names the container (.mp4, .mkv, …).
+        frames: uint8 RGB (T, H, W, 3), or an iterable of (H, W, 3) all of one size.
+        fps: frames per second.
+
+    Raises:
+        InputError: no frame, no such folder, or FFmpeg knows no such container.
+    """
+    path = Path(path)
+    pictures = iter(frames)
+    first = next(pictures, None)
+    if first is None:
+        raise InputError(f"no frame to write into {path}: give at least one")
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    try:
+        _encode(partial, first, pictures, fps)
+        partial.replace(path)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"cannot write a video to {path} ({error}): name a .mp4 file in a folder that exists"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _encode(path: Path, first: Picture, rest: Iterator[Picture], fps: float) -> None:
+    height, width = (side + side % 2 for side in first.shape[:2])
+    rate = Fraction(fps).limit_denominator(1001)
+    with av.open(str(path.absolute()), "w") as container:
+        if "libx264" in av.codecs_available:
+            stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
+        else:
+            stream = container.add_stream("mpeg4", rate=rate)
+            stream.bit_rate = int(width * height * fps / 4)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for picture in (first, *rest):
+            even = np.pad(
+                picture,
+                ((0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)),
+                mode="edge",
+            )
+            container.mux(stream.encode(VideoFrame.from_ndarray(even, format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"there is no video file {path}: check the path")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path} is empty: copy or download the video again")
+    try:
+        # A relative name with a colon would be taken for a URL; an absolute one never is.
+        container = av.open(str(path.absolute()))
+    except av.error.FFmpegError as error:
+        raise _not_a_video(path) from error
+    with container:
+        # FFmpeg reads any plain text as terminal art.
+        if container.format.name == "tty":
+            raise _not_a_video(path)
+        stream = _picture_stream(container)
+        if stream is None:
+            raise InputError(f"{path} holds no picture, only sound: give a video with a picture")
+        stream.thread_type = "AUTO"
+        yield container, stream
+
+
+def _picture_stream(container: InputContainer) -> VideoStream | None:
+    """The first stream of moving pictures; the cover of a song is a video stream too, but none."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None
+
+
+def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """Yield every frame that can be decoded, stepping over damaged packets."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+            frames = packet.decode() if packet is not None else []
+        except av.error.FFmpegError:
+            continue
+        if packet is None:
+            return
+        yield from frames
+
+
+def _timed(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[float, float, VideoFrame]]:
+    """Yield each frame with its time since the first and how long it is shown, in seconds."""
+    usual_step = 1 / _rate(stream)
+    start: float | None = None
+    time_s = -usual_step
+    for frame in _decoded(container, stream):
+        stamp = frame.time
+        if start is None:
+            start = stamp if stamp is not None else 0.0
+        # Some files lack stamps or repeat them: such a frame follows the last at the usual rate.
+        moved_on = stamp is not None and stamp - start > time_s
+        time_s = stamp - start if stamp is not None and moved_on else time_s + usual_step
+        shown = frame.duration * frame.time_base if frame.duration and frame.time_base else 0
+        yield time_s, float(shown) or usual_step, frame
+
+
+def _rate(stream: VideoStream) -> float:
+    return float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
+
+
+def _stated_duration(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def _rotation(frame: VideoFrame) -> int:
+    return round(frame.rotation / 90) % 4 * 90
+
+
+def _upright(frame: VideoFrame) -> Picture:
+    stored = frame.to_ndarray(format="rgb24")
+    return np.ascontiguousarray(np.rot90(stored, _rotation(frame) // 90))
+
+
+def _read_picture(file: Path) -> Picture:
+    try:
+        with Image.open(file) as picture:
+            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except FileNotFoundError:
+        raise InputError(f"there is no picture {file}: check the path") from None
+    except (OSError, UnidentifiedImageError) as error:
+        raise InputError(f"{file} cannot be read as a picture: remove or replace it") from error
+
+
+def _by_number(file: Path) -> tuple[list[str | int], str]:
+    parts = re.split(r"(\d+)", str(file))
+    return [int(part) if part.isdecimal() else part for part in parts], str(file)
+
+
+def _not_a_video(path: str | Path) -> InputError:
+    return InputError(f"{path} is not a video, or is cut off at its start: give a file that plays")
+
+
+def _no_frame(path: str | Path) -> InputError:
+    return InputError(f"no frame of {path} can be decoded: give a file that plays")

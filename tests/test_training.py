@@ -1,0 +1,160 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from m3dfel.checkpoints import load_model
+from m3dfel.config import OptimConfig, TrainConfig
+from m3dfel.errors import InputError
+from m3dfel.training import learning_rate, train
+
+
+def tiny(output: Path, data: Path | str, **optim: float) -> TrainConfig:
+    """A run that ends in seconds."""
+    config = TrainConfig(output=str(output), accelerator="cpu", workers=0, seed=1)
+    config.data.path = str(data)
+    config.data.val_fraction = 0.4
+    model = config.model
+    model.weights, model.width, model.depth, model.size = "none", 4, 10, 16
+    model.frames, model.bag_size = 8, 2
+    config.optim = OptimConfig(epochs=2, warmup_epochs=1, batch_size=4, lr=1e-2)
+    for name, value in optim.items():
+        setattr(config.optim, name, value)
+    return config
+
+
+def numbers(results: dict) -> list[tuple[float, ...]]:
+    return [
+        (row["loss"], row["lr"], row["val"]["loss"], row["val"]["war"])
+        for row in results["history"]
+    ]
+
+
+def test_a_run_leaves_all_that_is_needed_to_use_and_to_repeat_it(dfew: Path, tmp_path: Path):
+    config = tiny(tmp_path / "run", dfew, ema=0.5, clip_norm=1.0, accumulate=2)
+    config.test_every_epoch = True
+    results = train(config)
+    run = tmp_path / "run"
+    assert json.loads((run / "results.json").read_text()) == results
+    assert yaml.safe_load((run / "config.yaml").read_text())["optim"]["ema"] == 0.5
+    assert list((run / "tensorboard").iterdir())
+    assert results["selected_by"] == "val war"
+    for name in ("last", "best_on_val", "best_on_test"):
+        assert 0 <= results[name]["test"]["uar"] <= 1
+    assert results["environment"]["packages"]["torch"] == torch.__version__
+    for folder in (run, run / "last", run / "best"):
+        model = load_model(str(folder))
+        assert (model.frames, model.bag_size, model.size) == (8, 2, 16)
+
+
+@pytest.mark.parametrize("layout", ["dfew", "ferv39k"])
+def test_the_recipes_run_on_their_layouts(layout: str, request, tmp_path: Path):
+    config = tiny(tmp_path / "run", request.getfixturevalue(layout), epochs=1)
+    config.test_every_epoch = True
+    config.model.frames, config.model.bag_size = 16, 4
+    results = train(config)
+    assert results["last"]["test"]["support"]["fear"] == 1
+
+
+def test_a_resumed_run_has_the_numbers_of_one_that_never_stopped(dfew: Path, tmp_path: Path):
+    whole = train(tiny(tmp_path / "whole", dfew, epochs=3, ema=0.5))
+
+    config = tiny(tmp_path / "stopped", dfew, epochs=3, ema=0.5)
+    script = (
+        "import sys, pickle; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
+        "from test_training import tiny; from m3dfel.training import train;"
+        "train(tiny(Path(sys.argv[2]), sys.argv[3], epochs=3, ema=0.5))"
+    )
+    words = [sys.executable, "-c", script, str(Path(__file__).parent), config.output, str(dfew)]
+    process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
+    state = Path(config.output) / "last" / "training.safetensors"
+    while not state.exists() and process.poll() is None:
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+    resumed = train(config, resume=True)
+    assert numbers(resumed) == numbers(whole)
+    weights = load_model(config.output).state_dict()
+    for name, value in load_model(str(tmp_path / "whole")).state_dict().items():
+        assert torch.equal(value, weights[name]), name
+
+
+def test_resuming_a_finished_run_only_tells_its_results_again(dfew: Path, tmp_path: Path):
+    config = tiny(tmp_path / "run", dfew)
+    assert numbers(train(config, resume=True)) == numbers(train(config, resume=True))
+
+
+def test_two_processes_give_the_metrics_of_one(dfew: Path, tmp_path: Path):
+    # Same seed, same global batches, shared batch statistics: only rounding may differ.
+    alone = train(tiny(tmp_path / "alone", dfew, batch_size=4, lr=1e-3))
+    config = tmp_path / "config.yaml"
+    settings = yaml.safe_load((tmp_path / "alone" / "config.yaml").read_text())
+    config.write_text(yaml.safe_dump(settings | {"output": str(tmp_path / "pair")}))
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    subprocess.run(
+        [sys.executable, *launch, "-m", "m3dfel", "train", "--config", str(config)],
+        check=True,
+        timeout=200,
+    )
+    pair = json.loads((tmp_path / "pair" / "results.json").read_text())
+    assert pair["environment"]["processes"] == 2
+    for mine, theirs in zip(alone["history"], pair["history"], strict=True):
+        assert mine["loss"] == pytest.approx(theirs["loss"], rel=1e-3)
+        assert mine["val"]["loss"] == pytest.approx(theirs["val"]["loss"], rel=1e-2)
+        assert mine["val"]["support"] == theirs["val"]["support"]
+
+
+def test_a_run_is_never_overwritten(dfew: Path, tmp_path: Path):
+    train(tiny(tmp_path / "run", dfew, epochs=1))
+    with pytest.raises(InputError, match="already holds a run"):
+        train(tiny(tmp_path / "run", dfew, epochs=1))
+    with pytest.raises(InputError, match=r"optim\.lr was 0\.01, now 0\.02"):
+        train(tiny(tmp_path / "run", dfew, epochs=1, lr=0.02), resume=True)
+
+
+def test_left_out_clips_are_listed_in_the_run(dfew: Path, tmp_path: Path):
+    broken = next((dfew / "Clip" / "clip_224x224").iterdir())
+    for frame in broken.iterdir():
+        frame.unlink()
+    train(tiny(tmp_path / "run", dfew, epochs=1))
+    assert "a folder without frames" in (tmp_path / "run" / "problems.csv").read_text()
+
+
+def test_training_goes_on_from_another_model(dfew: Path, tmp_path: Path):
+    train(tiny(tmp_path / "first", dfew, epochs=1))
+    config = tiny(tmp_path / "second", dfew, epochs=1)
+    config.model.weights = str(tmp_path / "first")
+    train(config)
+    config = tiny(tmp_path / "third", dfew, epochs=1)
+    config.model.weights, config.model.width = str(tmp_path / "first"), 8
+    with pytest.raises(InputError, match="do not fit this run's model"):
+        train(config)
+
+
+def test_a_loss_that_explodes_is_told(dfew: Path, tmp_path: Path):
+    with pytest.raises(InputError, match=r"not a number: lower optim\.lr"):
+        train(tiny(tmp_path / "run", dfew, lr=1e30, warmup_epochs=0))
+
+
+def test_a_data_set_without_training_clips_is_refused(dfew: Path, tmp_path: Path):
+    config = tiny(tmp_path / "run", dfew / "Clip" / "clip_224x224")
+    with pytest.raises(InputError, match="none of the data sets known"):
+        train(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_learning_rate_warms_up_and_falls_as_a_cosine():
+    optim = OptimConfig()
+    assert learning_rate(0, optim) == 0
+    assert learning_rate(10, optim) == pytest.approx(2.5e-4)
+    assert learning_rate(20, optim) == pytest.approx(5e-4)
+    assert learning_rate(160, optim) == pytest.approx((5e-4 + 5e-6) / 2)
+    assert learning_rate(300, optim) == pytest.approx(5e-6)

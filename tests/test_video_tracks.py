@@ -1,0 +1,135 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from m3dfel.video.align import TEMPLATE, align_face
+from m3dfel.video.decode import Frame, read_video, write_video
+from m3dfel.video.faces import CenterFace, Detection
+from m3dfel.video.tracks import FaceTracker, track_faces
+
+RATE = 25
+
+
+def face_at(x: float, y: float = 50, side: float = 60) -> Detection:
+    box = np.array([x, y, x + side, y + side], dtype=np.float32)
+    return Detection(box, 0.9, (TEMPLATE * side + [x, y]).astype(np.float32))
+
+
+def frames(count: int) -> list[Frame]:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, 160, 320, 3), dtype=np.uint8)
+    return [Frame(i, i / RATE, image) for i, image in enumerate(images)]
+
+
+class Script:
+    """A detector that says, call by call, what it was told to."""
+
+    def __init__(self, *said: Sequence[Detection]) -> None:
+        self.said = iter(said)
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        return list(next(self.said))
+
+
+def test_faces_keep_their_numbers_when_detections_change_order():
+    tracker = FaceTracker()
+    one, two, three = frames(3)
+    assert [n for n, _ in tracker.update(one, [face_at(10), face_at(200)])] == [1, 2]
+    assert [n for n, _ in tracker.update(two, [face_at(202), face_at(13)])] == [2, 1]
+    third = tracker.update(three, [face_at(110), face_at(16), face_at(204)])
+    assert [n for n, _ in third] == [3, 1, 2]
+
+
+def test_overlap_is_settled_for_all_faces_together():
+    tracker = FaceTracker()
+    one, two = frames(2)
+    tracker.update(one, [face_at(100), face_at(130)])
+    moved = tracker.update(two, [face_at(112), face_at(142)])
+    assert [n for n, _ in moved] == [1, 2]
+
+
+def test_a_short_gap_is_bridged_and_a_long_one_is_not():
+    here = [face_at(10)]
+    short = track_faces(frames(30), Script(*[here] * 10, *[[]] * 10, *[here] * 10), 16)
+    assert [track.indices.tolist() for track in short] == [[*range(10), *range(20, 30)]]
+    long = track_faces(frames(40), Script(*[here] * 10, *[[]] * 15, *[here] * 15), 16)
+    assert [(track.face, len(track.indices)) for track in long] == [(1, 10), (2, 15)]
+
+
+def test_false_alarms_are_left_out_and_numbers_have_no_holes():
+    here, alarm = face_at(200), face_at(10)
+    said = [[alarm, here], [alarm, here], *[[here]] * 8]
+    (track,) = track_faces(frames(10), Script(*said), 16)
+    assert track.face == 1
+    assert track.boxes[:, 0].tolist() == [200] * 10
+
+
+def test_a_single_picture_is_a_track_of_one():
+    (track,) = track_faces(frames(1), Script([face_at(10)]), 16)
+    assert track.crops.shape == (1, 16, 16, 3)
+
+
+def test_no_frames_and_no_faces_give_no_tracks():
+    assert track_faces([], Script(), 16) == []
+    assert track_faces(frames(3), Script([], [], []), 16) == []
+
+
+def test_a_track_holds_what_it_promises():
+    (track,) = track_faces(frames(7), Script(*[[face_at(10 + i)] for i in range(7)]), 32)
+    assert track.times_s.tolist() == [i / RATE for i in range(7)]
+    assert track.boxes.shape == (7, 4)
+    assert track.scores == pytest.approx([0.9] * 7)
+    assert track.landmarks.shape == (7, 5, 2)
+    for frame, landmarks, crop in zip(frames(7), track.landmarks, track.crops, strict=True):
+        np.testing.assert_array_equal(crop, align_face(frame.image, landmarks, 32))
+
+
+def test_steadying_calms_trembling_but_never_trails_behind():
+    moving = [face_at(10 + 3 * i) for i in range(20)]
+    (track,) = track_faces(frames(20), Script(*[[face] for face in moving]), 16)
+    exact = np.stack([face.landmarks for face in moving])
+    np.testing.assert_allclose(track.landmarks[2:-2], exact[2:-2], atol=1e-3)
+
+    rng = np.random.default_rng(0)
+    trembling = [face_at(50 + dx) for dx in rng.normal(size=20)]
+    (track,) = track_faces(frames(20), Script(*[[face] for face in trembling]), 16)
+    raw = np.stack([face.landmarks for face in trembling])
+    assert np.diff(track.landmarks, axis=0).std() < 0.6 * np.diff(raw, axis=0).std()
+
+
+@pytest.fixture(scope="module")
+def detector() -> CenterFace:
+    return CenterFace()
+
+
+def test_two_people_side_by_side_are_two_tracks(shared, tmp_path, detector):
+    videos = shared / "data/videos"
+    pair = [
+        np.hstack([man.image, woman.image])
+        for man, woman in zip(
+            read_video(videos / "single_face.mp4", fps=5),
+            read_video(videos / "WolfgangLanger_Pexels.mp4", fps=5),
+            strict=False,
+        )
+    ]
+    write_video(tmp_path / "pair.mp4", pair, fps=5)
+    tracks = track_faces(read_video(tmp_path / "pair.mp4"), detector, 64)
+    assert [(track.face, len(track.indices)) for track in tracks] == [
+        (1, len(pair)),
+        (2, len(pair)),
+    ]
+    assert tracks[0].boxes[:, 2].max() < 640 < tracks[1].boxes[:, 0].min()
+
+
+def test_a_face_that_leaves_ends_its_track(shared, detector):
+    video = shared / "data/videos/face_noface.mov"
+    (track,) = track_faces(read_video(video, fps=4), detector, 64)
+    assert track.times_s[0] == 0
+    assert 2 < track.times_s[-1] < 4
+
+
+def test_a_covered_face_is_not_lost(shared, detector):
+    video = shared / "data/videos/WolfgangLanger_Pexels.mp4"
+    (track,) = track_faces(read_video(video, fps=3), detector, 64)
+    assert track.times_s[-1] > 19
