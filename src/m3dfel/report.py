@@ -1,0 +1,489 @@
+"""Figures and terminal tables from saved results; nothing new is computed here.
+
+The last room: it takes what evaluation, training and the recognizer hand out as plain dicts and
+data frames, so that every picture can be drawn again from the files of a run. The confusion figure
+follows the paper's (Wang et al., CVPR 2023): one matrix a model, rows normalized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from m3dfel.emotions import COLOURS
+from m3dfel.files import replacing
+
+if TYPE_CHECKING:
+    from m3dfel.data.manifest import Manifest
+
+Values = npt.NDArray[np.float64]
+
+_INK, _MUTED, _RULE, _TARGET = "#222222", "#6b6b6b", "#dddddd", "#e6ecf3"
+_SHADES = LinearSegmentedColormap.from_list("shares", ["#ffffff", "#a9c3e0", "#3b6fb6", "#16325c"])
+_DPI = 160
+
+_GAP: dict[str, Any] = {"fill": False, "edgecolor": "white", "linewidth": 1.5}
+_OUTLINE: dict[str, Any] = {"fill": False, "edgecolor": _INK, "zorder": 3, "clip_on": False}
+# A dollar sign in a file's name is no formula.
+_PLAIN: dict[str, Any] = {"parse_math": False}
+_CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
+_BESIDE: dict[str, Any] = {"ha": "right", "va": "center"}
+_ABOVE: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points"}
+
+
+class Timeline(Protocol):
+    """What a timeline is drawn from; `recognizer.Prediction` is one."""
+
+    source: str
+    labels: tuple[str, ...]
+    clips: pd.DataFrame
+    instances: pd.DataFrame
+    note: str
+
+
+# --- the confusion figure ------------------------------------------------------------------------
+
+
+def plot_confusion(
+    results: Sequence[dict[str, Any]], names: Sequence[str], path: str | Path | None = None
+) -> Figure:
+    """Draw what each emotion was recognised as, for one model or several side by side.
+
+    Args:
+        results: of each model, what `Metrics.to_dict` gives or `results.json` holds.
+        names: of each model, for the heading.
+        path: picture to write, if any.
+
+    Raises:
+        InputError: the picture cannot be written.
+    """
+    cell, left, gap, top, bottom = 0.72, 1.35, 0.45, 1.75, 0.2
+    sides = [cell * len(result["labels"]) for result in results]
+    alike = all(result["support"] == results[0]["support"] for result in results)
+    between = gap if alike else left
+    figure = _figure(
+        left + sum(sides) + between * (len(sides) - 1) + 0.25, top + max(sides) + bottom
+    )
+    _heading(
+        figure,
+        "What each emotion was recognised as",
+        "Each row: the clips of one true emotion, in percent, with their number beneath.\n"
+        "Outlined: recognised correctly.",
+    )
+    x = left
+    for place, (result, name, side) in enumerate(zip(results, names, sides, strict=True)):
+        axes = _axes(figure, x, bottom + max(sides) - side, side, side)
+        _draw_matrix(axes, result, _shortened(name, int(side / 0.1)))
+        if place == 0 or not alike:
+            _draw_row_labels(axes, result)
+        x += side + between
+    return _written(figure, path)
+
+
+def _draw_matrix(axes: Axes, result: dict[str, Any], name: str) -> None:
+    shares, counts = np.array(result["confusion"]), np.array(result["confusion_counts"])
+    size = len(shares)
+    axes.imshow(shares, cmap=_SHADES, vmin=0, vmax=1, extent=(0, size, size, 0))
+    for row in range(size):
+        for column in range(size):
+            axes.add_patch(Rectangle((column, row), 1, 1, **_GAP))
+        if not counts[row].any():
+            axes.add_patch(Rectangle((0, row), size, 1, color="#f3f3f3", linewidth=0))
+            axes.text(size / 2, row + 0.5, "no clips", **_CENTRED, color=_MUTED, size=9)
+            continue
+        for column in range(size):
+            share, count = float(shares[row, column]), int(counts[row, column])
+            _write_cell(axes, column + 0.5, row + 0.5, share, count)
+        axes.add_patch(Rectangle((row, row), 1, 1, **_OUTLINE))
+    axes.set_xticks(np.arange(size) + 0.5, result["labels"], size=9, color=_INK)
+    axes.xaxis.tick_top()
+    axes.set_yticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    summary = (
+        f"WAR {_percent(result['war'])} %    UAR {_percent(result['uar'])} %    "
+        f"{counts.sum():,} clips"
+    )
+    axes.annotate(name, (0, 1), (0, 40), **_ABOVE, **_PLAIN, size=11, weight="bold", color=_INK)
+    axes.annotate(summary, (0, 1), (0, 25), **_ABOVE, size=9, color=_MUTED)
+
+
+def _write_cell(axes: Axes, x: float, y: float, share: float, count: int) -> None:
+    if not count:
+        axes.text(x, y, "0", **_CENTRED, size=8, color="#b0b0b0")
+        return
+    colour = "white" if share > 0.45 else _INK
+    axes.text(x, y - 0.1, _percent(share), **_CENTRED, size=10.5, color=colour)
+    axes.text(x, y + 0.24, f"{count:,}", **_CENTRED, size=7, color=colour, alpha=0.8)
+
+
+def _draw_row_labels(axes: Axes, result: dict[str, Any]) -> None:
+    for row, label in enumerate(result["labels"]):
+        clips = f"{result['support'][label]:,} clips"
+        axes.text(-0.15, row + 0.42, label, **_BESIDE, size=9.5, color=_INK)
+        axes.text(-0.15, row + 0.7, clips, **_BESIDE, size=7, color=_MUTED)
+
+
+# --- the timeline --------------------------------------------------------------------------------
+
+
+def plot_timeline(
+    timeline: Timeline,
+    path: str | Path | None = None,
+    truth: npt.ArrayLike | None = None,
+    fps: float = 25.0,
+) -> Figure:
+    """Draw what each face expresses over time: one block a face, one row an emotion.
+
+    A row's height is the emotion's probability, in strong colour where it is the likeliest. Below
+    them stands the evidence: the emotion each instance speaks for most, averaged over the clips it
+    is part of.
+
+    Args:
+        timeline: a prediction.
+        path: picture to write, if any.
+        truth: intensity of the expression in every frame (T,), 0 or more, where it is known;
+            frames above half its peak are shaded as target frames.
+        fps: frames per second of `truth`.
+
+    Raises:
+        InputError: the picture cannot be written.
+    """
+    faces = [clips for _, clips in timeline.clips.groupby("face")]
+    row, left, wide, top, bottom, between = 0.3, 1.3, 8.6, 0.8, 0.5, 0.55
+    block = row * (len(timeline.labels) + 1.2)
+    figure = _figure(left + wide + 0.65, top + len(faces) * (block + between) + bottom)
+    _heading(figure, *_timeline_words(timeline, len(faces)))
+    for place, clips in enumerate(faces):
+        y = bottom + (len(faces) - 1 - place) * (block + between)
+        axes = _axes(figure, left, y, wide, block)
+        axes.set(xlim=(0, timeline.clips["end_s"].max()), ylim=(-1.2, len(timeline.labels)))
+        if truth is not None:
+            _shade_targets(axes, np.asarray(truth, dtype=np.float64), fps, named=place == 0)
+        _draw_face(axes, clips, timeline.labels)
+        instances = timeline.instances
+        _draw_evidence(axes, instances[instances["face"] == clips["face"].iloc[0]], timeline.labels)
+        _draw_seconds(axes, place == len(faces) - 1)
+    return _written(figure, path)
+
+
+def _timeline_words(timeline: Timeline, faces: int) -> tuple[str, str]:
+    name = _shortened(Path(timeline.source).name, 50)
+    if not faces:
+        return f"No face in {name}", fill(timeline.note, 120)
+    who = f"the {faces} faces in {name} express" if faces > 1 else f"the face in {name} expresses"
+    return (
+        f"What {who}, moment by moment",
+        "Height: how probable each emotion is; strong colour: the likeliest.\n"
+        "Evidence: the emotion each instance speaks for most, higher where stronger.",
+    )
+
+
+def _draw_face(axes: Axes, clips: pd.DataFrame, labels: Sequence[str]) -> None:
+    times, shares = _curves(clips, labels)
+    likeliest = shares.argmax(0)
+    for place, label in enumerate(labels):
+        base, colour = len(labels) - 1 - place, COLOURS[label]
+        height = base + 0.9 * shares[place]
+        wins = likeliest == place
+        axes.plot(times[[0, -1]], [base, base], color=_RULE, linewidth=0.8, zorder=1)
+        axes.fill_between(times, base, height, color=colour, alpha=0.35, linewidth=0, zorder=2)
+        axes.fill_between(times, base, height, where=wins, color=colour, linewidth=0, zorder=3)
+        _label_row(axes, base, label, weight="bold" if wins.any() else "normal", color=_INK)
+    axes.annotate(
+        f"face {clips['face'].iloc[0]}", (0, 1), (-8, 6), **_ABOVE, ha="right", **_FACE_STYLE
+    )
+    # One row's scale stands for all.
+    for height, word in ((0.0, "0"), (0.9, "100 %")):
+        axes.annotate(
+            word,
+            xy=(1, len(labels) - 1 + height),
+            xytext=(5, 0),
+            xycoords=axes.get_yaxis_transform(),
+            textcoords="offset points",
+            size=7,
+            va="center",
+            color=_MUTED,
+        )
+
+
+_FACE_STYLE: dict[str, Any] = {"size": 10.5, "weight": "bold", "color": _INK}
+
+
+def _curves(clips: pd.DataFrame, labels: Sequence[str]) -> tuple[Values, Values]:
+    """Return close-set times (P,) and the probabilities there (C, P), straight between clips."""
+    times = np.linspace(clips["start_s"].iloc[0], clips["end_s"].iloc[-1], 2000)
+    middles = (clips["start_s"] + clips["end_s"]) / 2
+    return times, np.stack([np.interp(times, middles, clips[f"p_{label}"]) for label in labels])
+
+
+def _draw_evidence(axes: Axes, instances: pd.DataFrame, labels: Sequence[str]) -> None:
+    # An instance stands in several overlapping clips.
+    single = instances.groupby("start_s", as_index=False).mean(numeric_only=True)
+    values = single[[f"evidence_{label}" for label in labels]].to_numpy()
+    # Softmax knows differences only, so evidence is told from the mean over the emotions.
+    values = values - values.mean(1, keepdims=True)
+    strength, chosen = values.max(1), [labels[i] for i in values.argmax(1)]
+    starts, ends = single["start_s"].to_numpy(), single["end_s"].to_numpy()
+    axes.bar(
+        starts,
+        0.75 * strength / max(strength.max(), 1e-12),
+        ends - starts,
+        bottom=-1.2,
+        align="edge",
+        color=[COLOURS[emotion] for emotion in chosen],
+        edgecolor="white",
+        linewidth=0.4,
+        zorder=3,
+    )
+    axes.plot([starts[0], ends[-1]], [-1.2, -1.2], color=_MUTED, linewidth=0.8, clip_on=False)
+    _label_row(axes, -1.2, "evidence", style="italic", color=_MUTED)
+    _name_runs(axes, chosen, starts, ends)
+
+
+def _name_runs(axes: Axes, chosen: Sequence[str], starts: Values, ends: Values) -> None:
+    """Write the emotion over every run of instances that speak for the same and is wide enough."""
+    inches = axes.get_window_extent().width / axes.figure.dpi / np.diff(axes.get_xlim())[0]
+    for first, last, emotion in _runs(chosen):
+        if (ends[last] - starts[first]) * inches > 0.07 * len(emotion):
+            middle = (starts[first] + ends[last]) / 2
+            axes.text(middle, -0.26, emotion, **_CENTRED, size=7.5, color=_MUTED)
+
+
+def _runs(words: Sequence[str] | npt.NDArray[np.str_]) -> Iterator[tuple[int, int, str]]:
+    """Yield the first and last place of every run of equal words, and the word."""
+    for word, places in groupby(range(len(words)), key=lambda place: words[place]):
+        run = list(places)
+        yield run[0], run[-1], word
+
+
+def _shade_targets(axes: Axes, truth: Values, fps: float, named: bool) -> None:
+    shown = truth > 0.5 * truth.max(initial=0)
+    spans = [(first, last + 1) for first, last, word in _runs(shown.astype(str)) if word == "True"]
+    for first, after in spans:
+        axes.axvspan(first / fps, after / fps, color=_TARGET, linewidth=0, zorder=0)
+    if named and spans:
+        middle = sum(spans[0]) / 2 / fps
+        axes.annotate(
+            "true target frames",
+            xy=(middle, 1),
+            xytext=(0, 6),
+            xycoords=axes.get_xaxis_transform(),
+            textcoords="offset points",
+            ha="center",
+            size=8,
+            color=_MUTED,
+        )
+
+
+def _draw_seconds(axes: Axes, labelled: bool) -> None:
+    axes.spines[:].set_visible(False)
+    axes.set_yticks([])
+    axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10], min_n_ticks=3))
+    axes.xaxis.set_major_formatter("{x:g} s")
+    axes.grid(axis="x", color=_RULE, linewidth=0.5, zorder=0)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0, labelsize=8, labelcolor=_MUTED, labelbottom=labelled, pad=6)
+
+
+def _label_row(axes: Axes, base: float, word: str, **style: Any) -> None:
+    axes.annotate(
+        word,
+        xy=(0, base + 0.3),
+        xytext=(-8, 0),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        **_BESIDE,
+        size=9,
+        **style,
+    )
+
+
+# --- what both figures stand on ------------------------------------------------------------------
+
+
+def _figure(width: float, height: float) -> Figure:
+    # Not through pyplot, which would keep every figure alive and ask for a screen.
+    return Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
+
+
+def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Add axes at a place given in inches."""
+    w, h = figure.get_size_inches()
+    return figure.add_axes((left / w, bottom / h, width / w, height / h))
+
+
+def _heading(figure: Figure, title: str, explanation: str) -> None:
+    width, height = figure.get_size_inches()
+    left, place = 0.2 / width, {"va": "top", **_PLAIN}
+    figure.text(left, 1 - 0.18 / height, title, **place, size=14, weight="bold", color=_INK)
+    figure.text(left, 1 - 0.5 / height, explanation, **place, size=9, linespacing=1.4, color=_MUTED)
+
+
+def _written(figure: Figure, path: str | Path | None) -> Figure:
+    if path is not None:
+        with replacing(Path(path)) as temporary:
+            figure.savefig(temporary)
+    return figure
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _shortened(name: str, length: int) -> str:
+    """Return a long name's end, the part that tells paths apart."""
+    return name if len(name) <= length else "…" + name[1 - length :]
+
+
+# --- the terminal --------------------------------------------------------------------------------
+
+
+def print_metrics(results: dict[str, Any], name: str) -> None:
+    """Print WAR, UAR, calibration error, and the recall of each emotion beside its clips.
+
+    Args:
+        results: what `Metrics.to_dict` gives or `results.json` holds.
+        name: of the model, for the heading.
+    """
+    table = Table(title=escape(name), title_justify="left", title_style="bold", caption_style="dim")
+    table.add_column("emotion")
+    table.add_column("recall %", justify="right")
+    table.add_column("clips", justify="right")
+    table.add_column("most often mistaken for")
+    for place, label in enumerate(results["labels"]):
+        recall, clips = results["recall"][label], results["support"][label]
+        table.add_row(
+            label,
+            "–" if recall is None else _percent(recall),
+            f"{clips:,}",
+            _mistaken(results["confusion"][place], place, results["labels"]),
+        )
+    table.add_section()
+    table.add_row("WAR", _percent(results["war"]), f"{sum(results['support'].values()):,}")
+    table.add_row("UAR", _percent(results["uar"]))
+    table.caption = f"expected calibration error {_percent(results['ece'])} %"
+    left_out = {what: clips for what, clips in results.get("left_out", {}).items() if clips}
+    if left_out:
+        reasons = (f"{clips:,} {what.replace('_', ' ')}" for what, clips in left_out.items())
+        table.caption += f"; left out: {', '.join(reasons)}"
+    table.caption_justify = "left"
+    Console().print(table)
+
+
+def _mistaken(shares: Sequence[float], own: int, labels: Sequence[str]) -> str:
+    share, place = max((share, place) for place, share in enumerate(shares) if place != own)
+    return f"{labels[place]} ({_percent(share)} %)" if share else "–"
+
+
+def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
+    """Print what each face expresses from when to when, and the note, if any.
+
+    Neighbouring clips of the same emotion are one row, from and to the middle between clips.
+
+    Args:
+        clips: of a prediction.
+        title: of the video.
+        note: a sentence to say besides.
+    """
+    if len(clips):
+        table = Table(title=escape(title), title_justify="left", title_style="bold")
+        table.add_column("face", justify="right")
+        table.add_column("from s", justify="right")
+        table.add_column("to s", justify="right")
+        table.add_column("emotion")
+        table.add_column("confidence %", justify="right")
+        for face, own in clips.groupby("face"):
+            middles = ((own["start_s"] + own["end_s"]) / 2).to_numpy()
+            borders = [
+                own["start_s"].iloc[0],
+                *((middles[1:] + middles[:-1]) / 2),
+                own["end_s"].iloc[-1],
+            ]
+            for first, last, emotion in _runs(own["emotion"].tolist()):
+                confidence = own["confidence"].iloc[first : last + 1].mean()
+                table.add_row(
+                    str(face) if first == 0 else "",
+                    f"{borders[first]:.2f}",
+                    f"{borders[last + 1]:.2f}",
+                    f"[{COLOURS[emotion]}]■[/] {emotion}",
+                    f"{100 * confidence:.0f}",
+                )
+            table.add_section()
+        Console().print(table)
+    if note:
+        Console().print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_run(results: dict[str, Any], folder: str) -> None:
+    """Print what a training came to: the epochs that count, each told by how it was chosen.
+
+    Args:
+        results: what `training.train` returns.
+        folder: the run's folder.
+    """
+    table = Table(title=escape(folder), title_justify="left", title_style="bold")
+    table.add_column("model")
+    for column in ("epoch", "val WAR %", "val UAR %", "test WAR %", "test UAR %"):
+        table.add_column(column, justify="right")
+    for name, words in _CHOICES.items():
+        if name in results:
+            row = results[name]
+            cells = [
+                _percent(row[split][metric]) if split in row else "–"
+                for split in ("val", "test")
+                for metric in ("war", "uar")
+            ]
+            table.add_row(words, str(row["epoch"]), *cells)
+    Console().print(table)
+    if "best_on_test" in results:
+        Console().print(
+            "Best on test was chosen by looking at the test clips: it flatters, and is for "
+            "comparison with published numbers only.",
+            soft_wrap=True,
+        )
+
+
+_CHOICES = {
+    "last": "last epoch",
+    "best_on_val": "best on validation",
+    "best_on_test": "best on test",
+}
+
+
+def print_manifest(manifest: Manifest) -> None:
+    """Print how many clips of each emotion a data set has in each split, and every problem.
+
+    Args:
+        manifest: of the data set.
+    """
+    counts = manifest.table()
+    table = Table(title=escape(manifest.source), title_justify="left", title_style="bold")
+    table.add_column("emotion")
+    for split in counts.columns:
+        table.add_column(split, justify="right")
+    for emotion, row in counts.iterrows():
+        table.add_row(str(emotion), *(f"{clips:,}" for clips in row))
+    table.add_section()
+    table.add_row("all", *(f"{clips:,}" for clips in counts.sum()))
+    console = Console()
+    console.print(table)
+    for problem in manifest.problems:
+        console.print(f"{problem.path}: {problem.what}", markup=False, soft_wrap=True)
+    usable, problems = f"{len(manifest.clips):,}", f"{len(manifest.problems):,}"
+    console.print(f"usable clips: {usable}; problems: {problems}", highlight=False)
