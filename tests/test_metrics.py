@@ -52,5 +52,5 @@ def test_nothing_to_measure_is_told():
 def test_logits_that_are_not_numbers_are_told_not_counted():
     logits = said([0, 1])
     logits[1, 2] = float("nan")
-    with pytest.raises(InputError, match="1 of 2 clips are not finite"):
+    with pytest.raises(InputError, match="1 of 2 clips is not a number"):
         compute_metrics(logits, torch.tensor([0, 0]), LABELS)

@@ -139,6 +139,16 @@ def test_training_goes_on_from_another_model(dfew: Path, tmp_path: Path):
         train(config)
 
 
+def test_single_instances_come_first_where_asked_for(dfew: Path, tmp_path: Path):
+    config = tiny(tmp_path / "run", dfew, epochs=1, instance_epochs=2)
+    results = train(config)
+    assert len(results["history"]) == 1
+    first = load_model(str(tmp_path / "run" / "instances"))
+    assert (first.frames, first.bag_size) == (4, 1)
+    assert load_model(str(tmp_path / "run")).bag_size == 2
+    assert numbers(train(config, resume=True)) == numbers(results)
+
+
 def test_a_loss_that_explodes_is_told(dfew: Path, tmp_path: Path):
     with pytest.raises(InputError, match=r"not a number: lower optim\.lr"):
         train(tiny(tmp_path / "run", dfew, lr=1e30, warmup_epochs=0))

@@ -1,5 +1,33 @@
 """Multi-instance 3D dynamic facial expression learning: train, measure and run it on video."""
 
-from m3dfel import _torchvision as _torchvision  # first: torchmetrics imports torchvision too
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from m3dfel.emotions import EMOTIONS
+    from m3dfel.errors import InputError
+    from m3dfel.losses import IntensityAwareLoss
+    from m3dfel.models.m3dfel import M3DFEL
+    from m3dfel.recognizer import Prediction, Recognizer
 
 __version__ = "0.1.0"
+
+__all__ = ["EMOTIONS", "M3DFEL", "InputError", "IntensityAwareLoss", "Prediction", "Recognizer"]
+
+_HOMES = {
+    "EMOTIONS": "emotions",
+    "InputError": "errors",
+    "IntensityAwareLoss": "losses",
+    "M3DFEL": "models.m3dfel",
+    "Prediction": "recognizer",
+    "Recognizer": "recognizer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # On first use: torch and its kin take seconds to import, and `m3dfel --help` needs none of them.
+    if name not in _HOMES:
+        raise AttributeError(f"module 'm3dfel' has no attribute {name!r}")
+    return getattr(import_module(f"m3dfel.{_HOMES[name]}"), name)

@@ -46,8 +46,8 @@ class ModelConfig:
     """The network; the defaults are the published one.
 
     Attributes:
-        weights: what the backbone starts from: `kinetics400`, `none` (random), or the folder, run
-            or file of a trained model whose every weight is taken over.
+        weights: what the backbone starts from: `kinetics400`, `none` (random), or a trained model
+            (its folder, run or file), of which all that fits is taken over.
         frames: frames a clip.
         size: height and width of a frame in pixels.
         bag_size: 3D instances a clip; must divide `frames`.
@@ -109,6 +109,8 @@ class OptimConfig:
 
     Attributes:
         epochs: passes over the training clips, warm-up included.
+        instance_epochs: epochs to spend first on single instances, a bag of one; they cost a
+            fraction of the others and start the backbone and most of DLIAM.
         warmup_epochs: epochs of linear warm-up.
         batch_size: clips a step, over all processes and accumulated parts together.
         accumulate: parts a batch is cut into to fit the memory.
@@ -121,6 +123,7 @@ class OptimConfig:
     """
 
     epochs: int = 300
+    instance_epochs: int = 0
     warmup_epochs: int = 20
     batch_size: int = 256
     accumulate: int = 1
@@ -215,6 +218,7 @@ def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
     )
     yield "loss.logit_adjustment", loss.logit_adjustment, "0 or more", loss.logit_adjustment >= 0
     yield "optim.epochs", optim.epochs, "1 or more", optim.epochs >= 1
+    yield "optim.instance_epochs", optim.instance_epochs, "0 or more", optim.instance_epochs >= 0
     yield (
         "optim.warmup_epochs",
         optim.warmup_epochs,

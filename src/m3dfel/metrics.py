@@ -12,6 +12,8 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
+
+from m3dfel import _torchvision as _torchvision  # isort: skip  # torchmetrics imports it too
 from torchmetrics.functional.classification import (
     multiclass_calibration_error,
     multiclass_confusion_matrix,
@@ -70,8 +72,8 @@ def compute_metrics(logits: Tensor, targets: Tensor, labels: Sequence[str]) -> M
     broken = int((~logits.isfinite()).any(1).sum())
     if broken:
         raise InputError(
-            f"the model's logits of {broken} of {len(targets)} clips are not finite: its weights "
-            "are broken, take an earlier checkpoint"
+            f"what the model says of {broken} of {len(targets)} clips is not a number: lower "
+            "optim.lr or set optim.clip_norm in training; to measure, take an earlier model"
         )
     counts = multiclass_confusion_matrix(logits, targets, num_classes=len(labels))
     support = counts.sum(1)

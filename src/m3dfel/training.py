@@ -19,7 +19,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -35,7 +35,7 @@ from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from m3dfel.checkpoints import load_model, load_state, save_model, save_state
-from m3dfel.config import ModelConfig, OptimConfig, TrainConfig, check
+from m3dfel.config import OptimConfig, TrainConfig, check
 from m3dfel.data.dataset import (
     EpochBatches,
     EvaluationClips,
@@ -80,8 +80,11 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     with fabric.rank_zero_first():
         manifest = read_manifest(config.data.path, config.data.fold)
         splits = split_clips(manifest, config)
-        model = build_model(config.model, config.data.labels)
     _open_run(fabric, folder, config, manifest, resume)
+    if optim.instance_epochs:
+        train(on_single_instances(config), resume)
+    with fabric.rank_zero_first():
+        model = build_model(config)
 
     batches, loader = _training_batches(fabric, config, splits["train"])
     measured = {name: clips for name, clips in splits.items() if name != "train" and clips}
@@ -168,32 +171,62 @@ def learning_rate(epoch: float, optim: OptimConfig) -> float:
     return optim.min_lr + (optim.lr - optim.min_lr) * (1 + math.cos(math.pi * done)) / 2
 
 
-def build_model(config: ModelConfig, labels: list[str]) -> M3DFEL:
+def on_single_instances(config: TrainConfig) -> TrainConfig:
+    """Return the run that comes first where `optim.instance_epochs` asks for one.
+
+    Its clips are single instances, bags of one, at a fraction of the work of a whole bag, and show
+    their emotion throughout; its folder is `instances/` within the run's.
+    """
+    model = replace(config.model, frames=config.model.frames // config.model.bag_size, bag_size=1)
+    epochs = config.optim.instance_epochs
+    warmup = min(config.optim.warmup_epochs, epochs)
+    optim = replace(config.optim, epochs=epochs, instance_epochs=0, warmup_epochs=warmup)
+    return replace(config, output=str(Path(config.output) / "instances"), model=model, optim=optim)
+
+
+def build_model(config: TrainConfig) -> M3DFEL:
     """Return the network a run starts from.
 
     Raises:
         InputError: the weights to start from cannot be had or do not fit.
     """
+    wanted = config.model
+    torch.manual_seed(config.seed)
     model = M3DFEL(
-        labels,
-        config.frames,
-        config.size,
-        config.bag_size,
-        config.width,
-        config.depth,
-        grayscale=config.grayscale,
+        config.data.labels,
+        wanted.frames,
+        wanted.size,
+        wanted.bag_size,
+        wanted.width,
+        wanted.depth,
+        grayscale=wanted.grayscale,
     )
-    if config.weights == "kinetics400":
+    if config.optim.instance_epochs:
+        _take_over(model, on_single_instances(config).output)
+    elif wanted.weights == "kinetics400":
         load_kinetics(model.backbone)
-    elif config.weights != "none":
-        try:
-            model.load_state_dict(load_model(config.weights).state_dict())
-        except RuntimeError as error:
-            raise InputError(
-                f"the weights of {config.weights} do not fit this run's model: give it the same "
-                "width, depth, bag size and labels"
-            ) from error
+    elif wanted.weights != "none":
+        _take_over(model, wanted.weights)
     return model
+
+
+def _take_over(model: M3DFEL, name: str) -> None:
+    """Fill a model with a trained one's weights: its backbone, and what else fits.
+
+    Bag sizes and label sets may differ; the convolution over the instances or the classifier then
+    starts afresh.
+    """
+    trained = load_model(name)
+    weights = trained.state_dict()
+    if trained.labels != model.labels:
+        weights = {n: value for n, value in weights.items() if not n.startswith("classifier.")}
+    own = model.state_dict()
+    fitting = {n: v for n, v in weights.items() if n in own and own[n].shape == v.shape}
+    if not all(n in fitting for n in own if n.startswith("backbone.")):
+        raise InputError(
+            f"the weights of {name} do not fit this run's model: give it the same width and depth"
+        )
+    model.load_state_dict(own | fitting)
 
 
 def split_clips(manifest: Manifest, config: TrainConfig) -> dict[str, list[Clip]]:

@@ -1,0 +1,248 @@
+"""Words to calls: the command line.
+
+`m3dfel train | evaluate | predict | demo | data`. Settings come from dataclasses and YAML through
+jsonargparse; nothing is computed here.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+from rich.console import Console
+from rich.logging import RichHandler
+
+from m3dfel.config import TrainConfig, find_recipe
+from m3dfel.errors import InputError
+
+_ERRORS = Console(stderr=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, 2 for bad input, 130 when interrupted."""
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=_ERRORS, show_time=False, show_path=False)],
+        force=True,
+    )
+    logging.captureWarnings(True)
+    try:
+        words = _with_recipes(list(sys.argv[1:] if arguments is None else arguments))
+        options = _parser().parse_args(words)
+        return _COMMANDS[options.command](options[options.command])
+    except InputError as error:
+        _ERRORS.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        _ERRORS.print("interrupted; a training goes on with --resume")
+        return 130
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="m3dfel",
+        description="Recognise facial expressions in video, and train and measure the models that "
+        "do: M3DFEL with the intensity-aware loss.",
+        epilog="First steps: `m3dfel demo`, then `m3dfel predict VIDEO --model runs/demo`.",
+    )
+    commands = parser.add_subcommands(required=True, dest="command", metavar="COMMAND")
+    commands.add_subcommand("train", _train_parser(), help="train a model on a data set")
+    commands.add_subcommand("evaluate", _evaluate_parser(), help="measure a model on a data set")
+    commands.add_subcommand("predict", _predict_parser(), help="recognise the faces in videos")
+    commands.add_subcommand("demo", _demo_parser(), help="train, measure and run a small model now")
+    commands.add_subcommand("data", _data_parser(), help="look a data set over")
+    return parser
+
+
+def _with_recipes(words: list[str]) -> list[str]:
+    """Let `--config` take a shipped recipe's name, and `--resume` alone find its run's config."""
+    for place, word in enumerate(words[:-1]):
+        if word == "--config":
+            words[place + 1] = str(find_recipe(words[place + 1]))
+    if words[:1] == ["train"] and "--resume" in words and "--config" not in words:
+        for place, word in enumerate(words[:-1]):
+            config = Path(words[place + 1]) / "config.yaml"
+            if word == "--output" and config.is_file():
+                return ["train", "--config", str(config), *words[1:]]
+    return words
+
+
+# --- train ---------------------------------------------------------------------------------------
+
+
+def _train_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        description="Train a model. Recipes: dfew, ferv39k, synthetic, stills. Under `torchrun` it "
+        "trains on all processes together.",
+        epilog="Example: m3dfel train --config dfew --data.path DFEW --output runs/dfew-1",
+    )
+    parser.add_argument(
+        "--config", action=ActionConfigFile, help="a recipe's name or a YAML file; options override"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from the last whole epoch in --output"
+    )
+    parser.add_class_arguments(TrainConfig)
+    return parser
+
+
+def _train(options: Namespace) -> int:
+    from m3dfel.report import print_run
+    from m3dfel.training import train
+
+    parser = _train_parser()
+    resume = options.pop("resume")
+    options.pop("config", None)
+    config: TrainConfig = TrainConfig(**parser.instantiate(options).as_dict())
+    results = train(config, resume)
+    print_run(results, config.output)
+    return 0
+
+
+# --- evaluate ------------------------------------------------------------------------------------
+
+
+def _evaluate_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        description="Measure one model, or two side by side, on a data set: WAR, UAR, recall of "
+        "each emotion, confusion matrix, calibration error. Writes results.json, clips.csv and "
+        "confusion.png; with two models, a folder for each and the picture of both.",
+        epilog="Example: m3dfel evaluate --model runs/dfew-1 --data DFEW --output results",
+    )
+    parser.add_argument(
+        "--model", nargs="+", required=True, help="a run, a model's folder, a .pth or a hub name"
+    )
+    parser.add_argument(
+        "--data", required=True, help="a data set's root, a manifest (CSV, text), or `synthetic`"
+    )
+    parser.add_argument("--output", required=True, help="folder for what comes out")
+    parser.add_argument(
+        "--split", help="train, val, test or all; default: test, else val, else all"
+    )
+    parser.add_argument("--fold", type=int, default=1, help="the official fold (DFEW)")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    parser.add_argument("--workers", type=int, default=2, help="processes that read clips")
+    return parser
+
+
+def _evaluate(options: Namespace) -> int:
+    from m3dfel.checkpoints import load_model
+    from m3dfel.evaluation import evaluate
+    from m3dfel.report import plot_confusion, print_metrics
+
+    output = Path(options.output)
+    models = {name: load_model(name).to(options.device) for name in options.model}
+    results = []
+    for place, (name, model) in enumerate(models.items(), 1):
+        folder = output if len(models) == 1 else output / f"{place}-{Path(name).name}"
+        results.append(
+            evaluate(
+                model,
+                options.data,
+                str(folder),
+                options.split,
+                options.fold,
+                workers=options.workers,
+            )
+        )
+        print_metrics(results[-1], name)
+    plot_confusion(results, list(models), output / "confusion.png")
+    return 0
+
+
+# --- predict -------------------------------------------------------------------------------------
+
+
+def _predict_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        description="Recognise what the faces in videos express, and when. Writes for each video "
+        "a table (CSV, Parquet), all details (JSON) and a timeline picture.",
+        epilog="Example: m3dfel predict holiday.mp4 --model runs/demo --output predictions",
+    )
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="videos, folders of videos, folders of frames"
+    )
+    parser.add_argument(
+        "--model", required=True, help="a run, a model's folder, a .pth or a hub name"
+    )
+    parser.add_argument("--output", default="predictions", help="folder for what comes out")
+    parser.add_argument(
+        "--aligned",
+        action="store_true",
+        help="the frames show one cropped face already, as in face data sets: detect nothing",
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    return parser
+
+
+def _predict(options: Namespace) -> int:
+    from m3dfel.recognizer import Recognizer, find_sources
+    from m3dfel.report import print_timeline
+
+    recognizer = Recognizer.from_pretrained(options.model, device=options.device)
+    sources = find_sources(options.paths)
+    failed = 0
+    for source in sources:
+        try:
+            prediction = recognizer(source, aligned=options.aligned)
+        except InputError as error:
+            failed += 1
+            _ERRORS.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+            continue
+        prediction.save(options.output)
+        print_timeline(prediction.table, Path(prediction.source).name, prediction.note)
+    return 2 if failed == len(sources) else 0
+
+
+# --- demo and data -------------------------------------------------------------------------------
+
+
+def _demo_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        description="Train a small model on drawn faces, measure it on faces it has never seen, "
+        "and show what it sees in a video: a few minutes on two cores, nothing to download."
+    )
+    parser.add_argument("--output", default="demo", help="folder for what comes out")
+    parser.add_argument("--video", help="also run on this video of yours")
+    return parser
+
+
+def _demo(options: Namespace) -> int:
+    from m3dfel.demo import run_demo
+
+    run_demo(Path(options.output), options.video)
+    return 0
+
+
+def _data_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        description="Look a data set over before the long work starts: read every clip and tell "
+        "all that is wrong at once. Exits with 2 if anything is.",
+        epilog="Example: m3dfel data check DFEW --fold 1",
+    )
+    parser.add_argument("action", choices=["check"], help="read every clip, tell what is wrong")
+    parser.add_argument("path", help="a data set's root, a manifest (CSV, text), or `synthetic`")
+    parser.add_argument("--fold", type=int, default=1, help="the official fold (DFEW)")
+    return parser
+
+
+def _data(options: Namespace) -> int:
+    from m3dfel.data.dataset import check_data
+    from m3dfel.report import print_manifest
+
+    manifest = check_data(options.path, options.fold)
+    print_manifest(manifest)
+    return 2 if manifest.problems else 0
+
+
+_COMMANDS = {
+    "train": _train,
+    "evaluate": _evaluate,
+    "predict": _predict,
+    "demo": _demo,
+    "data": _data,
+}

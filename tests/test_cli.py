@@ -1,0 +1,185 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from conftest import write_frames
+
+from m3dfel.cli import main
+from m3dfel.emotions import EMOTIONS
+from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.video.decode import write_video
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    """The folder of a tiny model that knows nothing."""
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("model")
+    M3DFEL(size=32, width=4, depth=10).save_pretrained(folder)
+    return folder
+
+
+def said(capsys) -> str:
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_help_names_every_command_and_a_first_step(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for command in ("train", "evaluate", "predict", "demo", "data"):
+        assert command in text
+    assert "m3dfel demo" in text
+
+
+def test_every_setting_is_explained(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "λ of the intensity-aware loss" in text
+    assert "the official fold, 1 to 5" in text
+
+
+def test_a_recipe_can_be_printed_with_overrides(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--config", "dfew", "--optim.lr", "0.001", "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["optim"]["lr"] == 0.001
+    assert config["optim"]["epochs"] == 300
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["train", "--config", "nonesuch"], "no recipe 'nonesuch'"),
+        (["train", "--config", "dfew", "--output", "x"], "data.path is '' but must be"),
+        (["train", "--data.path", "gone", "--output", "x"], "no data set at gone"),
+        (["evaluate", "--model", "gone", "--data", "synthetic", "--output", "x"], "no model"),
+        (["predict", "film.mp4", "--model", "gone"], "no model at gone"),
+        (["data", "check", "gone"], "no data set at gone"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_a_non_zero_exit(
+    words, sentence: str, capsys, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    text = said(capsys)
+    assert sentence in text
+    assert "Traceback" not in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_wrong_type_is_told(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["train", "--config", "dfew", "--optim.lr", "fast"])
+    assert stop.value.code == 2
+    assert "optim.lr" in said(capsys)
+
+
+def test_a_run_from_recipe_to_evaluation_and_back(dfew: Path, tmp_path: Path, capsys):
+    words = [
+        "train",
+        "--config",
+        "dfew",
+        "--data.path",
+        str(dfew),
+        "--output",
+        str(tmp_path / "run"),
+    ]
+    for name, value in {
+        "model.weights": "none",
+        "model.width": 4,
+        "model.size": 32,
+        "optim.epochs": 1,
+        "optim.warmup_epochs": 0,
+        "optim.batch_size": 4,
+        "accelerator": "cpu",
+        "workers": 0,
+    }.items():
+        words += [f"--{name}", str(value)]
+    assert main(words) == 0
+    assert "WAR" in capsys.readouterr().out
+    assert main(words) == 2
+    assert "already holds a run" in said(capsys)
+    assert main(["train", "--output", str(tmp_path / "run"), "--resume"]) == 0
+
+    out = tmp_path / "results"
+    words = ["evaluate", "--model", str(tmp_path / "run"), "--data", str(dfew), "--workers", "0"]
+    assert main([*words, "--output", str(out)]) == 0
+    first = (out / "results.json").read_bytes()
+    results = json.loads(first)
+    assert results["split"] == "test"
+    assert set(results["recall"]) == set(results["support"]) == set(EMOTIONS)
+    assert np.array(results["confusion"]).sum(1) == pytest.approx(np.ones(7))
+    clips = pd.read_csv(out / "clips.csv")
+    assert len(clips) == 7
+    assert clips["right"].mean() == pytest.approx(results["war"])
+    assert (out / "confusion.png").stat().st_size > 0
+    assert main([*words, "--output", str(out)]) == 0
+    assert (out / "results.json").read_bytes() == first, "evaluation is the same every time"
+
+
+def test_two_models_stand_side_by_side(model: Path, dfew: Path, tmp_path: Path):
+    words = ["--data", str(dfew), "--workers", "0", "--output", str(tmp_path)]
+    other = tmp_path / "other"
+    M3DFEL(size=32, width=4, depth=10, bag_size=2).save_pretrained(other)
+    assert main(["evaluate", "--model", str(model), str(other), *words]) == 0
+    assert len(list(tmp_path.glob("*/results.json"))) == 2
+    assert (tmp_path / "confusion.png").exists()
+
+
+def test_clips_outside_the_label_set_are_left_out_and_counted(dfew: Path, tmp_path: Path):
+    M3DFEL(EMOTIONS[:6], size=32, width=4, depth=10).save_pretrained(tmp_path / "six")
+    words = ["evaluate", "--model", str(tmp_path / "six"), "--data", str(dfew), "--workers", "0"]
+    assert main([*words, "--output", str(tmp_path / "out")]) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["clips"] == 6
+    assert results["left_out"] == {"problems": 0, "outside_label_set": 1, "unreadable": 0}
+
+
+def test_a_still_set_is_evaluated_from_its_csv(model: Path, tmp_path: Path):
+    write_frames(tmp_path / "faces", 3)
+    (tmp_path / "faces.csv").write_text("file,emotion\n1.jpg,happiness\n2.jpg,fear\n3.jpg,fear\n")
+    words = ["--data", str(tmp_path / "faces.csv"), "--output", str(tmp_path / "out")]
+    assert main(["evaluate", "--model", str(model), *words, "--workers", "0"]) == 0
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert results["support"]["fear"] == 2
+    assert results["recall"]["anger"] is None
+
+
+def test_prediction_writes_the_table_that_others_script_against(
+    model: Path, tmp_path: Path, capsys
+):
+    write_frames(tmp_path / "frames", 30, side=48)
+    words = ["--model", str(model), "--output", str(tmp_path / "out"), "--aligned"]
+    assert main(["predict", str(tmp_path / "frames"), *words]) == 0
+    table = pd.read_csv(tmp_path / "out" / "frames.csv")
+    expected = ["face", "start_s", "end_s", "emotion", "confidence", *(f"p_{e}" for e in EMOTIONS)]
+    assert list(table.columns) == expected
+    assert table.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-3)
+    assert "frames" in capsys.readouterr().out
+
+
+def test_a_bad_video_among_good_ones_is_told_and_passed_over(model: Path, tmp_path: Path, capsys):
+    (tmp_path / "bad.mp4").write_bytes(b"not a video")
+    write_video(tmp_path / "good.mp4", np.zeros((20, 48, 48, 3), np.uint8), 25)
+    words = ["--model", str(model), "--output", str(tmp_path / "out"), "--aligned"]
+    paths = [str(tmp_path / "bad.mp4"), str(tmp_path / "good.mp4")]
+    assert main(["predict", *paths, *words]) == 0
+    assert "bad.mp4 is not a video" in said(capsys)
+    assert (tmp_path / "out" / "good.csv").exists()
+    assert main(["predict", paths[0], *words]) == 2
+
+
+def test_checking_data_tells_what_is_wrong_and_exits_so(dfew: Path, capsys):
+    assert main(["data", "check", str(dfew)]) == 0
+    broken = dfew / "Clip" / "clip_224x224" / "00003" / "1.jpg"
+    broken.write_bytes(b"cut short")
+    assert main(["data", "check", str(dfew)]) == 2
+    assert "00003" in capsys.readouterr().out
