@@ -12,7 +12,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest --cov --cov-fail-under=90
+	$(BIN)/pytest -n auto --cov --cov-report term:skip-covered --cov-fail-under=90
 
 # The versions in constraints.txt are those the tests were last run with; users of the package
 # itself get the ranges of pyproject.toml.

@@ -3,6 +3,10 @@
 import os
 from pathlib import Path
 
+# One thread a process, those that tests start included: the tests run side by side, and the last
+# bits of a sum depend on the number of threads.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import cv2
 import numpy as np
 import pytest

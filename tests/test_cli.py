@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import write_frames
 
+from conftest import write_frames
 from m3dfel.cli import main
 from m3dfel.emotions import EMOTIONS
 from m3dfel.models.m3dfel import M3DFEL
@@ -108,6 +108,7 @@ def test_a_run_from_recipe_to_evaluation_and_back(dfew: Path, tmp_path: Path, ca
     assert main(words) == 2
     assert "already holds a run" in said(capsys)
     assert main(["train", "--output", str(tmp_path / "run"), "--resume"]) == 0
+    assert main(["train", f"--output={tmp_path / 'run'}", "--resume"]) == 0
 
     out = tmp_path / "results"
     words = ["evaluate", "--model", str(tmp_path / "run"), "--data", str(dfew), "--workers", "0"]

@@ -27,7 +27,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # On first use: torch and its kin take seconds to import, and `m3dfel --help` needs none of them.
+    # On first use: torch takes seconds to import, and `m3dfel --help` does without it.
     if name not in _HOMES:
         raise AttributeError(f"module 'm3dfel' has no attribute {name!r}")
     return getattr(import_module(f"m3dfel.{_HOMES[name]}"), name)

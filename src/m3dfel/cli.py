@@ -60,6 +60,7 @@ def _parser() -> ArgumentParser:
 
 def _with_recipes(words: list[str]) -> list[str]:
     """Let `--config` take a shipped recipe's name, and `--resume` alone find its run's config."""
+    words = [part for word in words for part in _apart(word)]
     for place, word in enumerate(words[:-1]):
         if word == "--config":
             words[place + 1] = str(find_recipe(words[place + 1]))
@@ -71,11 +72,16 @@ def _with_recipes(words: list[str]) -> list[str]:
     return words
 
 
+def _apart(word: str) -> list[str]:
+    return word.split("=", 1) if word.startswith(("--config=", "--output=")) else [word]
+
+
 # --- train ---------------------------------------------------------------------------------------
 
 
 def _train_parser() -> ArgumentParser:
     parser = ArgumentParser(
+        usage="m3dfel train --config RECIPE --data.path DATA --output RUN [--SETTING VALUE …]",
         description="Train a model. Recipes: dfew, ferv39k, synthetic, stills. Under `torchrun` it "
         "trains on all processes together.",
         epilog="Example: m3dfel train --config dfew --data.path DFEW --output runs/dfew-1",

@@ -111,6 +111,7 @@ class OptimConfig:
         epochs: passes over the training clips, warm-up included.
         instance_epochs: epochs to spend first on single instances, a bag of one; they cost a
             fraction of the others and start the backbone and most of DLIAM.
+        instance_lr: learning rate of those epochs.
         warmup_epochs: epochs of linear warm-up.
         batch_size: clips a step, over all processes and accumulated parts together.
         accumulate: parts a batch is cut into to fit the memory.
@@ -124,6 +125,7 @@ class OptimConfig:
 
     epochs: int = 300
     instance_epochs: int = 0
+    instance_lr: float = 1e-3
     warmup_epochs: int = 20
     batch_size: int = 256
     accumulate: int = 1
@@ -233,7 +235,14 @@ def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
         optim.batch_size >= 1 and optim.batch_size % max(optim.accumulate, 1) == 0,
     )
     yield "optim.lr", optim.lr, "above 0", optim.lr > 0
-    yield "optim.min_lr", optim.min_lr, "from 0 to optim.lr", 0 <= optim.min_lr <= optim.lr
+    lowest = min(optim.lr, optim.instance_lr)
+    yield "optim.instance_lr", optim.instance_lr, "above 0", optim.instance_lr > 0
+    yield (
+        "optim.min_lr",
+        optim.min_lr,
+        "from 0 to optim.lr and optim.instance_lr",
+        0 <= optim.min_lr <= lowest,
+    )
     yield "optim.weight_decay", optim.weight_decay, "0 or more", optim.weight_decay >= 0
     yield "optim.clip_norm", optim.clip_norm, "0 or more", optim.clip_norm >= 0
     yield "optim.ema", optim.ema, "from 0 to below 1", 0 <= optim.ema < 1

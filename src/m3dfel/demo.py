@@ -15,11 +15,12 @@ from rich.console import Console
 
 from m3dfel.checkpoints import load_model
 from m3dfel.config import TrainConfig, find_recipe
-from m3dfel.data.manifest import read_manifest
-from m3dfel.data.synthetic import SyntheticClip, parse_synthetic, render, truth
+from m3dfel.data.manifest import SYNTHETIC_SPLITS
+from m3dfel.data.synthetic import SyntheticClip, render, synthetic_clips, truth, truth_table
 from m3dfel.evaluation import evaluate
+from m3dfel.files import write_text
 from m3dfel.recognizer import Recognizer
-from m3dfel.report import plot_confusion, plot_timeline, print_metrics, print_timeline
+from m3dfel.report import plot_confusion, print_metrics, print_timeline
 from m3dfel.training import train
 from m3dfel.video.decode import write_video
 
@@ -50,13 +51,14 @@ def run_demo(folder: Path, video: str | None = None) -> None:
 
     say("[bold]3/3[/] asking it what a video of such a face expresses, and when")
     recognizer = Recognizer(model)
-    clip = held_out_clip()
-    film = folder / "held_out.mp4"
-    write_video(film, render(clip, range(clip.n_frames), 112), FPS)
+    film, clips = folder / "held_out.mp4", held_out_clips()
+    write_video(film, np.concatenate([render(c, range(c.n_frames), 112) for c in clips]), FPS)
+    write_text(folder / "held_out_truth.csv", truth_table(clips).to_csv(index=False))
     prediction = recognizer(str(film), aligned=True)
     prediction.save(folder)
-    plot_timeline(prediction, folder / "held_out.png", truth=truth(clip), fps=FPS)
-    print_timeline(prediction.table, title=f"held_out.mp4 (drawn, true emotion: {clip.emotion})")
+    prediction.plot(folder / "held_out.png", np.concatenate([truth(c) for c in clips]), FPS)
+    true = ", then ".join(clip.emotion for clip in clips)
+    print_timeline(prediction.table, title=f"held_out.mp4 (a drawn face; in truth: {true})")
 
     if video:
         own = recognizer(video)
@@ -78,11 +80,7 @@ def demo_config(run: Path) -> TrainConfig:
     return TrainConfig(**parser.instantiate(parser.parse_object(settings)).as_dict())
 
 
-def held_out_clip() -> SyntheticClip:
-    """Return the test clip of happiness that has most frames around the expression."""
-    clips = [
-        parse_synthetic(clip.path)
-        for clip in read_manifest("synthetic").split("test")
-        if clip.emotion == "happiness"
-    ]
-    return max(clips, key=lambda clip: float(np.mean(truth(clip) < 0.1)))
+def held_out_clips() -> list[SyntheticClip]:
+    """Return what a test identity shows in the demo's video: three emotions, one after another."""
+    identity = SYNTHETIC_SPLITS["test"][0]
+    return synthetic_clips(0, [identity], 1, ["happiness", "surprise", "anger"])

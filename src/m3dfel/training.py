@@ -82,7 +82,9 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         splits = split_clips(manifest, config)
     _open_run(fabric, folder, config, manifest, resume)
     if optim.instance_epochs:
+        _say(fabric, f"first {optim.instance_epochs} epochs on single instances")
         train(on_single_instances(config), resume)
+        _say(fabric, f"then {optim.epochs} epochs on whole bags")
     with fabric.rank_zero_first():
         model = build_model(config)
 
@@ -180,7 +182,13 @@ def on_single_instances(config: TrainConfig) -> TrainConfig:
     model = replace(config.model, frames=config.model.frames // config.model.bag_size, bag_size=1)
     epochs = config.optim.instance_epochs
     warmup = min(config.optim.warmup_epochs, epochs)
-    optim = replace(config.optim, epochs=epochs, instance_epochs=0, warmup_epochs=warmup)
+    optim = replace(
+        config.optim,
+        epochs=epochs,
+        instance_epochs=0,
+        warmup_epochs=warmup,
+        lr=config.optim.instance_lr,
+    )
     return replace(config, output=str(Path(config.output) / "instances"), model=model, optim=optim)
 
 
@@ -214,10 +222,14 @@ def _take_over(model: M3DFEL, name: str) -> None:
     """Fill a model with a trained one's weights: its backbone, and what else fits.
 
     Bag sizes and label sets may differ; the convolution over the instances or the classifier then
-    starts afresh.
+    starts afresh. That of a bag of one is shared out over the bag instead: the new bag vector
+    starts as the mean of what its instances would give alone.
     """
     trained = load_model(name)
     weights = trained.state_dict()
+    if trained.bag_size == 1:
+        shared = weights["dliam.conv.weight"] / model.bag_size
+        weights["dliam.conv.weight"] = shared.repeat(1, model.bag_size, 1)
     if trained.labels != model.labels:
         weights = {n: value for n, value in weights.items() if not n.startswith("classifier.")}
     own = model.state_dict()
@@ -458,11 +470,15 @@ def _log(fabric: Fabric, row: dict[str, Any]) -> None:
             values |= {f"{split}/{name}": row[split][name] for name in ("war", "uar", "loss")}
             line += f"  {split} WAR {row[split]['war']:.4f} UAR {row[split]['uar']:.4f}"
     fabric.log_dict(values, step=row["epoch"])
-    if fabric.is_global_zero:
-        _CONSOLE.print(line, highlight=False)
+    _say(fabric, line)
 
 
 _CONSOLE = Console(stderr=True)
+
+
+def _say(fabric: Fabric, line: str) -> None:
+    if fabric.is_global_zero:
+        _CONSOLE.print(line, highlight=False)
 
 
 @contextmanager

@@ -1,0 +1,51 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import m3dfel.data.manifest
+import m3dfel.demo
+from m3dfel.demo import demo_config, run_demo
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """The demo with a handful of clips and one epoch, to see that it runs through."""
+    few = {"train": range(0, 3), "val": range(80, 81), "test": range(100, 101)}
+    monkeypatch.setattr(m3dfel.data.manifest, "SYNTHETIC_SPLITS", few)
+    monkeypatch.setattr(m3dfel.demo, "SYNTHETIC_SPLITS", few)
+
+    def config(run: Path):
+        settings = demo_config(run)
+        settings.optim.instance_epochs = settings.optim.epochs = 1
+        settings.model.width = 4
+        return settings
+
+    monkeypatch.setattr(m3dfel.demo, "demo_config", config)
+
+
+def test_the_demo_leaves_what_it_speaks_of(short, tmp_path: Path, capsys):
+    run_demo(tmp_path)
+    text = capsys.readouterr().out
+    for words in ("WAR", "UAR", "in truth: happiness, then surprise, then anger", "Next:"):
+        assert words in text
+    for name in ("results.json", "confusion.png", "held_out.mp4", "held_out.png", "held_out.csv"):
+        assert (tmp_path / name).stat().st_size > 0
+    truth = pd.read_csv(tmp_path / "held_out_truth.csv")
+    assert truth["target"].any()
+    assert not truth["target"].all()
+
+
+def test_the_demo_also_runs_on_a_video_of_one_s_own(short, tmp_path: Path, shared: Path, capsys):
+    run_demo(tmp_path, str(shared / "data" / "videos" / "single_face.mp4"))
+    assert (tmp_path / "single_face.csv").exists()
+    assert "knows drawn faces only" in capsys.readouterr().out
+
+
+def test_the_recipe_of_the_demo_is_the_shipped_one(tmp_path: Path):
+    config = demo_config(tmp_path)
+    assert (config.data.path, config.model.bag_size, config.output) == (
+        "synthetic",
+        4,
+        str(tmp_path),
+    )
