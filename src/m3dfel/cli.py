@@ -47,7 +47,7 @@ def _parser() -> ArgumentParser:
         prog="m3dfel",
         description="Recognise facial expressions in video, and train and measure the models that "
         "do: M3DFEL with the intensity-aware loss.",
-        epilog="First steps: `m3dfel demo`, then `m3dfel predict VIDEO --model runs/demo`.",
+        epilog="First steps: `m3dfel demo`, then `m3dfel predict VIDEO --model demo/run`.",
     )
     commands = parser.add_subcommands(required=True, dest="command", metavar="COMMAND")
     commands.add_subcommand("train", _train_parser(), help="train a model on a data set")
@@ -167,7 +167,7 @@ def _predict_parser() -> ArgumentParser:
     parser = ArgumentParser(
         description="Recognise what the faces in videos express, and when. Writes for each video "
         "a table (CSV, Parquet), all details (JSON) and a timeline picture.",
-        epilog="Example: m3dfel predict holiday.mp4 --model runs/demo --output predictions",
+        epilog="Example: m3dfel predict holiday.mp4 --model runs/faces --output predictions",
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="videos, folders of videos, folders of frames"

@@ -17,7 +17,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypedDict
 
-import cv2
 import numpy as np
 import torch
 from rich.console import Console
@@ -25,6 +24,7 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from m3dfel._opencv import cv2
 from m3dfel.config import AugmentConfig
 from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
 from m3dfel.data.sampling import centred_indices, random_indices
@@ -319,10 +319,10 @@ def read_picture(path: str) -> Tensor:
         )
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"cannot read {path}: {error}") from error
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if pixels is None:
         raise InputError(f"{path} is not a picture that can be read: replace or remove it")
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+    return torch.from_numpy(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)).permute(2, 0, 1)
 
 
 @cache

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from m3dfel._opencv import cv2
 from m3dfel.data.anatomy import ARCH, BULGE, GRID, Colour, Face, Pose, hair_behind, hair_front, mix
 from m3dfel.data.curves import MIDDLE, Points, between, circle, curve, mirrored, ribbon, stroke
 

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from m3dfel._opencv import cv2
 from m3dfel.data.anatomy import GRID, Face, random_face
 from m3dfel.data.curves import MIDDLE
 from m3dfel.data.drawing import MARGIN, OVERSAMPLING, Picture, Portrait, random_scene

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from m3dfel.video._opencv import cv2
+from m3dfel._opencv import cv2
 
 # Where a crop of side 1 has its left and right eye, nose, left and right mouth corner, as (x, y);
 # left and right as seen in the image.

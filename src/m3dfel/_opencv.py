@@ -1,4 +1,4 @@
-"""The door to OpenCV: the video room imports it from here.
+"""The door to OpenCV: import it from here, never directly.
 
 Its usual wheel needs a system library that bare servers and containers lack; the error then names
 a shared object, and the one raised here says what to install.
