@@ -178,6 +178,15 @@ def test_a_bad_video_among_good_ones_is_told_and_passed_over(model: Path, tmp_pa
     assert main(["predict", paths[0], *words]) == 2
 
 
+def test_a_video_without_a_face_is_told_and_leaves_an_empty_table(
+    model: Path, shared: Path, tmp_path: Path, capsys
+):
+    video = shared / "data" / "videos" / "no_face.mp4"
+    assert main(["predict", str(video), "--model", str(model), "--output", str(tmp_path)]) == 2
+    assert "no face was found in" in said(capsys)
+    assert len(pd.read_csv(tmp_path / "no_face.csv")) == 0
+
+
 def test_checking_data_tells_what_is_wrong_and_exits_so(dfew: Path, capsys):
     assert main(["data", "check", str(dfew)]) == 0
     broken = dfew / "Clip" / "clip_224x224" / "00003" / "1.jpg"

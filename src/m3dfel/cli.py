@@ -14,6 +14,7 @@ from pathlib import Path
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 
 from m3dfel.config import TrainConfig, find_recipe
 from m3dfel.errors import InputError
@@ -35,11 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(words)
         return _COMMANDS[options.command](options[options.command])
     except InputError as error:
-        _ERRORS.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        _tell(error)
         return 2
     except KeyboardInterrupt:
         _ERRORS.print("interrupted; a training goes on with --resume")
         return 130
+
+
+def _tell(sentence: object) -> None:
+    _ERRORS.print(f"[bold red]error:[/] {escape(str(sentence))}", highlight=False, soft_wrap=True)
 
 
 def _parser() -> ArgumentParser:
@@ -190,18 +195,20 @@ def _predict(options: Namespace) -> int:
     from m3dfel.report import print_timeline
 
     recognizer = Recognizer.from_pretrained(options.model, device=options.device)
-    sources = find_sources(options.paths)
-    failed = 0
-    for source in sources:
+    seen = 0
+    for source in find_sources(options.paths):
         try:
             prediction = recognizer(source, aligned=options.aligned)
         except InputError as error:
-            failed += 1
-            _ERRORS.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+            _tell(error)
             continue
         prediction.save(options.output)
-        print_timeline(prediction.table, Path(prediction.source).name, prediction.note)
-    return 2 if failed == len(sources) else 0
+        if prediction.note:
+            _tell(prediction.note)
+        else:
+            seen += 1
+            print_timeline(prediction.table, Path(prediction.source).name)
+    return 0 if seen else 2
 
 
 # --- demo and data -------------------------------------------------------------------------------
