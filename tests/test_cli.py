@@ -104,7 +104,9 @@ def test_a_run_from_recipe_to_evaluation_and_back(dfew: Path, tmp_path: Path, ca
     }.items():
         words += [f"--{name}", str(value)]
     assert main(words) == 0
-    assert "WAR" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "WAR" in text
+    assert "Loading weights" not in text
     assert main(words) == 2
     assert "already holds a run" in said(capsys)
     assert main(["train", "--output", str(tmp_path / "run"), "--resume"]) == 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def load_model(name: str) -> M3DFEL:
 
 def _from_folder(folder: Path) -> M3DFEL:
     try:
-        model: M3DFEL = M3DFEL.from_pretrained(folder, strict=True)
+        with redirect_stdout(None):  # the hub's library prints what nobody asked
+            model: M3DFEL = M3DFEL.from_pretrained(folder, strict=True)
     except InputError as error:
         raise InputError(f"{folder / 'config.json'}: {error}") from error
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
