@@ -104,6 +104,13 @@ def test_a_long_video_is_covered_by_overlapping_clips_of_one_length():
     assert table.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
 
 
+def test_longer_clips_can_be_asked_for():
+    table = Recognizer(small_model(), clip_s=2.0)(film(250), aligned=True).table
+    assert (table["end_s"] - table["start_s"]).to_numpy() == pytest.approx(2.0, rel=0.13)
+    with pytest.raises(InputError, match="cannot last 0 s"):
+        Recognizer(small_model(), clip_s=0)
+
+
 def test_evidence_explains_the_probabilities():
     found = Recognizer(small_model())(film(100), aligned=True)
     evidence = found.instances.groupby("clip")[[f"evidence_{e}" for e in EMOTIONS]].sum()
@@ -133,7 +140,7 @@ def test_an_uneven_frame_rate_changes_nothing_that_is_shown():
 )
 def test_any_track_is_cut_whole_and_in_order(steps: list[float], bag_size: int, start_s: float):
     times_s = start_s + np.concatenate([[0.0], np.cumsum(steps)])
-    chosen, borders_s = cut_track(times_s, bag_size, 16 // bag_size)
+    chosen, borders_s = cut_track(times_s, bag_size, 16 // bag_size, CLIP_S)
     assert chosen.shape == (len(borders_s) - 1, 16 // bag_size)
     assert len(chosen) >= bag_size
     assert (np.diff(chosen.ravel()) >= 0).all()

@@ -186,6 +186,12 @@ def _predict_parser() -> ArgumentParser:
         action="store_true",
         help="the frames show one cropped face already, as in face data sets: detect nothing",
     )
+    parser.add_argument(
+        "--clip_s",
+        type=float,
+        default=0.64,
+        help="seconds a clip covers: longer is steadier, shorter tells better when",
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     return parser
 
@@ -194,7 +200,9 @@ def _predict(options: Namespace) -> int:
     from m3dfel.recognizer import Recognizer, find_sources
     from m3dfel.report import print_timeline
 
-    recognizer = Recognizer.from_pretrained(options.model, device=options.device)
+    recognizer = Recognizer.from_pretrained(
+        options.model, device=options.device, clip_s=options.clip_s
+    )
     seen = 0
     for source in find_sources(options.paths):
         try:

@@ -45,12 +45,13 @@ def run_demo(folder: Path, video: str | None = None) -> None:
 
     say("[bold]2/3[/] measuring it on faces it has never seen")
     model = load_model(str(folder / "run"))
-    results = evaluate(model, "synthetic", str(folder), "test")
+    # Drawing uses OpenCV's threads, which do not survive in workers forked after the training.
+    results = evaluate(model, "synthetic", str(folder), "test", workers=0)
     print_metrics(results, "synthetic, test identities")
     plot_confusion([results], ["M3DFEL on drawn faces"], folder / "confusion.png")
 
     say("[bold]3/3[/] asking it what a video of such a face expresses, and when")
-    recognizer = Recognizer(model)
+    recognizer = Recognizer(model, clip_s=1.28)
     film, clips = folder / "held_out.mp4", held_out_clips()
     write_video(film, np.concatenate([render(c, range(c.n_frames), 112) for c in clips]), FPS)
     write_text(folder / "held_out_truth.csv", truth_table(clips).to_csv(index=False))
