@@ -16,4 +16,8 @@ except ImportError as error:
         "Ubuntu: apt-get install libgl1 libglib2.0-0), or opencv-python-headless in its place"
     ) from error
 
+# The readers of a data set are forked, and OpenCV's threads do not survive a fork: a worker that
+# used them would wait for ever.
+cv2.setNumThreads(1)
+
 __all__ = ["cv2"]

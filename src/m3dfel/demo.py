@@ -45,7 +45,6 @@ def run_demo(folder: Path, video: str | None = None) -> None:
 
     say("[bold]2/3[/] measuring it on faces it has never seen")
     model = load_model(str(folder / "run"))
-    # Drawing uses OpenCV's threads, which do not survive in workers forked after the training.
     results = evaluate(model, "synthetic", str(folder), "test", workers=0)
     print_metrics(results, "synthetic, test identities")
     plot_confusion([results], ["M3DFEL on drawn faces"], folder / "confusion.png")

@@ -262,7 +262,6 @@ def _collate(samples: list[Sample | None]) -> Batch | None:
 def _one_thread(_: int) -> None:
     # Workers are the parallelism; threads within them would only fight for the cores.
     torch.set_num_threads(1)
-    cv2.setNumThreads(1)
 
 
 # --- reading -------------------------------------------------------------------------------------
