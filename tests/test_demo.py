@@ -26,7 +26,7 @@ def short(monkeypatch):
 
 def test_the_demo_leaves_what_it_speaks_of(short, tmp_path: Path, capsys):
     run_demo(tmp_path)
-    text = capsys.readouterr().out
+    text = " ".join(capsys.readouterr().out.split())
     for words in ("WAR", "UAR", "in truth: happiness, then surprise, then anger", "Next:"):
         assert words in text
     for name in ("results.json", "confusion.png", "held_out.mp4", "held_out.png", "held_out.csv"):
