@@ -149,7 +149,6 @@ def evaluate(
         },
     }
     folder = Path(output)
-    folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / "clips.csv", clip_table(known, measured, model.labels).to_csv(index=False))
     write_text(folder / "results.json", json.dumps(results, indent=2))
     return results

@@ -176,8 +176,8 @@ def learning_rate(epoch: float, optim: OptimConfig) -> float:
 def on_single_instances(config: TrainConfig) -> TrainConfig:
     """Return the run that comes first where `optim.instance_epochs` asks for one.
 
-    Its clips are single instances, bags of one, at a fraction of the work of a whole bag, and show
-    their emotion throughout; its folder is `instances/` within the run's.
+    Its clips are as short as an instance, bags of one, at a fraction of the work of a whole bag;
+    its folder is `instances/` within the run's.
     """
     model = replace(config.model, frames=config.model.frames // config.model.bag_size, bag_size=1)
     epochs = config.optim.instance_epochs

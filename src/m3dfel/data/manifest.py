@@ -128,9 +128,10 @@ def hold_back(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[C
     groups: dict[str, list[Clip]] = {}
     for clip in clips:
         groups.setdefault(clip.identity or clip.path, []).append(clip)
+    counts = Counter(clip.emotion for clip in clips)
     by_emotion: dict[str, list[str]] = {}
     for name, members in groups.items():
-        rarest = min(members, key=lambda clip: _count(clips)[clip.emotion])
+        rarest = min(members, key=lambda clip: counts[clip.emotion])
         by_emotion.setdefault(rarest.emotion, []).append(name)
     generator = torch.Generator().manual_seed(seed)
     held: set[str] = set()
@@ -140,10 +141,6 @@ def hold_back(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[C
         held.update(names[i] for i in order[:wanted])
     kept = [clip for clip in clips if (clip.identity or clip.path) not in held]
     return kept, [replace(c, split="val") for c in clips if (c.identity or c.path) in held]
-
-
-def _count(clips: Sequence[Clip]) -> Counter[str]:
-    return Counter(clip.emotion for clip in clips)
 
 
 # --- reading: one function a layout; each yields what the data set says, unchecked ---------------
