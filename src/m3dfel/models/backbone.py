@@ -9,10 +9,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import hub, nn
+import torch.nn.functional as F
+from torch import Tensor, hub, nn
 
 from m3dfel._torchvision import BasicBlock, Conv3DSimple, R3D_18_Weights
 from m3dfel.errors import InputError
+
+
+class _StemConv(nn.Conv3d):
+    """A 3×7×7 or 3×3×3 convolution that does no work on the padding before and after one frame."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.shape[2] > 1:
+            return super().forward(input)
+        middle = self.weight[:, :, 1:2]  # the rest of the kernel would meet nothing but padding
+        return F.conv3d(input, middle, self.bias, self.stride, (0, *self.padding[1:]))
+
+
+class _BlockConv(_StemConv, Conv3DSimple):  # type: ignore[misc]  # torchvision has no types
+    """The same for torchvision's blocks, which call it with their own words."""
 
 
 class R3D(nn.Sequential):
@@ -28,7 +43,7 @@ class R3D(nn.Sequential):
         if depth not in (10, 18):
             raise InputError(f"the backbone's depth is {depth} but must be 10 or 18")
         stem = nn.Sequential(
-            nn.Conv3d(3, width, (3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False),
+            _StemConv(3, width, (3, 7, 7), stride=(1, 2, 2), padding=(1, 3, 3), bias=False),
             nn.BatchNorm3d(width),
             nn.ReLU(inplace=True),
         )
@@ -54,8 +69,8 @@ def _stage(entering: int, channels: int, blocks: int, stride: int) -> nn.Sequent
         shortcut = nn.Sequential(
             nn.Conv3d(entering, channels, 1, stride=stride, bias=False), nn.BatchNorm3d(channels)
         )
-    first = BasicBlock(entering, channels, Conv3DSimple, stride, shortcut)
-    rest = [BasicBlock(channels, channels, Conv3DSimple) for _ in range(blocks - 1)]
+    first = BasicBlock(entering, channels, _BlockConv, stride, shortcut)
+    rest = [BasicBlock(channels, channels, _BlockConv) for _ in range(blocks - 1)]
     return nn.Sequential(first, *rest)
 
 
