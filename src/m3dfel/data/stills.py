@@ -4,19 +4,30 @@ A face photographed once never stands quite still when it is filmed: a smooth ra
 (shift, scale, rotation, light) turns a picture into a clip. A clip can also open or close with a
 neutral picture of the same person, so that a set of stills trains a video model under a weak label
 while the frames that really carry the expression are known.
+
+Drawing a clip must cost next to nothing beside learning from it, so the work is NumPy's and
+OpenCV's, on as many channels as the picture has (`benchmarks/augmentation.py`).
 """
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
+import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from m3dfel._opencv import cv2
+
+Values = npt.NDArray[np.float64]
+
+# Beyond the room the crop leaves, an aligned face strays no further: half-widths of the picture.
+_STRAY = 0.12
 
 
 def static_clip(picture: Tensor, frames: int) -> Tensor:
-    """Return the clip of a picture that does not move, for evaluation: uint8 (T, 3, H, W)."""
+    """Return the clip of a picture that does not move, for evaluation: uint8 (T, K, H, W)."""
     return picture.expand(frames, *picture.shape)
 
 
@@ -31,88 +42,105 @@ def moving_clip(
 
     The camera's path is drawn once for the clip; the picture's border is mirrored. With `neutral`,
     the clip shows that picture first, last, or first and last, and blends from one to the other
-    within about two frames.
+    within about two frames. The randomness is torch's.
 
     Args:
-        picture: the expressive picture, uint8 (3, H, W).
+        picture: the expressive picture, uint8 (K, H, W), K channels.
         frames: T.
         size: height and width of the clip in pixels.
         crop_scale: share of the picture's area that the crop keeps, drawn between the two.
-        neutral: a neutral picture of the same person, uint8 (3, H, W), or None.
+        neutral: a neutral picture of the same person, uint8 (K, H, W), or None.
 
     Returns:
-        The clip, uint8 (T, 3, size, size), and its target frames, bool (T,): those in which the
+        The clip, uint8 (T, K, size, size), and its target frames, bool (T,): those in which the
         expressive picture weighs more than the neutral one.
     """
-    weight = torch.ones(frames) if neutral is None else _presence(frames)
-    warped = _warp(picture, frames, size, crop_scale, neutral, weight)
-    return _light(warped).round_().clamp_(0, 255).to(torch.uint8), weight > 0.5
-
-
-def _warp(
-    picture: Tensor,
-    frames: int,
-    size: int,
-    crop_scale: tuple[float, float],
-    neutral: Tensor | None,
-    weight: Tensor,
-) -> Tensor:
-    # Both pictures are aligned to the same template, so one camera path fits both.
-    grid = F.affine_grid(_camera_path(frames, crop_scale), [frames, 3, size, size], False)
-    still = _shrink(picture, size).expand(frames, -1, -1, -1)
+    rng = np.random.default_rng(int(torch.randint(2**62, ())))
+    weight = np.ones(frames) if neutral is None else _presence(rng, frames)
+    paths = _camera_path(rng, frames, crop_scale)
+    clip = _film(picture, paths, size)
     if neutral is not None:
-        w = weight.view(-1, 1, 1, 1)
-        still = w * still + (1 - w) * _shrink(neutral, size)
-    return F.grid_sample(still, grid, padding_mode="reflection", align_corners=False)
+        # Both pictures are aligned to the same template, so one camera path fits both.
+        w = weight.astype(np.float32).reshape(-1, 1, 1, 1)
+        clip = w * clip + (1 - w) * _film(neutral, paths, size)
+    lit = np.clip(_light(rng, clip) + 0.5, 0, 255).astype(np.uint8)
+    return torch.from_numpy(lit).permute(0, 3, 1, 2), torch.from_numpy(weight > 0.5)
 
 
-def _shrink(picture: Tensor, size: int) -> Tensor:
+def _film(picture: Tensor, paths: Values, size: int) -> npt.NDArray[np.float32]:
+    """Return what the camera sees on its path, (T, size, size, K), from 0 to 255."""
+    still = _shrink(picture.permute(1, 2, 0).numpy(), size)
+    height, width = still.shape[:2]
+    frames = [
+        cv2.warpAffine(
+            still,
+            _in_pixels(matrix, width, height, size),
+            (size, size),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT,
+        )
+        for matrix in paths
+    ]
+    return np.stack(frames).reshape(len(paths), size, size, -1).astype(np.float32)
+
+
+def _in_pixels(matrix: Values, width: int, height: int, size: int) -> Values:
+    """Turn a map between coordinates of -1 to 1 into one from the clip's pixels to the picture's.
+
+    The borders of the picture are -1 and 1, pixel centres lie half a pixel within.
+    """
+    half = np.array([width, height]) / 2
+    linear = matrix[:, :2] * half[:, None] * 2 / size
+    origin = half * (matrix @ (1 / size - 1, 1 / size - 1, 1) + 1) - 0.5
+    return np.column_stack([linear, origin])
+
+
+def _shrink(still: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     # Bilinear sampling reads single pixels: a picture far larger than the clip is averaged first.
-    still = picture[None].float()
-    factor = picture.shape[-1] // (2 * size) + 1
-    return F.avg_pool2d(still, factor) if factor > 1 else still
+    factor = still.shape[1] // (2 * size) + 1
+    if factor == 1:
+        return np.ascontiguousarray(still)
+    smaller = cv2.resize(still, None, None, 1 / factor, 1 / factor, cv2.INTER_AREA)
+    return np.asarray(smaller, dtype=np.uint8)
 
 
-def _light(clip: Tensor) -> Tensor:
+def _light(rng: np.random.Generator, clip: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Change contrast and brightness for the clip, and let the light waver a little."""
     middle = clip.mean()
-    contrast = math.exp(_draw(0.35))
-    brightness = (_draw(0.25) + _smooth_path(len(clip), 0.05)).exp().view(-1, 1, 1, 1)
-    return ((clip - middle) * contrast + middle) * brightness
+    contrast = math.exp(rng.uniform(-0.35, 0.35))
+    waver = np.exp(rng.uniform(-0.25, 0.25) + _smooth_path(rng, len(clip), 0.05))
+    brightness = waver.astype(np.float32).reshape(-1, 1, 1, 1)
+    return np.asarray(((clip - middle) * contrast + middle) * brightness)
 
 
-def _camera_path(frames: int, crop_scale: tuple[float, float]) -> Tensor:
+def _camera_path(rng: np.random.Generator, frames: int, crop_scale: tuple[float, float]) -> Values:
     """Return one affine matrix a frame, (T, 2, 3), in the picture's coordinates of -1 to 1."""
-    low, high = crop_scale
-    side = math.sqrt(low + (high - low) * float(torch.rand(())))
-    scale = side * _smooth_path(frames, 0.03).exp()
-    angle = _draw(0.15) + _smooth_path(frames, 0.05)
-    room = 1 - side
-    x = _draw(room) + _smooth_path(frames, 0.04)
-    y = _draw(room) + _smooth_path(frames, 0.04)
-    cos, sin = scale * angle.cos(), scale * angle.sin()
-    return torch.stack([torch.stack([cos, -sin, x], -1), torch.stack([sin, cos, y], -1)], 1)
+    side = math.sqrt(rng.uniform(*crop_scale))
+    scale = side * np.exp(_smooth_path(rng, frames, 0.03))
+    angle = rng.uniform(-0.15, 0.15) + _smooth_path(rng, frames, 0.05)
+    room = min(1 - side, _STRAY)
+    x, y = (rng.uniform(-room, room) + _smooth_path(rng, frames, 0.04) for _ in range(2))
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    return np.stack([np.stack([cos, -sin, x], -1), np.stack([sin, cos, y], -1)], 1)
 
 
-def _smooth_path(frames: int, amplitude: float) -> Tensor:
+def _smooth_path(rng: np.random.Generator, frames: int, amplitude: float) -> Values:
     """Return a slow random motion around 0, (T,): a drift and a sway of at most one period."""
-    time = torch.linspace(-1, 1, frames)
-    sway = torch.sin(math.pi * (float(torch.rand(())) * time + 2 * float(torch.rand(()))))
-    return _draw(amplitude) * time + _draw(amplitude) * sway
+    time = np.linspace(-1, 1, frames)
+    drift, sway = rng.uniform(-amplitude, amplitude, 2)
+    return np.asarray(
+        drift * time + sway * np.sin(math.pi * (rng.random() * time + 2 * rng.random()))
+    )
 
 
-def _draw(amplitude: float) -> float:
-    return amplitude * (2 * float(torch.rand(())) - 1)
-
-
-def _presence(frames: int) -> Tensor:
+def _presence(rng: np.random.Generator, frames: int) -> Values:
     """Return how much of the expressive picture each frame shows, 0 to 1, (T,)."""
-    share = 0.25 + 0.5 * float(torch.rand(()))
-    start = (1 - share) * float(torch.rand(()))
+    share = rng.uniform(0.25, 0.75)
+    start = rng.uniform(0, 1 - share)
     # A third of the clips each: the expression stays on, was on before, or comes and goes.
-    kind = int(torch.randint(3, ()))
-    time = (torch.arange(frames) + 0.5) / frames
+    kind = rng.integers(3)
+    time = (np.arange(frames) + 0.5) / frames
     blend = 2 / frames
-    rises = ((time - (1 - share if kind == 0 else start)) / blend + 0.5).clamp(0, 1)
-    falls = (((share if kind == 1 else start + share) - time) / blend + 0.5).clamp(0, 1)
-    return [rises, falls, torch.minimum(rises, falls)][kind]
+    rises = np.clip((time - (1 - share if kind == 0 else start)) / blend + 0.5, 0, 1)
+    falls = np.clip(((share if kind == 1 else start + share) - time) / blend + 0.5, 0, 1)
+    return np.asarray([rises, falls, np.minimum(rises, falls)][kind])
