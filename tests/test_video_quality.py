@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from m3dfel.video.align import TEMPLATE
+from m3dfel.video.quality import eye_distance, quality_marks, sharpness, turned_away
+from m3dfel.video.tracks import Track
+
+
+def landmarks(side: float = 128, nose: tuple[float, float] = (64, 74)) -> np.ndarray:
+    """A face that fills a square of so many pixels, its nose at a place of 128×128."""
+    points = TEMPLATE * 128
+    points[2] = nose
+    return (points * side / 128).astype(np.float32)
+
+
+def detailed(seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (80, 80, 3), dtype=np.uint8)
+
+
+def track(points: list[np.ndarray], crops: list[np.ndarray]) -> Track:
+    count = len(points)
+    return Track(
+        face=1,
+        times_s=np.arange(count) / 25,
+        indices=np.arange(count),
+        boxes=np.zeros((count, 4), np.float32),
+        scores=np.ones(count, np.float32),
+        landmarks=np.stack(points),
+        crops=np.stack(crops),
+    )
+
+
+def test_the_distance_between_the_eyes_is_told_in_pixels_whatever_the_turn():
+    assert eye_distance(landmarks(128)) == pytest.approx(38, abs=0.1)
+    turn = np.array([[0.6, -0.8], [0.8, 0.6]], np.float32)
+    assert eye_distance(landmarks(64) @ turn.T + 300) == pytest.approx(19, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("nose", "away"),
+    [
+        ((64, 74), False),
+        ((72, 70), False),
+        ((56, 84), False),
+        ((100, 74), True),
+        ((30, 74), True),
+        ((64, 30), True),
+        ((64, 110), True),
+    ],
+)
+def test_a_face_is_turned_away_when_its_nose_stands_beyond_eyes_or_mouth(nose, away: bool):
+    assert turned_away(landmarks(nose=nose)) is away
+
+
+def test_sharpness_falls_with_blur_and_does_not_care_for_contrast():
+    sharp = detailed()
+    blurred = np.repeat(np.repeat(sharp[::8, ::8], 8, 0), 8, 1)
+    smooth = (blurred.astype(float) + np.roll(blurred, 4, 0) + np.roll(blurred, 4, 1)) / 3
+    assert sharpness(smooth.astype(np.uint8)) < sharpness(sharp) / 4
+    assert sharpness(sharp // 2) == pytest.approx(sharpness(sharp), rel=0.1)
+    assert sharpness(np.full((80, 80, 3), 90, np.uint8)) == 0
+
+
+def test_each_frame_is_marked_by_what_hinders_it_most():
+    flat = np.full((80, 80, 3), 90, np.uint8)
+    small, away, front = landmarks(20, (100, 74)), landmarks(nose=(100, 74)), landmarks()
+    marks = quality_marks(track([small, away, front, front], [flat, flat, flat, detailed()]))
+    assert marks.tolist() == ["too small", "turned away", "blurred", ""]
