@@ -15,11 +15,22 @@ from m3dfel.data.transforms import evaluation_transform
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
-from m3dfel.recognizer import CLIP_S, Prediction, Recognizer, cut_track, find_sources
+from m3dfel.recognizer import (
+    CLIP_S,
+    Prediction,
+    Recognizer,
+    cut_track,
+    find_sources,
+    smoothed,
+)
 from m3dfel.video.decode import Frame, read_video, write_video
 from m3dfel.video.faces import Detection
 
-COLUMNS = ["face", "start_s", "end_s", "emotion", "confidence", *(f"p_{e}" for e in EMOTIONS)]
+COLUMNS = [
+    *("face", "start_s", "end_s", "emotion", "confidence"),
+    *(*(f"p_{e}" for e in EMOTIONS), "mark"),
+]
+RAW = [f"raw_{e}" for e in EMOTIONS]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,7 +81,7 @@ class Stage:
 @pytest.fixture(scope="module")
 def prediction() -> Prediction:
     """A face from 0 to 2 s, and one at another place that is away from 2 to 3 s."""
-    frames = [Frame(i, i / 25, np.full((64, 128, 3), i % 256, np.uint8)) for i in range(100)]
+    frames = film(100, side=128)
     there = Stage((0, set(range(50))), (70, {*range(50), *range(75, 100)}))
     return Recognizer(small_model(), there)(frames)
 
@@ -114,7 +125,7 @@ def test_longer_clips_can_be_asked_for():
 def test_evidence_explains_the_probabilities():
     found = Recognizer(small_model())(film(100), aligned=True)
     evidence = found.instances.groupby("clip")[[f"evidence_{e}" for e in EMOTIONS]].sum()
-    rest = np.log(found.clips[[f"p_{e}" for e in EMOTIONS]].to_numpy()) - evidence.to_numpy()
+    rest = np.log(found.clips[RAW].to_numpy()) - evidence.to_numpy()
     constant = rest - rest.mean(1, keepdims=True)
     assert len(constant) > 3
     assert constant == pytest.approx(np.tile(constant[0], (len(constant), 1)), abs=1e-2)
@@ -150,6 +161,70 @@ def test_any_track_is_cut_whole_and_in_order(steps: list[float], bag_size: int, 
     assert borders_s[-1] > times_s[-1]
 
 
+# --- smoothing and marks -------------------------------------------------------------------------
+
+
+def test_probabilities_are_averaged_alike_before_and_after():
+    times_s = np.arange(21) * 0.1
+    spike = np.zeros((21, 2))
+    spike[:, 0], spike[10] = 1, (0, 1)
+    averaged = smoothed(spike, times_s, np.zeros(21, bool), 0.2)
+    assert averaged.sum(1) == pytest.approx(1)
+    assert averaged[:, 1] == pytest.approx(averaged[::-1, 1])
+    assert averaged[:, 1].argmax() == 10
+    assert 0 < averaged[10, 1] < 0.3
+    assert (smoothed(spike, times_s, np.zeros(21, bool), 0) == spike).all()
+    with pytest.raises(InputError, match="averaged over -1 s"):
+        Recognizer(small_model(), smooth_s=-1)
+
+
+def test_clips_that_are_not_read_lend_nothing_to_their_neighbours():
+    shares = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
+    unread = np.array([False, True, False])
+    averaged = smoothed(shares, np.arange(3) * 0.1, unread, 0.2)
+    assert averaged[[0, 2]].tolist() == [[1, 0], [1, 0]]
+    assert np.isnan(averaged[1]).all()
+
+
+def test_what_was_smoothed_can_be_seen_raw():
+    raw = Recognizer(small_model(), smooth_s=0)(film(100), aligned=True).clips
+    both = Recognizer(small_model())(film(100), aligned=True).clips
+    assert both[RAW].to_numpy() == pytest.approx(raw[RAW].to_numpy())
+    shares = [f"p_{e}" for e in EMOTIONS]
+    assert raw[shares].to_numpy() == pytest.approx(raw[RAW].to_numpy())
+    assert both[shares].diff().abs().mean().max() < raw[shares].diff().abs().mean().max()
+
+
+def test_an_answer_below_half_is_marked_as_uncertain():
+    model = small_model()
+    model.classifier.weight.data.zero_()
+    model.classifier.bias.data.copy_(torch.tensor([0.0, 0, 0, 0, 0, 0, 0]))
+    table = Recognizer(model)(film(30), aligned=True).table
+    assert (table["mark"] == "uncertain").all()
+    assert table["emotion"].notna().all()
+    model.classifier.bias.data[3] = 9
+    table = Recognizer(model)(film(30), aligned=True).table
+    assert (table["mark"] == "").all()
+    assert (table["emotion"] == "anger").all()
+
+
+def test_a_face_that_cannot_be_read_is_marked_and_not_guessed(tmp_path: Path):
+    """Blank for a second, then noise: only what shows something is answered."""
+    blank = [Frame(i, i / 25, np.full((64, 64, 3), 90, np.uint8)) for i in range(25)]
+    noise = [Frame(25 + i, 1 + i / 25, frame.image) for i, frame in enumerate(film(25, side=64))]
+    found = Recognizer(small_model(), Stage((0, set(range(50)))))([*blank, *noise])
+    first, last = found.table.iloc[0], found.table.iloc[-1]
+    assert (first["mark"], last["mark"]) == ("blurred", "")
+    assert pd.isna(first["emotion"])
+    assert pd.isna(first["p_fear"])
+    assert last["emotion"] in EMOTIONS
+    assert found.faces["mark"].tolist() == ["blurred"] * 25 + [""] * 25
+    found.save(tmp_path)
+    assert "NaN" not in (tmp_path / "frames.json").read_text()
+    again = Prediction.load(tmp_path / "frames.json")
+    pd.testing.assert_frame_equal(again.clips, found.clips)
+
+
 # --- faces ---------------------------------------------------------------------------------------
 
 
@@ -166,7 +241,7 @@ def test_every_face_has_its_own_timeline(prediction: Prediction):
 
 def test_a_video_without_a_face_is_an_empty_answer_with_a_sentence(tmp_path: Path):
     found = Recognizer(small_model(), Stage())(film(8))
-    assert list(found.table.columns) == COLUMNS
+    assert list(found.table.columns) == COLUMNS + RAW
     assert found.table.empty
     assert "no face was found in frames" in found.note
     found.save(tmp_path)
@@ -198,7 +273,8 @@ def test_what_is_saved_is_what_was_found(prediction: Prediction, tmp_path: Path)
     assert names == [f"holiday.{ending}" for ending in ("csv", "json", "parquet", "png")]
     table = pd.read_csv(tmp_path / "out" / "holiday.csv")
     assert list(table.columns) == COLUMNS
-    pd.testing.assert_frame_equal(table, prediction.clips, check_dtype=False)
+    table["mark"] = table["mark"].astype(object).fillna("")
+    pd.testing.assert_frame_equal(table, prediction.clips[COLUMNS], check_dtype=False)
 
     parquet = pd.read_parquet(tmp_path / "out" / "holiday.parquet")
     second = parquet[parquet["face"] == 2].iloc[0]

@@ -50,8 +50,9 @@ def timeline(*spans: tuple[float, float], source: str = "film.mp4") -> SimpleNam
                 own = {"start_s": borders[place + part], "end_s": borders[place + part + 1]}
                 evidence = {f"evidence_{e}": float(e == emotion) for e in EMOTIONS}
                 instances.append({"face": face, "clip": len(clips), **own, **evidence})
-            clips.append({"face": face, **span, "emotion": emotion, "confidence": 0.7, **shares})
-    columns = ["face", "start_s", "end_s", "emotion", "confidence"]
+            answer = {"emotion": emotion, "confidence": 0.7, **shares, "mark": ""}
+            clips.append({"face": face, **span, **answer})
+    columns = ["face", "start_s", "end_s", "emotion", "confidence", "mark"]
     return SimpleNamespace(
         source=source,
         labels=EMOTIONS,
@@ -123,6 +124,18 @@ def test_the_timeline_stresses_what_is_likeliest():
     assert bold == {"face 1", "happiness", "fear"}
 
 
+def test_the_timeline_says_why_a_face_is_not_read_and_stresses_no_doubt():
+    film = timeline((0, 4))
+    shares = [f"p_{e}" for e in EMOTIONS]
+    film.clips.loc[:1, ["emotion", "confidence", *shares]] = None
+    film.clips.loc[:1, "mark"] = "turned away"
+    film.clips.loc[2, "mark"] = "uncertain"
+    figure = plot_timeline(film)
+    assert "turned away" in texts(figure)
+    bold = {t.get_text() for t in figure.axes[0].texts if t.get_fontweight() == "bold"}
+    assert bold == {"face 1", "fear"}
+
+
 def test_target_frames_are_shaded_where_the_truth_is_above_half_its_peak():
     truth = np.array([0.0] * 25 + [0.4] * 25 + [0.9] * 25 + [0.0] * 25)
     figure = plot_timeline(timeline((0, 4)), truth=truth, fps=25)
@@ -179,6 +192,20 @@ def test_a_timeline_is_printed_one_row_a_change(capsys):
         ["", "2.25", "4.00", "■ fear", "70"],
     ]
     assert [row[0] for row in cells] == ["1", "", "2", ""]
+
+
+def test_what_is_not_certain_is_printed_by_its_mark(capsys):
+    clips = timeline((0, 4)).clips
+    clips.loc[:1, ["emotion", "confidence"]] = None
+    clips.loc[:1, "mark"] = "too small"
+    clips.loc[2, "mark"] = "uncertain"
+    print_timeline(clips, "film.mp4")
+    rows = [line.split("│") for line in capsys_lines(capsys) if line.startswith("│")]
+    assert [[cell.strip() for cell in row[4:6]] for row in rows] == [
+        ["too small", "–"],
+        ["uncertain", "70"],
+        ["■ fear", "70"],
+    ]
 
 
 def test_an_empty_timeline_prints_its_sentence_only(capsys):

@@ -8,6 +8,7 @@ of the timeline. Overlapping clips thus cost no more than clips side by side.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from rich.console import Console
 from rich.progress import track as with_progress
 from torch import Tensor
 
-from m3dfel.checkpoints import load_model
+from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.data.manifest import VIDEO_SUFFIXES
 from m3dfel.data.transforms import evaluation_transform
 from m3dfel.errors import InputError
@@ -32,10 +33,16 @@ from m3dfel.report import plot_timeline
 from m3dfel.video.align import TEMPLATE
 from m3dfel.video.decode import PICTURE_SUFFIXES, Frame, read_images, read_video
 from m3dfel.video.faces import CenterFace, FaceDetector
+from m3dfel.video.quality import quality_marks
 from m3dfel.video.tracks import Track, track_faces
 
 # The 16 frames of a clip at 25 frames per second: short enough to tell when an expression begins.
 CLIP_S = 0.64
+# Standard deviation of the Gaussian that the probabilities are averaged with over time.
+SMOOTH_S = 0.2
+# A clip whose likeliest emotion is less probable is as likely wrong as right.
+LEAST_CONFIDENCE = 0.5
+UNCERTAIN = "uncertain"
 
 # Instances read at once: four clips of the published model.
 _BATCH = 16
@@ -55,10 +62,15 @@ class Prediction:
         source: the video, the folder, or the first of the pictures.
         labels: the model's label set.
         clips: a row a clip and face: face (from 1), start_s, end_s, emotion, confidence (the
-            emotion's probability) and p_<emotion> of every label.
+            emotion's probability), p_<emotion> of every label (averaged over time), mark, and
+            raw_<emotion>, the probabilities of the clip alone. The mark is `too small`,
+            `turned away` or `blurred` where the face cannot be read, and emotion, confidence and
+            p_<emotion> are then missing; `uncertain` where no emotion is as likely as not; else
+            empty.
         instances: a row an instance of each clip: face, clip (the row in `clips`), instance (from
             0), start_s, end_s and evidence_<emotion>, what the instance adds to that logit.
-        faces: a row a frame and face: face, frame, time_s, box x1, y1, x2, y2 in pixels, score.
+        faces: a row a frame and face: face, frame, time_s, box x1, y1, x2, y2 in pixels, score,
+            mark (of the frame, as above).
         note: a sentence to the user, such as that no face was found; empty when all is said.
     """
 
@@ -91,9 +103,9 @@ class Prediction:
     def save(self, folder: str | Path) -> None:
         """Write what is known, as files named after the source.
 
-        `<stem>.csv` holds the clips; `<stem>.parquet` besides the mean box of each clip and, as
-        lists, its instances' evidence; `<stem>.json` everything, for `load`; `<stem>.png` the
-        timeline.
+        `<stem>.csv` holds the clips, but for raw_<emotion>; `<stem>.parquet` these too, the mean
+        box of each clip and, as lists, its instances' evidence; `<stem>.json` everything, for
+        `load`; `<stem>.png` the timeline.
 
         Raises:
             InputError: the folder cannot be written to.
@@ -106,11 +118,12 @@ class Prediction:
             "source": self.source,
             "note": self.note,
             "labels": self.labels,
-            "clips": boxed.to_dict("records"),
+            "clips": boxed.astype(object).where(boxed.notna(), None).to_dict("records"),
             "instances": self.instances.to_dict("records"),
             "faces": self.faces.to_dict("records"),
         }
-        write_text(folder / f"{self.stem}.csv", self.clips.to_csv(index=False))
+        told = self.clips.drop(columns=_names("raw", self.labels))
+        write_text(folder / f"{self.stem}.csv", told.to_csv(index=False))
         write_text(folder / f"{self.stem}.json", json.dumps(record, indent=1))
         with replacing(folder / f"{self.stem}.parquet") as temporary:
             pd.concat([boxed, listed], axis=1).to_parquet(temporary, index=False)
@@ -154,33 +167,40 @@ class Recognizer:
     """Recognises what every face of a video expresses, and when.
 
     Args:
-        model: a trained model; it is put into evaluation mode.
+        model: a trained model, which is put into evaluation mode; None for the one that comes with
+            the package.
         detector: finds the faces; None for the one that comes with the package.
         device: torch's word for where the model runs.
         clip_s: seconds a clip covers. Longer clips, such as the whole short videos of DFEW, answer
             more steadily; shorter ones tell better when.
+        smooth_s: the probabilities of neighbouring clips are averaged with a Gaussian of this
+            standard deviation in seconds, the same before and after, so that a change is told when
+            it comes. 0 leaves every clip alone.
 
     Raises:
-        InputError: there is no such device here, or clips of no length.
+        InputError: there is no such device here, clips of no length or smoothing below 0.
     """
 
     def __init__(
         self,
-        model: M3DFEL,
+        model: M3DFEL | None = None,
         detector: FaceDetector | None = None,
         device: str = "cpu",
         clip_s: float = CLIP_S,
+        smooth_s: float = SMOOTH_S,
     ) -> None:
         if not clip_s > 0:
             raise InputError(f"a clip cannot last {clip_s} s: give a length above 0")
+        if not smooth_s >= 0:
+            raise InputError(f"clips cannot be averaged over {smooth_s} s: give 0 or more")
         try:
-            self.model = model.to(device).eval()
+            self.model = (model or load_model(BUNDLED)).to(device).eval()
         except (RuntimeError, AssertionError) as error:
             raise InputError(
                 f"torch cannot use the device {device!r} here: choose another, such as cpu"
             ) from error
         self.detector = detector or CenterFace()
-        self.clip_s = clip_s
+        self.clip_s, self.smooth_s = clip_s, smooth_s
 
     @classmethod
     def from_pretrained(
@@ -189,13 +209,14 @@ class Recognizer:
         detector: FaceDetector | None = None,
         device: str = "cpu",
         clip_s: float = CLIP_S,
+        smooth_s: float = SMOOTH_S,
     ) -> Recognizer:
-        """Load a model: a run, a model's folder, a published `.pth` or a name on the hub.
+        """Load a model: whatever `checkpoints.load_model` knows by that name.
 
         Raises:
             InputError: no model there, or settings that cannot be.
         """
-        return cls(load_model(str(name)), detector, device, clip_s)
+        return cls(load_model(str(name)), detector, device, clip_s, smooth_s)
 
     def __call__(self, source: Source, aligned: bool = False) -> Prediction:
         """Recognise the faces of a video.
@@ -204,7 +225,7 @@ class Recognizer:
             source: a video file; a folder of frames or a list of pictures, taken as 25 frames per
                 second; or a list of `Frame`s.
             aligned: the frames show one cropped face already, as in face data sets: none is looked
-                for, and the whole frame is the face.
+                for, the whole frame is the face, and none is too small, turned away or blurred.
 
         Returns:
             One timeline a face. Without a face, an empty one with a note.
@@ -219,16 +240,19 @@ class Recognizer:
             console=Console(stderr=True),
             transient=True,
         )
-        size = self.model.size
+        size, zoom = self.model.size, self.model.zoom
         if aligned:
-            tracks = [_whole_frames(frames, size)]
+            tracks = [_whole_frames(frames, size, zoom)]
+            marks = [np.full(len(tracks[0].times_s), "")]
         else:
-            tracks = track_faces(frames, self.detector, size)
+            tracks = track_faces(frames, self.detector, size, zoom)
+            marks = [quality_marks(track) for track in tracks]
         note = "" if tracks else _NO_FACE.format(name)
-        return _prediction(name, self.model.labels, [self._read(track) for track in tracks], note)
+        readings = [self._read(track, own) for track, own in zip(tracks, marks, strict=True)]
+        return _prediction(name, self.model.labels, readings, note)
 
     @torch.inference_mode()
-    def _read(self, track: Track) -> _Reading:
+    def _read(self, track: Track, marks: npt.NDArray[np.str_]) -> _Reading:
         """Read every instance of a track once, then every bag of neighbouring instances."""
         model = self.model
         chosen, borders_s = cut_track(
@@ -245,7 +269,18 @@ class Recognizer:
         if not logits.isfinite().all():
             raise InputError("the model's answers are not numbers: its weights are broken")
         evidence = model.dliam.contributions(bags) @ model.classifier.weight.T
-        return _Reading(track, borders_s, logits.softmax(1).double().cpu(), evidence.double().cpu())
+        raw = logits.softmax(1).double().cpu().numpy()
+        of_clips = [
+            _prevailing(marks[np.unique(chosen[start : start + model.bag_size])])
+            for start in range(len(raw))
+        ]
+        unread = np.array(of_clips) != ""
+        shares = smoothed(
+            raw, (borders_s[: len(raw)] + borders_s[-len(raw) :]) / 2, unread, self.smooth_s
+        )
+        return _Reading(
+            track, marks, borders_s, raw, shares, of_clips, evidence.double().cpu().numpy()
+        )
 
     def _to_instances(self, crops: npt.NDArray[np.uint8]) -> Tensor:
         """Bring crops (M, t, S, S, 3) to the model: float (M, 3, t, S, S)."""
@@ -279,6 +314,40 @@ def cut_track(
     moments_s = start_s + (np.arange(frames) + 0.5) / frames * (end_s - start_s)
     chosen = _shown_at(times_s, moments_s).reshape(instances, instance_length)
     return chosen, np.linspace(start_s, end_s, instances + 1)
+
+
+def smoothed(
+    shares: npt.NDArray[np.float64],
+    times_s: npt.NDArray[np.float64],
+    unread: npt.NDArray[np.bool_],
+    smooth_s: float,
+) -> npt.NDArray[np.float64]:
+    """Average probabilities over time with a Gaussian, which does not trail behind what it sees.
+
+    Args:
+        shares: (B, C), the probabilities of each clip.
+        times_s: (B,), the middle of each clip in seconds.
+        unread: (B,), the clips that have no answer: they are left out of every average, and their
+            own is not a number.
+        smooth_s: the Gaussian's standard deviation in seconds; 0 for no averaging.
+
+    Returns:
+        (B, C).
+    """
+    if smooth_s:
+        weights = np.exp(-0.5 * ((times_s[:, None] - times_s) / smooth_s) ** 2)
+    else:
+        weights = np.eye(len(times_s))
+    weights = weights * ~unread
+    total = weights.sum(1, keepdims=True)
+    averaged = np.divide(weights @ shares, total, where=total > 0, out=np.zeros_like(shares))
+    return np.where(unread[:, None], np.nan, averaged)
+
+
+def _prevailing(marks: npt.NDArray[np.str_]) -> str:
+    """Return the mark of a clip: the commonest of its frames' where most have one."""
+    found = Counter(mark for mark in marks.tolist() if mark)
+    return found.most_common(1)[0][0] if 2 * found.total() > len(marks) else ""
 
 
 def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
@@ -353,9 +422,9 @@ def _stem(source: str) -> str:
     return path.resolve().name if path.is_dir() else path.stem
 
 
-def _whole_frames(frames: Iterable[Frame], size: int) -> Track:
+def _whole_frames(frames: Iterable[Frame], size: int, zoom: float) -> Track:
     """Return frames that show one aligned face as its track, resized as in evaluation."""
-    resize = evaluation_transform(size)
+    resize = evaluation_transform(size, zoom)
     times_s, indices, boxes, crops = [], [], [], []
     for frame in frames:
         height, width = frame.image.shape[:2]
@@ -396,20 +465,36 @@ def _columns(labels: Sequence[str]) -> dict[str, list[str]]:
     """Return the columns of each table of a prediction."""
     span = ["start_s", "end_s"]
     return {
-        "clips": ["face", *span, "emotion", "confidence", *_names("p", labels)],
+        "clips": [
+            *("face", *span, "emotion", "confidence"),
+            *(*_names("p", labels), "mark", *_names("raw", labels)),
+        ],
         "instances": ["face", "clip", "instance", *span, *_names("evidence", labels)],
-        "faces": ["face", "frame", "time_s", *_BOX, "score"],
+        "faces": ["face", "frame", "time_s", *_BOX, "score", "mark"],
     }
 
 
 @dataclass(frozen=True, eq=False)
 class _Reading:
-    """A track, its instances' borders (M + 1,), probabilities (B, C) and evidence (B, N, C)."""
+    """What was read of a track.
+
+    Attributes:
+        track: its T frames.
+        frame_marks: (T,).
+        borders_s: (M + 1,), between its instances.
+        raw: (B, C), the probabilities of each clip alone.
+        shares: (B, C), averaged over time; not a number where a clip is marked.
+        marks: (B,), of the clips.
+        evidence: (B, N, C).
+    """
 
     track: Track
+    frame_marks: npt.NDArray[np.str_]
     borders_s: npt.NDArray[np.float64]
-    shares: Tensor
-    evidence: Tensor
+    raw: npt.NDArray[np.float64]
+    shares: npt.NDArray[np.float64]
+    marks: Sequence[str]
+    evidence: npt.NDArray[np.float64]
 
 
 def _prediction(
@@ -421,16 +506,19 @@ def _prediction(
     for reading in readings:
         face, borders = reading.track.face, reading.borders_s.round(3).tolist()
         bag_size = reading.evidence.shape[1]
-        for start, (shares, bag) in enumerate(
-            zip(reading.shares.numpy().round(6), reading.evidence.numpy().round(6), strict=True)
-        ):
-            likeliest = int(shares.argmax())
+        for start, mark in enumerate(reading.marks):
             span = [borders[start], borders[start + bag_size]]
-            for place, evidence in enumerate(bag.tolist()):
+            for place, evidence in enumerate(reading.evidence[start].round(6).tolist()):
                 own = borders[start + place : start + place + 2]
                 instances.append([face, len(clips), place, *own, *evidence])
-            clips.append([face, *span, labels[likeliest], shares[likeliest], *shares.tolist()])
-        faces += _sightings(reading.track)
+            shares, raw = reading.shares[start].round(6), reading.raw[start].round(6)
+            likeliest = int(reading.shares[start].argmax())
+            answer: list[Any] = [None, None]
+            if not mark:
+                answer = [labels[likeliest], shares[likeliest]]
+                mark = UNCERTAIN if shares[likeliest] < LEAST_CONFIDENCE else ""
+            clips.append([face, *span, *answer, *shares.tolist(), mark, *raw.tolist()])
+        faces += _sightings(reading)
     columns = _columns(labels)
     return Prediction(
         name,
@@ -442,8 +530,10 @@ def _prediction(
     )
 
 
-def _sightings(track: Track) -> Iterator[list[Any]]:
+def _sightings(reading: _Reading) -> Iterator[list[Any]]:
+    track = reading.track
     boxes, scores = track.boxes.astype(np.float64).round(2), track.scores.astype(np.float64)
     for place, box in enumerate(boxes.tolist()):
-        time_s, score = float(track.times_s[place]), float(scores[place])
-        yield [track.face, int(track.indices[place]), round(time_s, 6), *box, round(score, 4)]
+        time_s, score = round(float(track.times_s[place]), 6), round(float(scores[place]), 4)
+        mark = str(reading.frame_marks[place])
+        yield [track.face, int(track.indices[place]), time_s, *box, score, mark]

@@ -150,9 +150,10 @@ def plot_timeline(
 ) -> Figure:
     """Draw what each face expresses over time: one block a face, one row an emotion.
 
-    A row's height is the emotion's probability, in strong colour where it is the likeliest. Below
-    them stands the evidence: the emotion each instance speaks for most, averaged over the clips it
-    is part of.
+    A row's height is the emotion's probability, in strong colour where it is the answer: the
+    likeliest, and not marked as uncertain. Where the face cannot be read, the rows are empty and
+    say why. Below them stands the evidence: the emotion each instance speaks for most, averaged
+    over the clips it is part of.
 
     Args:
         timeline: a prediction.
@@ -189,22 +190,25 @@ def _timeline_words(timeline: Timeline, faces: int) -> tuple[str, str]:
     who = f"the {faces} faces in {name} express" if faces > 1 else f"the face in {name} expresses"
     return (
         f"What {who}, moment by moment",
-        "Height: how probable each emotion is; strong colour: the likeliest.\n"
+        "Height: how probable each emotion is; strong colour: the answer, where one is certain.\n"
         "Evidence: the emotion each instance speaks for most, higher where stronger.",
     )
 
 
 def _draw_face(axes: Axes, clips: pd.DataFrame, labels: Sequence[str]) -> None:
-    times, shares = _curves(clips, labels)
-    likeliest = shares.argmax(0)
+    times, shares, marks = _curves(clips, labels)
+    answer = np.where(marks == "", shares.argmax(0), -1)
     for place, label in enumerate(labels):
         base, colour = len(labels) - 1 - place, COLOURS[label]
         height = base + 0.9 * shares[place]
-        wins = likeliest == place
+        wins = answer == place
         axes.plot(times[[0, -1]], [base, base], color=_RULE, linewidth=0.8, zorder=1)
         axes.fill_between(times, base, height, color=colour, alpha=0.35, linewidth=0, zorder=2)
         axes.fill_between(times, base, height, where=wins, color=colour, linewidth=0, zorder=3)
         _label_row(axes, base, label, weight="bold" if wins.any() else "normal", color=_INK)
+    for first, last, mark in _runs(marks):
+        if np.isnan(shares[0, first]):
+            _write_mark(axes, times[first], times[last], len(labels), mark)
     axes.annotate(
         f"face {clips['face'].iloc[0]}", (0, 1), (-8, 6), **_ABOVE, ha="right", **_FACE_STYLE
     )
@@ -225,11 +229,31 @@ def _draw_face(axes: Axes, clips: pd.DataFrame, labels: Sequence[str]) -> None:
 _FACE_STYLE: dict[str, Any] = {"size": 10.5, "weight": "bold", "color": _INK}
 
 
-def _curves(clips: pd.DataFrame, labels: Sequence[str]) -> tuple[Values, Values]:
-    """Return close-set times (P,) and the probabilities there (C, P), straight between clips."""
+def _write_mark(axes: Axes, start_s: float, end_s: float, height: int, mark: str) -> None:
+    """Say why a face is not read for a while, as far as there is room for the words."""
+    axes.axvspan(start_s, end_s, 0.13, 1, facecolor="#f3f3f3", linewidth=0, zorder=1)
+    words = axes.text((start_s + end_s) / 2, height / 2, mark, **_CENTRED, size=8, color=_MUTED)
+    words.set_rotation(0 if end_s - start_s > 0.12 * axes.get_xlim()[1] else 90)
+
+
+def _curves(
+    clips: pd.DataFrame, labels: Sequence[str]
+) -> tuple[Values, Values, npt.NDArray[np.str_]]:
+    """Return close-set times (P,), the probabilities there (C, P) and the marks (P,).
+
+    Probabilities run straight from clip to clip, and are not numbers where the face is not read;
+    the mark is that of the nearest clip.
+    """
     times = np.linspace(clips["start_s"].iloc[0], clips["end_s"].iloc[-1], 2000)
-    middles = (clips["start_s"] + clips["end_s"]) / 2
-    return times, np.stack([np.interp(times, middles, clips[f"p_{label}"]) for label in labels])
+    middles = ((clips["start_s"] + clips["end_s"]) / 2).to_numpy()
+    nearest = np.searchsorted((middles[1:] + middles[:-1]) / 2, times)
+    read = clips["emotion"].notna().to_numpy()
+    shares = np.full((len(labels), len(times)), np.nan)
+    if read.any():
+        for place, label in enumerate(labels):
+            shares[place] = np.interp(times, middles[read], clips[f"p_{label}"].to_numpy()[read])
+    shares[:, ~read[nearest]] = np.nan
+    return times, shares, clips["mark"].to_numpy(str)[nearest]
 
 
 def _draw_evidence(axes: Axes, instances: pd.DataFrame, labels: Sequence[str]) -> None:
@@ -394,7 +418,8 @@ def _mistaken(shares: Sequence[float], own: int, labels: Sequence[str]) -> str:
 def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
     """Print what each face expresses from when to when, and the note, if any.
 
-    Neighbouring clips of the same emotion are one row, from and to the middle between clips.
+    Neighbouring clips of the same answer are one row, from and to the middle between clips. Clips
+    without a certain one say what they are marked with.
 
     Args:
         clips: of a prediction.
@@ -408,6 +433,7 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
         table.add_column("to s", justify="right")
         table.add_column("emotion")
         table.add_column("confidence %", justify="right")
+        answers = clips["emotion"].where(clips["mark"] == "", clips["mark"])
         for face, own in clips.groupby("face"):
             middles = ((own["start_s"] + own["end_s"]) / 2).to_numpy()
             borders = [
@@ -415,14 +441,15 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
                 *((middles[1:] + middles[:-1]) / 2),
                 own["end_s"].iloc[-1],
             ]
-            for first, last, emotion in _runs(own["emotion"].tolist()):
+            for first, last, answer in _runs(answers[own.index].tolist()):
                 confidence = own["confidence"].iloc[first : last + 1].mean()
+                colour = f"[{COLOURS[answer]}]■[/] " if answer in COLOURS else "  "
                 table.add_row(
                     str(face) if first == 0 else "",
                     f"{borders[first]:.2f}",
                     f"{borders[last + 1]:.2f}",
-                    f"[{COLOURS[emotion]}]■[/] {emotion}",
-                    f"{100 * confidence:.0f}",
+                    colour + answer,
+                    "–" if np.isnan(confidence) else f"{100 * confidence:.0f}",
                 )
             table.add_section()
         Console().print(table)

@@ -20,7 +20,10 @@ TEMPLATE = np.array([(45, 52), (83, 52), (64, 74), (48, 93), (80, 93)], dtype=np
 
 
 def align_face(
-    image: npt.NDArray[np.uint8], landmarks: npt.NDArray[np.float32], size: int
+    image: npt.NDArray[np.uint8],
+    landmarks: npt.NDArray[np.float32],
+    size: int,
+    zoom: float = 1.0,
 ) -> npt.NDArray[np.uint8]:
     """Return the face as a square crop with its landmarks on the template.
 
@@ -31,11 +34,12 @@ def align_face(
         image: uint8 RGB (H, W, 3).
         landmarks: (5, 2), pixels: left eye, right eye, nose, left and right mouth corner.
         size: S, side of the crop in pixels.
+        zoom: show only the middle 1/zoom of the template's width and height, as large.
 
     Returns:
         uint8 RGB (S, S, 3).
     """
-    matrix = similarity(landmarks, TEMPLATE * size)
+    matrix = similarity(landmarks, ((TEMPLATE - 0.5) * zoom + 0.5) * size)
     shrinking = 1 / math.hypot(matrix[0, 0], matrix[1, 0])
     finer = max(1, math.ceil(shrinking))
     crop = cv2.warpAffine(

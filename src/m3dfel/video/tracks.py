@@ -108,6 +108,7 @@ def track_faces(
     frames: Iterable[Frame],
     detector: FaceDetector,
     size: int,
+    zoom: float = 1.0,
     max_gap_s: float = 0.5,
     min_frames: int = 3,
 ) -> list[Track]:
@@ -121,6 +122,7 @@ def track_faces(
         frames: in order of time.
         detector: finds the faces of a frame.
         size: S, side of the crops in pixels.
+        zoom: how much closer than the template the crops look.
         max_gap_s: seconds for which a face may go unseen and stay one track.
         min_frames: shorter tracks are taken for false alarms and left out, unless the video itself
             is shorter.
@@ -133,7 +135,7 @@ def track_faces(
         read += 1
         for face, detection in found.items():
             landmarks = _steadied(face, frame.time_s, near)
-            crop = align_face(frame.image, landmarks, size)
+            crop = align_face(frame.image, landmarks, size, zoom)
             steady = replace(detection, landmarks=landmarks)
             sightings[face].append(_Sighting(frame.index, frame.time_s, steady, crop))
     kept = [track for track in sightings.values() if len(track) >= min(min_frames, read)]
