@@ -1,7 +1,8 @@
+import pytest
 import torch
 
 from m3dfel.config import AugmentConfig
-from m3dfel.data.transforms import evaluation_transform, training_transform
+from m3dfel.data.transforms import evaluation_transform, mix, training_transform
 
 
 def noise(frames: int = 1) -> torch.Tensor:
@@ -39,3 +40,31 @@ def test_evaluation_only_resizes():
     transform = evaluation_transform(24)
     assert transform(noise(3)).shape == (3, 3, 24, 24)
     assert (transform(noise(3)) == transform(noise(3))).all()
+
+
+def test_a_zoom_shows_the_middle_as_large():
+    clip = torch.zeros(2, 1, 64, 64, dtype=torch.uint8)
+    clip[..., 16:48, 16:48] = 200
+    assert (evaluation_transform(32, zoom=2.0)(clip) == 200).all()
+    assert evaluation_transform(32)(clip).float().mean() == 50
+
+
+def test_blur_takes_detail_away_and_leaves_the_light():
+    torch.manual_seed(0)
+    augment = AugmentConfig(flip=0, jitter=0, blur=1.0)
+    clip = noise(2)[..., :40]
+    blurred = training_transform(40, augment, crop=False)(clip).float()
+    assert blurred.std() < 0.8 * clip.float().std()
+    assert blurred.mean() == pytest.approx(float(clip.float().mean()), rel=0.05)
+
+
+def test_mixup_blends_clips_as_it_says():
+    clips, targets = torch.rand(6, 2, 3, 4, 4), torch.arange(6)
+    mixed, partners, share = mix(clips, targets, 0.4, seed=3)
+    assert 0.5 <= share <= 1
+    assert sorted(partners.tolist()) == targets.tolist()
+    torch.testing.assert_close(mixed, share * clips + (1 - share) * clips[partners])
+    again, _, _ = mix(clips, targets, 0.4, seed=3)
+    assert torch.equal(mixed, again)
+    same, partners, share = mix(clips, targets, 0.0, seed=3)
+    assert (same is clips, partners is targets, share) == (True, True, 1.0)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3dfel.errors import InputError
-from m3dfel.metrics import compute_metrics
+from m3dfel.metrics import compute_metrics, fit_temperature
 
 LABELS = ["happiness", "sadness", "neutral"]
 
@@ -54,3 +54,14 @@ def test_logits_that_are_not_numbers_are_told_not_counted():
     logits[1, 2] = float("nan")
     with pytest.raises(InputError, match="1 of 2 clips is not a number"):
         compute_metrics(logits, torch.tensor([0, 0]), LABELS)
+
+
+def test_the_temperature_makes_probabilities_honest():
+    """Right three times out of four, but sure of it each time: the temperature says how sure."""
+    logits, targets = said([0, 0, 0, 0] * 10, 6.0), torch.tensor([0, 0, 0, 1] * 10)
+    temperature = fit_temperature(logits, targets)
+    shares = (logits / temperature).softmax(1)
+    assert float(shares[0, 0]) == pytest.approx(0.75, abs=0.01)
+    before, after = (compute_metrics(x, targets, LABELS) for x in (logits, logits / temperature))
+    assert after.ece < 0.02 < before.ece
+    assert fit_temperature(logits / temperature, targets) == pytest.approx(1, abs=0.01)

@@ -1,6 +1,8 @@
 import argparse
+import copy
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -380,3 +382,15 @@ def test_shared_batch_norm_is_batch_norm(tmp_path: Path):
         torch.testing.assert_close(shared.eval()(x), alone.eval()(x))
     finally:
         torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("frames", [1, 2, 4])
+def test_leaving_out_the_padding_around_one_frame_changes_nothing(frames: int):
+    torch.manual_seed(0)
+    ours = R3D(width=4, depth=18).double().eval()
+    plain = copy.deepcopy(ours)
+    for module in plain.modules():
+        if isinstance(module, torch.nn.Conv3d):
+            module.forward = partial(torch.nn.Conv3d.forward, module)
+    x = torch.rand(2, 3, frames, 32, 32, dtype=torch.float64)
+    torch.testing.assert_close(ours(x), plain(x))

@@ -12,8 +12,9 @@ import yaml
 
 from m3dfel.checkpoints import load_model
 from m3dfel.config import OptimConfig, TrainConfig
+from m3dfel.data.dataset import EpochBatches
 from m3dfel.errors import InputError
-from m3dfel.training import learning_rate, train
+from m3dfel.training import build_model, learning_rate, stage_before, train
 
 
 def tiny(output: Path, data: Path | str, **optim: float) -> TrainConfig:
@@ -147,6 +148,42 @@ def test_single_instances_come_first_where_asked_for(dfew: Path, tmp_path: Path)
     assert (first.frames, first.bag_size) == (4, 1)
     assert load_model(str(tmp_path / "run")).bag_size == 2
     assert numbers(train(config, resume=True)) == numbers(results)
+
+
+def test_single_frames_come_before_single_instances(dfew: Path, tmp_path: Path):
+    config = tiny(tmp_path / "run", dfew, epochs=1, instance_epochs=1, frame_epochs=2)
+    results = train(config)
+    frames = load_model(str(tmp_path / "run" / "instances" / "frames"))
+    assert (frames.frames, frames.bag_size) == (1, 1)
+    assert numbers(train(config, resume=True)) == numbers(results)
+    # What the frames taught is where the instances begin: a face that stands still looks the same.
+    begins = build_model(stage_before(config)).eval()
+    still = torch.rand(2, 1, 3, 16, 16)
+    with torch.inference_mode():
+        expected = frames(still)
+        got = begins(still.expand(-1, 4, -1, -1, -1))
+    torch.testing.assert_close(got, expected)
+
+
+def test_the_best_model_is_calibrated_on_the_validation_clips(dfew: Path, tmp_path: Path):
+    told = train(tiny(tmp_path / "run", dfew, epochs=1))["calibration"]
+    assert 0.1 <= told["temperature"] <= 10
+    best, last = (load_model(str(tmp_path / "run" / name)) for name in ("best", "last"))
+    for name in ("weight", "bias"):
+        calibrated, raw = getattr(best.classifier, name), getattr(last.classifier, name)
+        torch.testing.assert_close(calibrated * told["temperature"], raw)
+
+
+def test_an_epoch_can_be_shorter_than_the_data(dfew: Path, tmp_path: Path):
+    config = tiny(tmp_path / "run", dfew, epochs=1, epoch_clips=4, batch_size=2)
+    config.augment.mixup = 0.2
+    assert len(train(config)["history"]) == 1
+    batches = EpochBatches([0] * 12, 2, seed=0, epoch_clips=4)
+    first = [i for batch in batches for _, i in batch]
+    batches.epoch = 1
+    second = [i for batch in batches for _, i in batch]
+    assert len(first) == len(set(first)) == len(batches) * 2 == 4
+    assert set(first) != set(second), "another epoch draws other clips"
 
 
 def test_a_loss_that_explodes_is_told(dfew: Path, tmp_path: Path):

@@ -50,6 +50,8 @@ class ModelConfig:
             (its folder, run or file), of which all that fits is taken over.
         frames: frames a clip.
         size: height and width of a frame in pixels.
+        zoom: how much closer than the pictures it is given the model looks: it sees the middle
+            1/zoom of their width and height.
         bag_size: 3D instances a clip; must divide `frames`.
         width: channels of the backbone's first stage (64 in R3D-18).
         depth: 18, or 10 with one block a stage.
@@ -59,6 +61,7 @@ class ModelConfig:
     weights: str = "kinetics400"
     frames: int = 16
     size: int = 112
+    zoom: float = 1.0
     bag_size: int = 4
     width: int = 64
     depth: Literal[10, 18] = 18
@@ -70,20 +73,26 @@ class AugmentConfig:
     """Random changes of a training clip, each drawn once and applied to all its frames.
 
     Attributes:
-        crop_scale: smallest and largest share of the picture's area that the random crop keeps.
+        crop_scale: smallest and largest share of the picture's area that the random crop keeps,
+            whatever the model's zoom.
         crop_ratio: smallest and largest width by height of that crop.
         flip: chance of a horizontal flip.
         jitter: strength of the colour jitter in brightness, contrast, saturation and hue.
+        blur: chance that the clip is shrunk and enlarged again, to look as small faces do.
         noise: largest standard deviation of camera noise, in grey levels of 0 to 255.
         erase: chance that a random rectangle is blanked.
+        mixup: α of mixup (Zhang et al., ICLR 2018), which blends pairs of clips and their losses;
+            0 leaves it out.
     """
 
     crop_scale: tuple[float, float] = (0.08, 1.0)
     crop_ratio: tuple[float, float] = (0.75, 4 / 3)
     flip: float = 0.5
     jitter: float = 0.4
+    blur: float = 0.0
     noise: float = 0.0
     erase: float = 0.0
+    mixup: float = 0.0
 
 
 @dataclass
@@ -109,7 +118,11 @@ class OptimConfig:
 
     Attributes:
         epochs: passes over the training clips, warm-up included.
-        instance_epochs: epochs to spend first on single instances, a bag of one; they cost a
+        epoch_clips: clips an epoch draws, for short epochs; 0 for as many as there are.
+        frame_epochs: epochs to spend first of all on single frames, for the look of a face; they
+            cost least by far.
+        frame_lr: learning rate of those epochs.
+        instance_epochs: epochs to spend next on single instances, a bag of one; they cost a
             fraction of the others and start the backbone and most of DLIAM.
         instance_lr: learning rate of those epochs.
         warmup_epochs: epochs of linear warm-up.
@@ -124,6 +137,9 @@ class OptimConfig:
     """
 
     epochs: int = 300
+    epoch_clips: int = 0
+    frame_epochs: int = 0
+    frame_lr: float = 1e-3
     instance_epochs: int = 0
     instance_lr: float = 1e-3
     warmup_epochs: int = 20
@@ -204,13 +220,16 @@ def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
         model.bag_size >= 1 and model.frames % model.bag_size == 0,
     )
     yield "model.size", model.size, "16 or more", model.size >= 16
+    yield "model.zoom", model.zoom, "from 1 to 4", 1 <= model.zoom <= 4
     yield "model.width", model.width, "1 or more", model.width >= 1
     yield "augment.crop_scale", augment.crop_scale, "0 < low ≤ high ≤ 1", 0 < low <= high <= 1
     yield "augment.crop_ratio", augment.crop_ratio, "0 < low ≤ high", 0 < narrow <= wide
     yield "augment.flip", augment.flip, "from 0 to 1", 0 <= augment.flip <= 1
     yield "augment.jitter", augment.jitter, "from 0 to 1", 0 <= augment.jitter <= 1
+    yield "augment.blur", augment.blur, "from 0 to 1", 0 <= augment.blur <= 1
     yield "augment.noise", augment.noise, "0 or more", augment.noise >= 0
     yield "augment.erase", augment.erase, "from 0 to 1", 0 <= augment.erase <= 1
+    yield "augment.mixup", augment.mixup, "0 or more", augment.mixup >= 0
     yield "loss.ial_weight", loss.ial_weight, "0 or more", loss.ial_weight >= 0
     yield (
         "loss.label_smoothing",
@@ -220,6 +239,8 @@ def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
     )
     yield "loss.logit_adjustment", loss.logit_adjustment, "0 or more", loss.logit_adjustment >= 0
     yield "optim.epochs", optim.epochs, "1 or more", optim.epochs >= 1
+    yield "optim.epoch_clips", optim.epoch_clips, "0 or more", optim.epoch_clips >= 0
+    yield "optim.frame_epochs", optim.frame_epochs, "0 or more", optim.frame_epochs >= 0
     yield "optim.instance_epochs", optim.instance_epochs, "0 or more", optim.instance_epochs >= 0
     yield (
         "optim.warmup_epochs",
@@ -235,12 +256,13 @@ def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
         optim.batch_size >= 1 and optim.batch_size % max(optim.accumulate, 1) == 0,
     )
     yield "optim.lr", optim.lr, "above 0", optim.lr > 0
-    lowest = min(optim.lr, optim.instance_lr)
+    lowest = min(optim.lr, optim.instance_lr, optim.frame_lr)
     yield "optim.instance_lr", optim.instance_lr, "above 0", optim.instance_lr > 0
+    yield "optim.frame_lr", optim.frame_lr, "above 0", optim.frame_lr > 0
     yield (
         "optim.min_lr",
         optim.min_lr,
-        "from 0 to optim.lr and optim.instance_lr",
+        "from 0 to optim.lr, optim.instance_lr and optim.frame_lr",
         0 <= optim.min_lr <= lowest,
     )
     yield "optim.weight_decay", optim.weight_decay, "0 or more", optim.weight_decay >= 0

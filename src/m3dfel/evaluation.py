@@ -135,7 +135,9 @@ def evaluate(
             f"{data} has no clip of the model's emotions ({', '.join(model.labels)}) in {name}"
         )
     loader = evaluation_loader(
-        EvaluationClips(known, model.labels, model.frames, model.size), batch_size, workers
+        EvaluationClips(known, model.labels, model.frames, model.size, model.zoom),
+        batch_size,
+        workers,
     )
     measured = measure(model, _with_progress(loader, name))
     results = metrics_of(measured, model.labels).to_dict() | {

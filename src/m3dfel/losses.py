@@ -54,7 +54,8 @@ class M3DFELLoss(nn.Module):
     Args:
         ial_weight: λ; 0 leaves the intensity-aware loss out.
         label_smoothing: of the cross entropy, 0 to below 1.
-        class_counts: training clips of each class; needed by the two settings below.
+        class_counts: how often training shows each class, in any unit; needed by
+            the two settings below.
         class_weights: `inverse` weighs a clip by its class's inverse frequency, scaled so that the
             mean weight of a training clip is 1; `none` weighs all alike.
         logit_adjustment: τ; τ·log(prior) is added to the logits in training, so that the network
@@ -71,7 +72,7 @@ class M3DFELLoss(nn.Module):
         self,
         ial_weight: float = 0.1,
         label_smoothing: float = 0.1,
-        class_counts: Sequence[int] | None = None,
+        class_counts: Sequence[float] | None = None,
         class_weights: str = "none",
         logit_adjustment: float = 0.0,
     ) -> None:
@@ -101,8 +102,8 @@ class M3DFELLoss(nn.Module):
         return loss.mean()
 
 
-def _counts(class_counts: Sequence[int] | None) -> Tensor:
-    if class_counts is None or min(class_counts) < 1:
+def _counts(class_counts: Sequence[float] | None) -> Tensor:
+    if class_counts is None or min(class_counts) <= 0:
         raise InputError(
             "class weights and logit adjustment need training clips of every class, but the counts "
             f"are {class_counts}: shorten data.labels, or turn both off"

@@ -32,22 +32,25 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.optim import AdamW
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from m3dfel.checkpoints import load_model, load_state, save_model, save_state
-from m3dfel.config import OptimConfig, TrainConfig, check
+from m3dfel.config import DataConfig, OptimConfig, TrainConfig, check
 from m3dfel.data.dataset import (
     EpochBatches,
     EvaluationClips,
     TrainingClips,
     evaluation_loader,
+    mix_seeds,
     training_loader,
 )
 from m3dfel.data.manifest import Clip, Manifest, hold_back, read_manifest, restrict
+from m3dfel.data.transforms import mix
 from m3dfel.errors import InputError
-from m3dfel.evaluation import measure, metrics_of
+from m3dfel.evaluation import Measured, measure, metrics_of
 from m3dfel.files import write_text
 from m3dfel.losses import M3DFELLoss
+from m3dfel.metrics import fit_temperature
 from m3dfel.models.backbone import load_kinetics
 from m3dfel.models.batchnorm import share_batch_norm
 from m3dfel.models.m3dfel import M3DFEL
@@ -81,10 +84,13 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         manifest = read_manifest(config.data.path, config.data.fold)
         splits = split_clips(manifest, config)
     _open_run(fabric, folder, config, manifest, resume)
-    if optim.instance_epochs:
-        _say(fabric, f"first {optim.instance_epochs} epochs on single instances")
-        train(on_single_instances(config), resume)
-        _say(fabric, f"then {optim.epochs} epochs on whole bags")
+    if (folder / "results.json").exists():
+        finished: dict[str, Any] = json.loads((folder / "results.json").read_text())
+        return finished
+    earlier = stage_before(config)
+    if earlier:
+        train(earlier, resume)
+    _say(fabric, f"{folder}: {optim.epochs} epochs on clips of {config.model.frames} frames")
     with fabric.rank_zero_first():
         model = build_model(config)
 
@@ -100,15 +106,11 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     criterion = M3DFELLoss(
         config.loss.ial_weight,
         config.loss.label_smoothing,
-        class_counts=_class_counts(splits["train"], config.data.labels),
+        class_counts=_class_counts(splits["train"], config.data),
         class_weights=config.loss.class_weights,
         logit_adjustment=config.loss.logit_adjustment,
     ).to(fabric.device)
-    ema = (
-        AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(optim.ema), use_buffers=True)
-        if optim.ema
-        else None
-    )
+    ema = averaged(model, optim.ema) if optim.ema else None
     final = cast(M3DFEL, ema.module) if ema else model
     state = State(model, optimizer, ema)
     history = state.load(folder) if resume else []
@@ -121,9 +123,13 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
             losses = []
             for part, batch in enumerate(loader):
                 step, last_part = divmod(part + 1, optim.accumulate)
+                seed = mix_seeds(config.seed, epoch, part, fabric.global_rank)
+                clips, targets = model.normalize(batch["clips"]), batch["targets"]
+                clips, partners, share = mix(clips, targets, config.augment.mixup, seed)
                 with fabric.no_backward_sync(network, enabled=last_part != 0):
-                    logits = network(model.normalize(batch["clips"]))
-                    loss = criterion(logits, batch["targets"])
+                    logits = network(clips)
+                    loss = share * criterion(logits, targets)
+                    loss = loss + (1 - share) * criterion(logits, partners)
                     fabric.backward(loss / optim.accumulate)
                 losses.append(loss.detach())
                 if last_part == 0:
@@ -145,9 +151,9 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                     f"the loss of epoch {epoch + 1} is not a number: lower optim.lr, or set "
                     f"optim.clip_norm; {folder} keeps the epoch before"
                 )
-            for name, clips in measured.items():
+            for name, split in measured.items():
                 if name == "val" or config.test_every_epoch:
-                    row[name] = _measure(fabric, final, clips, config)
+                    row[name] = _metrics(fabric, final, split, config)
             history.append(row)
             _log(fabric, row)
             if fabric.is_global_zero:
@@ -157,7 +163,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                 state.save(folder, history)
             fabric.barrier()
 
-    results = _results(fabric, final, measured, history, config)
+    calibration = _calibrate(fabric, measured, config)
+    results = _results(fabric, final, measured, history, config) | calibration
     if fabric.is_global_zero:
         write_text(folder / "results.json", json.dumps(results, indent=2))
     fabric.barrier()
@@ -173,23 +180,32 @@ def learning_rate(epoch: float, optim: OptimConfig) -> float:
     return optim.min_lr + (optim.lr - optim.min_lr) * (1 + math.cos(math.pi * done)) / 2
 
 
-def on_single_instances(config: TrainConfig) -> TrainConfig:
-    """Return the run that comes first where `optim.instance_epochs` asks for one.
+def stage_before(config: TrainConfig) -> TrainConfig | None:
+    """Return the run that comes first and whose weights this one starts from, if any.
 
-    Its clips are as short as an instance, bags of one, at a fraction of the work of a whole bag;
-    its folder is `instances/` within the run's.
+    Before whole bags come single instances where `optim.instance_epochs` asks for them, and before
+    those single frames where `optim.frame_epochs` does: bags of one, at a fraction of the work of a
+    whole bag. The folder is `instances/` or `frames/` within the run's.
     """
-    model = replace(config.model, frames=config.model.frames // config.model.bag_size, bag_size=1)
-    epochs = config.optim.instance_epochs
-    warmup = min(config.optim.warmup_epochs, epochs)
-    optim = replace(
-        config.optim,
-        epochs=epochs,
-        instance_epochs=0,
-        warmup_epochs=warmup,
-        lr=config.optim.instance_lr,
+    optim, model = config.optim, config.model
+    if optim.instance_epochs:
+        name, frames = "instances", model.frames // model.bag_size
+        optim = replace(
+            optim, epochs=optim.instance_epochs, lr=optim.instance_lr, instance_epochs=0
+        )
+    elif optim.frame_epochs:
+        name, frames = "frames", 1
+        optim = replace(optim, epochs=optim.frame_epochs, lr=optim.frame_lr, frame_epochs=0)
+    else:
+        return None
+    return replace(
+        config,
+        output=str(Path(config.output) / name),
+        # So short a clip of a neutral and an expressive picture could show the neutral one alone.
+        data=replace(config.data, neutral_mix=0.0),
+        model=replace(model, frames=frames, bag_size=1),
+        optim=replace(optim, warmup_epochs=min(optim.warmup_epochs, optim.epochs)),
     )
-    return replace(config, output=str(Path(config.output) / "instances"), model=model, optim=optim)
 
 
 def build_model(config: TrainConfig) -> M3DFEL:
@@ -207,10 +223,12 @@ def build_model(config: TrainConfig) -> M3DFEL:
         wanted.bag_size,
         wanted.width,
         wanted.depth,
+        zoom=wanted.zoom,
         grayscale=wanted.grayscale,
     )
-    if config.optim.instance_epochs:
-        _take_over(model, on_single_instances(config).output)
+    earlier = stage_before(config)
+    if earlier:
+        _take_over(model, earlier.output)
     elif wanted.weights == "kinetics400":
         load_kinetics(model.backbone)
     elif wanted.weights != "none":
@@ -223,13 +241,18 @@ def _take_over(model: M3DFEL, name: str) -> None:
 
     Bag sizes and label sets may differ; the convolution over the instances or the classifier then
     starts afresh. That of a bag of one is shared out over the bag instead: the new bag vector
-    starts as the mean of what its instances would give alone.
+    starts as the mean of what its instances would give alone. Kernels learned on single frames
+    know nothing of the frames around, and start without looking at them.
     """
     trained = load_model(name)
     weights = trained.state_dict()
     if trained.bag_size == 1:
         shared = weights["dliam.conv.weight"] / model.bag_size
         weights["dliam.conv.weight"] = shared.repeat(1, model.bag_size, 1)
+    if trained.instance_length == 1 < model.instance_length:
+        for value in weights.values():
+            if value.ndim == 5 and value.shape[2] == 3:
+                value[:, :, [0, 2]] = 0
     if trained.labels != model.labels:
         weights = {n: value for n, value in weights.items() if not n.startswith("classifier.")}
     own = model.state_dict()
@@ -259,6 +282,21 @@ def split_clips(manifest: Manifest, config: TrainConfig) -> dict[str, list[Clip]
             splits["train"], config.data.val_fraction, config.seed
         )
     return splits
+
+
+def averaged(model: M3DFEL, decay: float) -> AveragedModel:
+    """Return the exponential moving average of a model's weights, to be updated after every step.
+
+    Early on the decay is smaller, so that the average soon forgets where the model began.
+    """
+
+    def average(mean: Tensor, value: Tensor, updates: Tensor | int) -> Tensor:
+        if not mean.is_floating_point():
+            return value
+        n = float(updates)
+        return torch.lerp(value, mean, min(decay, (1 + n) / (10 + n)))
+
+    return AveragedModel(model, avg_fn=average, use_buffers=True)
 
 
 @dataclass
@@ -378,9 +416,13 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _class_counts(clips: list[Clip], labels: list[str]) -> list[int]:
+def _class_counts(clips: list[Clip], data: DataConfig) -> list[float]:
+    """Return how often training draws each class, up to a factor."""
     counts = Counter(clip.emotion for clip in clips)
-    return [counts[label] for label in labels]
+    return [
+        float(counts[label]) ** (1 - data.balance) if counts[label] else 0.0
+        for label in data.labels
+    ]
 
 
 def _training_batches(fabric: Fabric, config: TrainConfig, clips: list[Clip]) -> tuple[Any, Any]:
@@ -393,19 +435,25 @@ def _training_batches(fabric: Fabric, config: TrainConfig, clips: list[Clip]) ->
         fabric.global_rank,
         fabric.world_size,
         config.optim.accumulate,
+        config.optim.epoch_clips,
     )
     model = config.model
     learned = TrainingClips(
-        clips, labels, model.frames, model.size, config.augment, config.seed, data.neutral_mix
+        clips,
+        labels,
+        model.frames,
+        model.size,
+        config.augment,
+        config.seed,
+        data.neutral_mix,
+        model.grayscale,
     )
     loader = training_loader(learned, batches, config.workers)
     return batches, fabric.setup_dataloaders(loader, use_distributed_sampler=False)
 
 
-def _measure(
-    fabric: Fabric, model: M3DFEL, clips: list[Clip], config: TrainConfig
-) -> dict[str, Any]:
-    data = EvaluationClips(clips, model.labels, model.frames, model.size)
+def _measure(fabric: Fabric, model: M3DFEL, clips: list[Clip], config: TrainConfig) -> Measured:
+    data = EvaluationClips(clips, model.labels, model.frames, model.size, model.zoom)
     loader = evaluation_loader(
         data,
         max(config.optim.batch_size // (config.optim.accumulate * fabric.world_size), 1),
@@ -413,7 +461,13 @@ def _measure(
         fabric.global_rank,
         fabric.world_size,
     )
-    return metrics_of(measure(model, loader), model.labels).to_dict()
+    return measure(model, loader)
+
+
+def _metrics(
+    fabric: Fabric, model: M3DFEL, clips: list[Clip], config: TrainConfig
+) -> dict[str, Any]:
+    return metrics_of(_measure(fabric, model, clips, config), model.labels).to_dict()
 
 
 def _best(history: list[dict[str, Any]], split: str, select: str) -> dict[str, Any] | None:
@@ -421,6 +475,35 @@ def _best(history: list[dict[str, Any]], split: str, select: str) -> dict[str, A
     return max(
         (row for row in history if split in row), key=lambda r: r[split][select], default=None
     )
+
+
+def _calibrate(
+    fabric: Fabric, measured: dict[str, list[Clip]], config: TrainConfig
+) -> dict[str, Any]:
+    """Calibrate the best model in its folder on the validation clips; tell what it came to.
+
+    The temperature goes into the classifier: whatever reads the model gets calibrated answers.
+    """
+    if "val" not in measured:
+        return {}
+    folder = Path(config.output) / "best"
+    best = load_model(str(folder)).to(fabric.device)
+    val = _measure(fabric, best, measured["val"], config)
+    temperature = fit_temperature(val.logits, val.targets)
+    calibrated = replace(val, logits=val.logits / temperature)
+    with torch.no_grad():
+        for parameter in best.classifier.parameters():
+            parameter.div_(temperature)
+    if fabric.is_global_zero:
+        save_model(best, folder)
+    fabric.barrier()
+    return {
+        "calibration": {
+            "temperature": temperature,
+            "ece_before": metrics_of(val, best.labels).ece,
+            "ece_after": metrics_of(calibrated, best.labels).ece,
+        }
+    }
 
 
 def _results(
@@ -436,10 +519,10 @@ def _results(
         chosen["best_on_test"] = _best(history, "test", config.select)
     results: dict[str, Any] = {name: dict(row) for name, row in chosen.items() if row}
     if "test" in measured and not config.test_every_epoch:
-        results["last"]["test"] = _measure(fabric, model, measured["test"], config)
+        results["last"]["test"] = _metrics(fabric, model, measured["test"], config)
         if "best_on_val" in results:
             best = load_model(str(Path(config.output) / "best")).to(fabric.device)
-            results["best_on_val"]["test"] = _measure(fabric, best, measured["test"], config)
+            results["best_on_val"]["test"] = _metrics(fabric, best, measured["test"], config)
     return results | {
         "selected_by": f"val {config.select}",
         "seed": config.seed,

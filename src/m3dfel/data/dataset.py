@@ -12,6 +12,7 @@ import os
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -59,13 +60,19 @@ class EvaluationClips(Dataset[Sample | None]):
         labels: the label set.
         frames: T, frames a clip.
         size: height and width of a frame in pixels.
+        zoom: how much closer than the clips the model looks.
     """
 
     def __init__(
-        self, clips: Sequence[Clip], labels: Sequence[str], frames: int, size: int
+        self,
+        clips: Sequence[Clip],
+        labels: Sequence[str],
+        frames: int,
+        size: int,
+        zoom: float = 1.0,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
-        self.transform = evaluation_transform(size)
+        self.transform = evaluation_transform(size, zoom)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -94,6 +101,8 @@ class TrainingClips(Dataset[Sample]):
         augment: the random transforms.
         seed: the run's seed.
         neutral_mix: chance that an expressive still is mixed with a neutral one of the same person.
+        grayscale: draw stills in luminance only, at a third of the work, for a model that sees no
+            more.
     """
 
     def __init__(
@@ -105,9 +114,11 @@ class TrainingClips(Dataset[Sample]):
         augment: AugmentConfig,
         seed: int,
         neutral_mix: float = 0.0,
+        grayscale: bool = False,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
         self.augment, self.seed, self.neutral_mix = augment, seed, neutral_mix
+        self.grayscale = grayscale
         self.transform = training_transform(size, augment)
         self.transform_still = training_transform(size, augment, crop=False)
         self.neutral_of = _neutral_stills(clips)
@@ -117,8 +128,7 @@ class TrainingClips(Dataset[Sample]):
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, wanted = key
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_mix(self.seed, epoch, wanted))
+        with _seeded(mix_seeds(self.seed, epoch, wanted)):
             for step in range(len(self)):
                 index = (wanted + step) % len(self)
                 try:
@@ -134,13 +144,13 @@ class TrainingClips(Dataset[Sample]):
             return self.transform(read)
         neutral = self._neutral(clip)
         frames, _ = moving_clip(
-            read_picture(clip.path),
+            read_picture(clip.path, self.grayscale),
             self.frames,
             self.size,
             self.augment.crop_scale,
-            None if neutral is None else read_picture(neutral.path),
+            None if neutral is None else read_picture(neutral.path, self.grayscale),
         )
-        return self.transform_still(frames)
+        return self.transform_still(frames).expand(-1, 3, -1, -1)
 
     def _neutral(self, clip: Clip) -> Clip | None:
         choices = self.neutral_of.get(clip.identity, [])
@@ -157,9 +167,20 @@ def _neutral_stills(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
     return neutral
 
 
-def _mix(*numbers: int) -> int:
+def mix_seeds(*numbers: int) -> int:
     """Return one seed for several numbers, far apart for neighbours."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch's generator for a while; `manual_seed` would record a traceback each time."""
+    before = torch.get_rng_state()
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        torch.set_rng_state(before)
 
 
 # --- batches -------------------------------------------------------------------------------------
@@ -179,6 +200,7 @@ class EpochBatches:
         rank: this process.
         processes: how many there are.
         parts: parts each process's share of a batch is cut into, for gradient accumulation.
+        epoch_clips: clips an epoch draws; 0, or more than there are, for as many as there are.
     """
 
     def __init__(
@@ -190,17 +212,19 @@ class EpochBatches:
         rank: int = 0,
         processes: int = 1,
         parts: int = 1,
+        epoch_clips: int = 0,
     ) -> None:
         if batch_size % (processes * parts):
             raise InputError(
                 f"optim.batch_size is {batch_size} but must be a multiple of {processes} processes "
                 f"× {parts} accumulated parts"
             )
-        fit = len(targets) - len(targets) % (processes * parts)
+        self.clips = min(epoch_clips or len(targets), len(targets))
+        fit = self.clips - self.clips % (processes * parts)
         if not fit:
-            raise InputError(f"{len(targets)} training clips are too few for {processes} processes")
+            raise InputError(f"{self.clips} training clips are too few for {processes} processes")
         self.batch_size = min(batch_size, fit)
-        self.clips = len(targets)
+        self.available = len(targets)
         self.seed, self.rank, self.processes, self.parts = seed, rank, processes, parts
         self.epoch = 0
         counts = torch.bincount(torch.tensor(targets)).clamp(min=1).double()
@@ -210,9 +234,9 @@ class EpochBatches:
         return self.clips // self.batch_size * self.parts
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        generator = torch.Generator().manual_seed(_mix(self.seed, self.epoch))
+        generator = torch.Generator().manual_seed(mix_seeds(self.seed, self.epoch))
         if self.weights is None:
-            order = torch.randperm(self.clips, generator=generator)
+            order = torch.randperm(self.available, generator=generator)[: self.clips]
         else:
             order = torch.multinomial(self.weights, self.clips, True, generator=generator)
         for start in range(0, self.clips - self.batch_size + 1, self.batch_size):
@@ -303,8 +327,11 @@ def _drawn(clip: SyntheticClip, size: int) -> Tensor:
     return _channels_first(render(clip, range(clip.n_frames), size))
 
 
-def read_picture(path: str) -> Tensor:
-    """Read a picture, from a file or from `archive.zip!member`: uint8 RGB (3, H, W).
+def read_picture(path: str, grayscale: bool = False) -> Tensor:
+    """Read a picture, from a file or from `archive.zip!member`.
+
+    Returns:
+        uint8 RGB (3, H, W), or luminance (1, H, W).
 
     Raises:
         InputError: missing, empty or not a picture.
@@ -318,9 +345,12 @@ def read_picture(path: str) -> Tensor:
         )
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise InputError(f"cannot read {path}: {error}") from error
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    wanted = cv2.IMREAD_GRAYSCALE if grayscale else cv2.IMREAD_COLOR
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), wanted) if data else None
     if pixels is None:
         raise InputError(f"{path} is not a picture that can be read: replace or remove it")
+    if grayscale:
+        return torch.from_numpy(pixels)[None]
     return torch.from_numpy(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)).permute(2, 0, 1)
 
 

@@ -43,6 +43,8 @@ class M3DFEL(
         depth: of the backbone, 18 or 10.
         mean: of the frames on which the backbone was trained, for each of RGB, in 0 to 1.
         std: their standard deviation.
+        zoom: how much closer than an aligned crop of a face the model looks. Whoever makes its
+            clips gives it the middle 1/zoom of the crop's width and height, S pixels a side.
         grayscale: replace colour by luminance before the backbone.
         unbiased: DMIN's variances as in the published code, not as in the paper.
 
@@ -64,6 +66,7 @@ class M3DFEL(
         depth: int = 18,
         mean: Sequence[float] = KINETICS_MEAN,
         std: Sequence[float] = KINETICS_STD,
+        zoom: float = 1.0,
         grayscale: bool = False,
         unbiased: bool = False,
     ) -> None:
@@ -75,6 +78,7 @@ class M3DFEL(
         self.labels = parse_label_set(labels)
         self.frames = frames
         self.size = size
+        self.zoom = zoom
         self.bag_size = bag_size
         self.instance_length = frames // bag_size
         self.grayscale = grayscale
