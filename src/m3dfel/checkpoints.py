@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import tempfile
 from contextlib import redirect_stdout
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +24,23 @@ from m3dfel.files import replacing
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.models.published import read_published
 
+BUNDLED = "bundled"
+"""The name of the model that comes with the package."""
+
 
 def load_model(name: str) -> M3DFEL:
     """Load a trained model, in evaluation mode.
 
     Args:
-        name: a model's folder, a run's folder (its best model, else its last), the authors'
-            published `.pth`, or a name on the Hugging Face hub.
+        name: `bundled` for the model that comes with the package, a model's folder, a run's folder
+            (its best model, else its last), the authors' published `.pth`, or a name on the
+            Hugging Face hub.
 
     Raises:
         InputError: no model there, or one that cannot be read.
     """
+    if name == BUNDLED:
+        return _from_folder(Path(str(files("m3dfel") / BUNDLED)))
     place = Path(name).expanduser()
     if place.is_file():
         return read_published(place).eval()

@@ -52,7 +52,7 @@ def _parser() -> ArgumentParser:
         prog="m3dfel",
         description="Recognise facial expressions in video, and train and measure the models that "
         "do: M3DFEL with the intensity-aware loss.",
-        epilog="First steps: `m3dfel demo`, then `m3dfel predict VIDEO --model demo/run`.",
+        epilog="First steps: `m3dfel predict VIDEO`, or `m3dfel demo` to train a model now.",
     )
     commands = parser.add_subcommands(required=True, dest="command", metavar="COMMAND")
     commands.add_subcommand("train", _train_parser(), help="train a model on a data set")
@@ -87,8 +87,8 @@ def _apart(word: str) -> list[str]:
 def _train_parser() -> ArgumentParser:
     parser = ArgumentParser(
         usage="m3dfel train --config RECIPE --data.path DATA --output RUN [--SETTING VALUE …]",
-        description="Train a model. Recipes: dfew, ferv39k, synthetic, stills. Under `torchrun` it "
-        "trains on all processes together.",
+        description="Train a model. Recipes: dfew, ferv39k, bundled, synthetic. Under `torchrun` "
+        "it trains on all processes together.",
         epilog="Example: m3dfel train --config dfew --data.path DFEW --output runs/dfew-1",
     )
     parser.add_argument(
@@ -125,7 +125,10 @@ def _evaluate_parser() -> ArgumentParser:
         epilog="Example: m3dfel evaluate --model runs/dfew-1 --data DFEW --output results",
     )
     parser.add_argument(
-        "--model", nargs="+", required=True, help="a run, a model's folder, a .pth or a hub name"
+        "--model",
+        nargs="+",
+        required=True,
+        help="a run, a model's folder, a .pth, a hub name, or `bundled`",
     )
     parser.add_argument(
         "--data", required=True, help="a data set's root, a manifest (CSV, text), or `synthetic`"
@@ -172,13 +175,16 @@ def _predict_parser() -> ArgumentParser:
     parser = ArgumentParser(
         description="Recognise what the faces in videos express, and when. Writes for each video "
         "a table (CSV, Parquet), all details (JSON) and a timeline picture.",
-        epilog="Example: m3dfel predict holiday.mp4 --model runs/faces --output predictions",
+        epilog="Example: m3dfel predict holiday.mp4 --output predictions",
     )
     parser.add_argument(
         "paths", nargs="+", metavar="PATH", help="videos, folders of videos, folders of frames"
     )
     parser.add_argument(
-        "--model", required=True, help="a run, a model's folder, a .pth or a hub name"
+        "--model",
+        default="bundled",
+        help="a run, a model's folder, a .pth or a hub name; default: the model that comes with "
+        "the package",
     )
     parser.add_argument("--output", default="predictions", help="folder for what comes out")
     parser.add_argument(
@@ -192,6 +198,12 @@ def _predict_parser() -> ArgumentParser:
         default=0.64,
         help="seconds a clip covers: longer is steadier, shorter tells better when",
     )
+    parser.add_argument(
+        "--smooth_s",
+        type=float,
+        default=0.2,
+        help="average over time with a Gaussian of this standard deviation in seconds; 0: do not",
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     return parser
 
@@ -201,7 +213,10 @@ def _predict(options: Namespace) -> int:
     from m3dfel.report import print_timeline
 
     recognizer = Recognizer.from_pretrained(
-        options.model, device=options.device, clip_s=options.clip_s
+        options.model,
+        device=options.device,
+        clip_s=options.clip_s,
+        smooth_s=options.smooth_s,
     )
     seen = 0
     for source in find_sources(options.paths):
