@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 
-.PHONY: demo test clean
+.PHONY: demo test weights clean
 
 demo: $(VENV)/installed
 	$(BIN)/m3dfel demo --output demo $(if $(VIDEO),--video "$(VIDEO)")
@@ -20,6 +20,12 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
+
+# Trains the model that comes with the package once more: make weights STILLS=…/stills.csv
+weights: $(VENV)/installed
+	$(BIN)/m3dfel train --config bundled --data.path "$(STILLS)" --output runs/bundled --resume
+	$(BIN)/python -c "from pathlib import Path; from m3dfel.checkpoints import *; \
+	  save_model(load_model('runs/bundled'), Path('src/m3dfel/bundled'), half=True)"
 
 clean:
 	rm -rf $(VENV) demo

@@ -94,16 +94,16 @@ def test_parity_of_every_stage_and_of_a_training_step(golden: Golden, tmp_path: 
     def keep(name: str, pick=lambda inputs, output: output):
         return lambda module, inputs, output: stages.__setitem__(name, pick(inputs, output))
 
-    dliam = model.dliam
+    aggregation = model.aggregation
     hooks = [
         model.backbone.register_forward_hook(
             keep("instances", lambda _, output: output.unflatten(0, (2, 4)))
         ),
-        dliam.lstm.register_forward_hook(keep("lstm", lambda _, output: output[0])),
-        dliam.dmin.register_forward_hook(keep("attended", lambda inputs, _: inputs[0])),
-        dliam.dmin.register_forward_hook(keep("dmin")),
-        dliam.conv.register_forward_hook(keep("gated", lambda inputs, _: inputs[0])),
-        dliam.register_forward_hook(keep("bag", lambda _, output: output.unsqueeze(1))),
+        aggregation.lstm.register_forward_hook(keep("lstm", lambda _, output: output[0])),
+        aggregation.dmin.register_forward_hook(keep("attended", lambda inputs, _: inputs[0])),
+        aggregation.dmin.register_forward_hook(keep("dmin")),
+        aggregation.conv.register_forward_hook(keep("gated", lambda inputs, _: inputs[0])),
+        aggregation.register_forward_hook(keep("bag", lambda _, output: output.unsqueeze(1))),
     ]
     clips = golden.clips(112)
     model.eval()
@@ -134,7 +134,7 @@ def test_parity_of_every_stage_and_of_a_training_step(golden: Golden, tmp_path: 
 def test_bag_size_1_is_finite_and_follows_the_paper(golden: Golden, tmp_path: Path):
     model = published(golden, 1, tmp_path).eval()
     assert model(golden.clips(48)).isnan().all(), "the published variance has no value here"
-    model.dliam.dmin.unbiased = False
+    model.aggregation.dmin.unbiased = False
     assert model(golden.clips(48)).isfinite().all()
 
 
@@ -301,13 +301,13 @@ class Trap:
 def theirs(model: M3DFEL) -> dict[str, torch.Tensor]:
     names = {
         "backbone": "features",
-        "dliam.lstm": "lstm",
-        "dliam.qkv": "to_qkv",
-        "dliam.dmin.gamma": "norm.weight",
-        "dliam.dmin.beta": "norm.bias",
-        "dliam.dmin.mean_lambda": "norm.mean_weight",
-        "dliam.dmin.var_lambda": "norm.var_weight",
-        "dliam.conv": "pwconv",
+        "aggregation.lstm": "lstm",
+        "aggregation.qkv": "to_qkv",
+        "aggregation.dmin.gamma": "norm.weight",
+        "aggregation.dmin.beta": "norm.bias",
+        "aggregation.dmin.mean_lambda": "norm.mean_weight",
+        "aggregation.dmin.var_lambda": "norm.var_weight",
+        "aggregation.conv": "pwconv",
         "classifier": "fc",
     }
     state = {}
@@ -334,7 +334,7 @@ def test_the_authors_checkpoints_are_read_without_running_them(tmp_path: Path):
     read = read_published(file)
     assert not (tmp_path / "sprung").exists()
     assert read.bag_size == 2
-    assert read.dliam.dmin.unbiased
+    assert read.aggregation.dmin.unbiased
     for name, value in model.state_dict().items():
         assert torch.equal(read.state_dict()[name], value), name
     pixels = torch.full((3, 4, 4), 255, dtype=torch.uint8)

@@ -11,10 +11,10 @@ import torch
 import yaml
 
 from m3dfel.checkpoints import load_model
-from m3dfel.config import OptimConfig, TrainConfig
+from m3dfel.config import OptimConfig, Stage, TrainConfig, stage_before
 from m3dfel.data.dataset import EpochBatches
 from m3dfel.errors import InputError
-from m3dfel.training import build_model, learning_rate, stage_before, train
+from m3dfel.training import build_model, learning_rate, train
 
 
 def tiny(output: Path, data: Path | str, **optim: float) -> TrainConfig:
@@ -141,21 +141,26 @@ def test_training_goes_on_from_another_model(dfew: Path, tmp_path: Path):
 
 
 def test_single_instances_come_first_where_asked_for(dfew: Path, tmp_path: Path):
-    config = tiny(tmp_path / "run", dfew, epochs=1, instance_epochs=2)
+    config = tiny(tmp_path / "run", dfew, epochs=1)
+    config.stages = [Stage(frames=4, bag_size=1, epochs=2, lr=1e-2)]
     results = train(config)
     assert len(results["history"]) == 1
-    first = load_model(str(tmp_path / "run" / "instances"))
+    first = load_model(str(tmp_path / "run" / "stage-1"))
     assert (first.frames, first.bag_size) == (4, 1)
     assert load_model(str(tmp_path / "run")).bag_size == 2
     assert numbers(train(config, resume=True)) == numbers(results)
 
 
-def test_single_frames_come_before_single_instances(dfew: Path, tmp_path: Path):
-    config = tiny(tmp_path / "run", dfew, epochs=1, instance_epochs=1, frame_epochs=2)
+def test_stages_follow_one_another_each_from_the_weights_of_the_last(dfew: Path, tmp_path: Path):
+    config = tiny(tmp_path / "run", dfew, epochs=1)
+    config.stages = [
+        Stage(frames=1, bag_size=1, epochs=2, lr=1e-2, aggregation="mean"),
+        Stage(frames=4, bag_size=1, epochs=1, lr=1e-2, aggregation="mean"),
+    ]
     results = train(config)
-    frames = load_model(str(tmp_path / "run" / "instances" / "frames"))
-    assert (frames.frames, frames.bag_size) == (1, 1)
     assert numbers(train(config, resume=True)) == numbers(results)
+    frames = load_model(str(tmp_path / "run" / "stage-2" / "stage-1"))
+    assert (frames.frames, frames.bag_size) == (1, 1)
     # What the frames taught is where the instances begin: a face that stands still looks the same.
     begins = build_model(stage_before(config)).eval()
     still = torch.rand(2, 1, 3, 16, 16)
@@ -163,6 +168,9 @@ def test_single_frames_come_before_single_instances(dfew: Path, tmp_path: Path):
         expected = frames(still)
         got = begins(still.expand(-1, 4, -1, -1, -1))
     torch.testing.assert_close(got, expected)
+    config.stages[0].bag_size = 2
+    with pytest.raises(InputError, match=r"stage 2: .*stage 1: .*a divisor of model\.frames"):
+        train(config)
 
 
 def test_the_best_model_is_calibrated_on_the_validation_clips(dfew: Path, tmp_path: Path):

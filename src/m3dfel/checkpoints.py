@@ -7,6 +7,7 @@ Nothing here is read with pickle but the authors' `.pth`, and that without runni
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 from contextlib import redirect_stdout
@@ -82,8 +83,13 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0]
 
 
-def save_model(model: M3DFEL, folder: Path) -> None:
+def save_model(model: M3DFEL, folder: Path, half: bool = False) -> None:
     """Write a model's folder; a kill at any moment leaves the model that was there or the new one.
+
+    Args:
+        model: to be written.
+        folder: receives `config.json` and `model.safetensors`.
+        half: write the weights in half precision, at half the size; they are read in single.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -91,7 +97,8 @@ def save_model(model: M3DFEL, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
-            model.save_pretrained(temporary)
+            written = copy.deepcopy(model).half() if half else model
+            written.save_pretrained(temporary)
             for name in ("config.json", "model.safetensors"):
                 Path(temporary, name).replace(folder / name)
     except OSError as error:

@@ -243,7 +243,11 @@ def _demo_parser() -> ArgumentParser:
         "and show what it sees in a video: a few minutes on two cores, nothing to download."
     )
     parser.add_argument("--output", default="demo", help="folder for what comes out")
-    parser.add_argument("--video", help="also run on this video of yours")
+    parser.add_argument(
+        "--video",
+        help="also say what the faces in this video of yours express, by the model that "
+        "comes with the package",
+    )
     return parser
 
 

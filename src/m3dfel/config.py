@@ -8,7 +8,7 @@ training protocol on DFEW (Wang et al., CVPR 2023) with the intensity-aware loss
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
@@ -24,6 +24,8 @@ class DataConfig:
     Attributes:
         path: root folder of DFEW or FERV39k, a CSV or text manifest, a folder of class folders, or
             `synthetic` for the drawn faces that ship with the package.
+        sha256: what `data.manifest.checksum` must find at the path, so that a recipe is run on the
+            data it was made for; empty for whatever is there.
         fold: the official fold, 1 to 5 (DFEW only).
         labels: the label set, in the order of the model's outputs.
         val_fraction: share of the training clips held back, by identity where known, to choose the
@@ -34,6 +36,7 @@ class DataConfig:
     """
 
     path: str = ""
+    sha256: str = ""
     fold: int = 1
     labels: list[str] = field(default_factory=lambda: list(EMOTIONS))
     val_fraction: float = 0.1
@@ -53,6 +56,7 @@ class ModelConfig:
         zoom: how much closer than the pictures it is given the model looks: it sees the middle
             1/zoom of their width and height.
         bag_size: 3D instances a clip; must divide `frames`.
+        aggregation: what joins a bag's instances: `dliam`, or `mean`, the mean of their features.
         width: channels of the backbone's first stage (64 in R3D-18).
         depth: 18, or 10 with one block a stage.
         grayscale: look at luminance only, for models that must not care for colour.
@@ -63,6 +67,7 @@ class ModelConfig:
     size: int = 112
     zoom: float = 1.0
     bag_size: int = 4
+    aggregation: Literal["dliam", "mean"] = "dliam"
     width: int = 64
     depth: Literal[10, 18] = 18
     grayscale: bool = False
@@ -119,12 +124,6 @@ class OptimConfig:
     Attributes:
         epochs: passes over the training clips, warm-up included.
         epoch_clips: clips an epoch draws, for short epochs; 0 for as many as there are.
-        frame_epochs: epochs to spend first of all on single frames, for the look of a face; they
-            cost least by far.
-        frame_lr: learning rate of those epochs.
-        instance_epochs: epochs to spend next on single instances, a bag of one; they cost a
-            fraction of the others and start the backbone and most of DLIAM.
-        instance_lr: learning rate of those epochs.
         warmup_epochs: epochs of linear warm-up.
         batch_size: clips a step, over all processes and accumulated parts together.
         accumulate: parts a batch is cut into to fit the memory.
@@ -138,10 +137,6 @@ class OptimConfig:
 
     epochs: int = 300
     epoch_clips: int = 0
-    frame_epochs: int = 0
-    frame_lr: float = 1e-3
-    instance_epochs: int = 0
-    instance_lr: float = 1e-3
     warmup_epochs: int = 20
     batch_size: int = 256
     accumulate: int = 1
@@ -150,6 +145,27 @@ class OptimConfig:
     weight_decay: float = 0.05
     clip_norm: float = 0.0
     ema: float = 0.0
+
+
+@dataclass
+class Stage:
+    """Cheaper epochs on smaller clips, before those of the run, which go on from their weights.
+
+    Attributes:
+        frames: frames a clip.
+        bag_size: instances a clip.
+        epochs: passes over the training clips.
+        lr: learning rate after the warm-up.
+        aggregation: as the model's.
+        neutral_mix: as the data's.
+    """
+
+    frames: int
+    bag_size: int
+    epochs: int
+    lr: float
+    aggregation: Literal["dliam", "mean"] = "dliam"
+    neutral_mix: float = 0.0
 
 
 @dataclass
@@ -163,6 +179,7 @@ class TrainConfig:
         augment: random changes of the training clips.
         loss: what is minimized.
         optim: how it is minimized.
+        stages: what comes first, one after another.
         select: the validation metric that names the best epoch.
         test_every_epoch: also measure the test split after every epoch, to report the best epoch
             on test beside the others, as published code does. It is never used to choose.
@@ -178,6 +195,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
+    stages: list[Stage] = field(default_factory=list)
     select: Literal["war", "uar"] = "war"
     test_every_epoch: bool = False
     seed: int = 0
@@ -186,8 +204,36 @@ class TrainConfig:
     workers: int = 4
 
 
+def stage_before(config: TrainConfig) -> TrainConfig | None:
+    """Return the run that comes first and whose weights this one starts from, if any.
+
+    It is the last of the stages, with those before it as its own; its folder is within the run's.
+    """
+    if not config.stages:
+        return None
+    *earlier, stage = config.stages
+    return replace(
+        config,
+        output=str(Path(config.output) / f"stage-{len(config.stages)}"),
+        data=replace(config.data, neutral_mix=stage.neutral_mix),
+        model=replace(
+            config.model,
+            frames=stage.frames,
+            bag_size=stage.bag_size,
+            aggregation=stage.aggregation,
+        ),
+        optim=replace(
+            config.optim,
+            epochs=stage.epochs,
+            lr=stage.lr,
+            warmup_epochs=min(config.optim.warmup_epochs, stage.epochs),
+        ),
+        stages=earlier,
+    )
+
+
 def check(config: TrainConfig) -> None:
-    """Prove every value of a run's configuration.
+    """Prove every value of a run's configuration, its stages included.
 
     Raises:
         InputError: naming every setting that cannot be, what it is and what it must be.
@@ -200,6 +246,12 @@ def check(config: TrainConfig) -> None:
     ]
     if wrong:
         raise InputError("the configuration cannot be used: " + "; ".join(wrong))
+    earlier = stage_before(config)
+    if earlier:
+        try:
+            check(earlier)
+        except InputError as error:
+            raise InputError(f"stage {len(config.stages)}: {error}") from error
 
 
 def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
@@ -240,8 +292,6 @@ def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
     yield "loss.logit_adjustment", loss.logit_adjustment, "0 or more", loss.logit_adjustment >= 0
     yield "optim.epochs", optim.epochs, "1 or more", optim.epochs >= 1
     yield "optim.epoch_clips", optim.epoch_clips, "0 or more", optim.epoch_clips >= 0
-    yield "optim.frame_epochs", optim.frame_epochs, "0 or more", optim.frame_epochs >= 0
-    yield "optim.instance_epochs", optim.instance_epochs, "0 or more", optim.instance_epochs >= 0
     yield (
         "optim.warmup_epochs",
         optim.warmup_epochs,
@@ -256,15 +306,7 @@ def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
         optim.batch_size >= 1 and optim.batch_size % max(optim.accumulate, 1) == 0,
     )
     yield "optim.lr", optim.lr, "above 0", optim.lr > 0
-    lowest = min(optim.lr, optim.instance_lr, optim.frame_lr)
-    yield "optim.instance_lr", optim.instance_lr, "above 0", optim.instance_lr > 0
-    yield "optim.frame_lr", optim.frame_lr, "above 0", optim.frame_lr > 0
-    yield (
-        "optim.min_lr",
-        optim.min_lr,
-        "from 0 to optim.lr, optim.instance_lr and optim.frame_lr",
-        0 <= optim.min_lr <= lowest,
-    )
+    yield "optim.min_lr", optim.min_lr, "from 0 to optim.lr", 0 <= optim.min_lr <= optim.lr
     yield "optim.weight_decay", optim.weight_decay, "0 or more", optim.weight_decay >= 0
     yield "optim.clip_norm", optim.clip_norm, "0 or more", optim.clip_norm >= 0
     yield "optim.ema", optim.ema, "from 0 to below 1", 0 <= optim.ema < 1

@@ -34,7 +34,8 @@ def run_demo(folder: Path, video: str | None = None) -> None:
         folder: receives `run/` (the training), `results.json`, `clips.csv`, `confusion.png`, and
             of a held-out drawn video the file itself, its timeline and its truth. A training that
             was stopped is gone on with.
-        video: a video of the user's to run the model on as well.
+        video: a video of the user's, for the model that comes with the package, which knows real
+            faces; the one trained here knows drawn ones only.
 
     Raises:
         InputError: the folder or the video cannot be used.
@@ -61,14 +62,14 @@ def run_demo(folder: Path, video: str | None = None) -> None:
     print_timeline(prediction.table, title=f"held_out.mp4 (a drawn face; in truth: {true})")
 
     if video:
-        own = recognizer(video)
+        say("[bold]and[/] asking the model for real faces, which comes with the package, the same")
+        own = Recognizer()(video)
         own.save(folder)
         print_timeline(own.table, title=Path(video).name, note=own.note)
-        say("This model knows drawn faces only: on a real face its answers mean little.")
     say(
         f"\nSee {folder / 'confusion.png'} and {folder / 'held_out.png'}.\n"
-        "Next: train on faces of your own, `m3dfel train --config stills --data.path faces.csv "
-        "--output runs/faces`,\nthen `m3dfel predict VIDEO --model runs/faces`."
+        "Next: `m3dfel predict VIDEO` says what real faces express; `m3dfel train --help` how to "
+        "train on data of your own."
     )
 
 

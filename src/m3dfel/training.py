@@ -35,7 +35,7 @@ from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 
 from m3dfel.checkpoints import load_model, load_state, save_model, save_state
-from m3dfel.config import DataConfig, OptimConfig, TrainConfig, check
+from m3dfel.config import DataConfig, OptimConfig, TrainConfig, check, stage_before
 from m3dfel.data.dataset import (
     EpochBatches,
     EvaluationClips,
@@ -44,7 +44,14 @@ from m3dfel.data.dataset import (
     mix_seeds,
     training_loader,
 )
-from m3dfel.data.manifest import Clip, Manifest, hold_back, read_manifest, restrict
+from m3dfel.data.manifest import (
+    Clip,
+    Manifest,
+    checksum,
+    hold_back,
+    read_manifest,
+    restrict,
+)
 from m3dfel.data.transforms import mix
 from m3dfel.errors import InputError
 from m3dfel.evaluation import Measured, measure, metrics_of
@@ -81,6 +88,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     fabric = _launch(config, folder)
     optim = config.optim
     with fabric.rank_zero_first():
+        _same_data(config.data)
         manifest = read_manifest(config.data.path, config.data.fold)
         splits = split_clips(manifest, config)
     _open_run(fabric, folder, config, manifest, resume)
@@ -180,34 +188,6 @@ def learning_rate(epoch: float, optim: OptimConfig) -> float:
     return optim.min_lr + (optim.lr - optim.min_lr) * (1 + math.cos(math.pi * done)) / 2
 
 
-def stage_before(config: TrainConfig) -> TrainConfig | None:
-    """Return the run that comes first and whose weights this one starts from, if any.
-
-    Before whole bags come single instances where `optim.instance_epochs` asks for them, and before
-    those single frames where `optim.frame_epochs` does: bags of one, at a fraction of the work of a
-    whole bag. The folder is `instances/` or `frames/` within the run's.
-    """
-    optim, model = config.optim, config.model
-    if optim.instance_epochs:
-        name, frames = "instances", model.frames // model.bag_size
-        optim = replace(
-            optim, epochs=optim.instance_epochs, lr=optim.instance_lr, instance_epochs=0
-        )
-    elif optim.frame_epochs:
-        name, frames = "frames", 1
-        optim = replace(optim, epochs=optim.frame_epochs, lr=optim.frame_lr, frame_epochs=0)
-    else:
-        return None
-    return replace(
-        config,
-        output=str(Path(config.output) / name),
-        # So short a clip of a neutral and an expressive picture could show the neutral one alone.
-        data=replace(config.data, neutral_mix=0.0),
-        model=replace(model, frames=frames, bag_size=1),
-        optim=replace(optim, warmup_epochs=min(optim.warmup_epochs, optim.epochs)),
-    )
-
-
 def build_model(config: TrainConfig) -> M3DFEL:
     """Return the network a run starts from.
 
@@ -223,6 +203,7 @@ def build_model(config: TrainConfig) -> M3DFEL:
         wanted.bag_size,
         wanted.width,
         wanted.depth,
+        aggregation=wanted.aggregation,
         zoom=wanted.zoom,
         grayscale=wanted.grayscale,
     )
@@ -246,9 +227,9 @@ def _take_over(model: M3DFEL, name: str) -> None:
     """
     trained = load_model(name)
     weights = trained.state_dict()
-    if trained.bag_size == 1:
-        shared = weights["dliam.conv.weight"] / model.bag_size
-        weights["dliam.conv.weight"] = shared.repeat(1, model.bag_size, 1)
+    if trained.bag_size == 1 and "aggregation.conv.weight" in weights:
+        shared = weights["aggregation.conv.weight"] / model.bag_size
+        weights["aggregation.conv.weight"] = shared.repeat(1, model.bag_size, 1)
     if trained.instance_length == 1 < model.instance_length:
         for value in weights.values():
             if value.ndim == 5 and value.shape[2] == 3:
@@ -360,6 +341,15 @@ def _launch(config: TrainConfig, folder: Path) -> Fabric:
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
     return fabric
+
+
+def _same_data(data: DataConfig) -> None:
+    """Prove that the data are those the recipe was made for, where it says which."""
+    if data.sha256 and (found := checksum(data.path)) != data.sha256:
+        raise InputError(
+            f"{data.path} is not the data this recipe was made for: its checksum is {found}, "
+            f"expected {data.sha256}. To use it all the same, give --data.sha256 ''"
+        )
 
 
 def _open_run(

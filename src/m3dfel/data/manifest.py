@@ -9,6 +9,7 @@ in which the authors of DFEW and FERV39k hand out their data.
 from __future__ import annotations
 
 import csv
+import hashlib
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -106,6 +107,24 @@ def read_manifest(path: str, fold: int = 1) -> Manifest:
         first = f"; the first: {problems[0].path}: {problems[0].what}" if problems else ""
         raise InputError(f"{path} holds {found}{first}")
     return Manifest(path, tuple(clips), tuple(problems))
+
+
+def checksum(path: str) -> str:
+    """Return the SHA-256 of a CSV manifest and, after it, of the zips that stand beside it.
+
+    Raises:
+        InputError: the path is no file that can be read.
+    """
+    file = Path(path).expanduser()
+    digest = hashlib.sha256()
+    try:
+        for part in file, *sorted(file.parent.glob("*.zip")):
+            with part.open("rb") as opened:
+                while block := opened.read(1 << 20):
+                    digest.update(block)
+    except OSError as error:
+        raise InputError(f"cannot take the checksum of {path}: {error.strerror}") from error
+    return digest.hexdigest()
 
 
 def restrict(clips: Iterable[Clip], labels: Sequence[str]) -> list[Clip]:

@@ -6,7 +6,7 @@ neutral picture of the same person, so that a set of stills trains a video model
 while the frames that really carry the expression are known.
 
 Drawing a clip must cost next to nothing beside learning from it, so the work is NumPy's and
-OpenCV's, on as many channels as the picture has (`benchmarks/augmentation.py`).
+OpenCV's, on as many channels as the picture has (`benchmarks/speed.py`).
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ class DLIAM(nn.Module):
         super().__init__()
         channels = 2 * features
         self.heads = heads
+        self.out_features = channels
         self.lstm = nn.LSTM(features, features, num_layers=2, bidirectional=True, batch_first=True)
         self.qkv = nn.Linear(channels, 3 * channels, bias=False)
         self.dmin = DMIN(channels, unbiased)
@@ -64,3 +65,22 @@ class DLIAM(nn.Module):
         kernels = self.conv.weight.view(instances, 1, -1)
         alone = F.conv1d(gated, kernels, padding=1, groups=instances)
         return alone.view(bags, instances, -1)
+
+
+class MeanAggregation(nn.Module):
+    """Aggregate a bag without a thought, by the mean of its instances: (B, N, F) → (B, F).
+
+    Args:
+        features: F.
+    """
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.out_features = features
+
+    def forward(self, features: Tensor) -> Tensor:
+        return features.mean(1)
+
+    def contributions(self, features: Tensor) -> Tensor:
+        """Return what each instance adds to the bag vector: (B, N, F) → same."""
+        return features / features.shape[1]

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
 from m3dfel.models.backbone import R3D
-from m3dfel.models.dliam import DLIAM
+from m3dfel.models.dliam import DLIAM, MeanAggregation
 
 KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
 KINETICS_STD = (0.22803, 0.22145, 0.216989)
@@ -41,6 +41,7 @@ class M3DFEL(
         bag_size: N, instances a clip; must divide `frames`.
         width: channels of the backbone's first stage.
         depth: of the backbone, 18 or 10.
+        aggregation: what joins a bag's instances: `dliam`, or `mean`, the mean of their features.
         mean: of the frames on which the backbone was trained, for each of RGB, in 0 to 1.
         std: their standard deviation.
         zoom: how much closer than an aligned crop of a face the model looks. Whoever makes its
@@ -49,7 +50,7 @@ class M3DFEL(
         unbiased: DMIN's variances as in the published code, not as in the paper.
 
     Raises:
-        InputError: labels, bag size or depth that cannot be.
+        InputError: labels, bag size, depth or aggregation that cannot be.
     """
 
     mean: Tensor
@@ -64,6 +65,7 @@ class M3DFEL(
         bag_size: int = 4,
         width: int = 64,
         depth: int = 18,
+        aggregation: str = "dliam",
         mean: Sequence[float] = KINETICS_MEAN,
         std: Sequence[float] = KINETICS_STD,
         zoom: float = 1.0,
@@ -83,8 +85,14 @@ class M3DFEL(
         self.instance_length = frames // bag_size
         self.grayscale = grayscale
         self.backbone = R3D(width, depth)
-        self.dliam = DLIAM(self.backbone.out_features, bag_size, unbiased=unbiased)
-        self.classifier = nn.Linear(2 * self.backbone.out_features, len(self.labels))
+        self.aggregation: DLIAM | MeanAggregation
+        if aggregation == "dliam":
+            self.aggregation = DLIAM(self.backbone.out_features, bag_size, unbiased=unbiased)
+        elif aggregation == "mean":
+            self.aggregation = MeanAggregation(self.backbone.out_features)
+        else:
+            raise InputError(f"the aggregation is {aggregation!r} but must be dliam or mean")
+        self.classifier = nn.Linear(self.aggregation.out_features, len(self.labels))
         for name, values in ("mean", mean), ("std", std), ("luminance", LUMINANCE):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
@@ -109,7 +117,7 @@ class M3DFEL(
 
     def fuse(self, features: Tensor) -> Tensor:
         """Join a bag's instance features: (B, N, F) → logits (B, classes)."""
-        logits: Tensor = self.classifier(self.dliam(features))
+        logits: Tensor = self.classifier(self.aggregation(features))
         return logits
 
     def explain(self, clips: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,5 +131,5 @@ class M3DFEL(
             instances the evidence sums to the logits less a constant of the model.
         """
         features = self.instance_features(clips)
-        evidence = self.dliam.contributions(features) @ self.classifier.weight.T
+        evidence = self.aggregation.contributions(features) @ self.classifier.weight.T
         return self.fuse(features), evidence
