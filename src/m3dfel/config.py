@@ -157,7 +157,9 @@ class Stage:
         epochs: passes over the training clips.
         lr: learning rate after the warm-up.
         aggregation: as the model's.
-        neutral_mix: as the data's.
+        epoch_clips: as in `OptimConfig`.
+        balance: as in `DataConfig`.
+        neutral_mix: as in `DataConfig`.
     """
 
     frames: int
@@ -165,6 +167,8 @@ class Stage:
     epochs: int
     lr: float
     aggregation: Literal["dliam", "mean"] = "dliam"
+    epoch_clips: int = 0
+    balance: float = 0.0
     neutral_mix: float = 0.0
 
 
@@ -215,7 +219,7 @@ def stage_before(config: TrainConfig) -> TrainConfig | None:
     return replace(
         config,
         output=str(Path(config.output) / f"stage-{len(config.stages)}"),
-        data=replace(config.data, neutral_mix=stage.neutral_mix),
+        data=replace(config.data, balance=stage.balance, neutral_mix=stage.neutral_mix),
         model=replace(
             config.model,
             frames=stage.frames,
@@ -225,6 +229,7 @@ def stage_before(config: TrainConfig) -> TrainConfig | None:
         optim=replace(
             config.optim,
             epochs=stage.epochs,
+            epoch_clips=stage.epoch_clips,
             lr=stage.lr,
             warmup_epochs=min(config.optim.warmup_epochs, stage.epochs),
         ),
