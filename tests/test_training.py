@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import signal
 import subprocess
@@ -10,9 +11,11 @@ import pytest
 import torch
 import yaml
 
+from conftest import write_frames
 from m3dfel.checkpoints import load_model
 from m3dfel.config import OptimConfig, Stage, TrainConfig, stage_before
 from m3dfel.data.dataset import EpochBatches
+from m3dfel.data.manifest import checksum
 from m3dfel.errors import InputError
 from m3dfel.training import build_model, learning_rate, train
 
@@ -174,12 +177,32 @@ def test_stages_follow_one_another_each_from_the_weights_of_the_last(dfew: Path,
 
 
 def test_the_best_model_is_calibrated_on_the_validation_clips(dfew: Path, tmp_path: Path):
-    told = train(tiny(tmp_path / "run", dfew, epochs=1))["calibration"]
+    results = train(tiny(tmp_path / "run", dfew, epochs=1))
+    told = results["calibrated"]
     assert 0.1 <= told["temperature"] <= 10
+    assert told["val"]["loss"] <= results["best_on_val"]["val"]["loss"] + 1e-6
     best, last = (load_model(str(tmp_path / "run" / name)) for name in ("best", "last"))
     for name in ("weight", "bias"):
         calibrated, raw = getattr(best.classifier, name), getattr(last.classifier, name)
         torch.testing.assert_close(calibrated * told["temperature"], raw)
+
+
+def test_answers_can_take_back_some_of_the_balance(tmp_path: Path):
+    """Three of four training clips are happy; drawn evenly, and then answered as they came."""
+    for place in range(8):
+        write_frames(tmp_path / "faces" / str(place), 1, shade=place)
+    emotions = ["happiness"] * 3 + ["fear"] + ["happiness", "fear"] * 2
+    splits = ["train"] * 4 + ["val"] * 4
+    rows = zip(range(8), emotions, splits, strict=True)
+    table = tmp_path / "faces.csv"
+    table.write_text("file,emotion,split\n" + "".join(f"{i}/1.jpg,{e},{s}\n" for i, e, s in rows))
+    config = tiny(tmp_path / "run", table, epochs=1, batch_size=2)
+    config.data.labels = ["happiness", "fear"]
+    config.data.balance, config.data.restore = 1.0, 0.5
+    temperature = train(config)["calibrated"]["temperature"]
+    best, last = (load_model(str(tmp_path / "run" / name)) for name in ("best", "last"))
+    gain = best.classifier.bias * temperature - last.classifier.bias
+    assert (gain[0] - gain[1]).item() == pytest.approx(0.5 * math.log(3), abs=1e-4)
 
 
 def test_an_epoch_can_be_shorter_than_the_data(dfew: Path, tmp_path: Path):
@@ -213,3 +236,20 @@ def test_the_learning_rate_warms_up_and_falls_as_a_cosine():
     assert learning_rate(20, optim) == pytest.approx(5e-4)
     assert learning_rate(160, optim) == pytest.approx((5e-4 + 5e-6) / 2)
     assert learning_rate(300, optim) == pytest.approx(5e-6)
+
+
+def test_a_recipe_refuses_data_it_was_not_made_for(tmp_path: Path):
+    for name in ("a", "b", "c"):
+        write_frames(tmp_path / "faces" / name, 1)
+    table = tmp_path / "faces.csv"
+    table.write_text(
+        "file,emotion,split\na/1.jpg,happiness,train\nb/1.jpg,fear,train\nc/1.jpg,fear,val\n"
+    )
+    config = tiny(tmp_path / "run", table, epochs=1, batch_size=2)
+    config.data.sha256 = checksum(str(table))
+    train(config)
+    table.write_text(table.read_text() + "d/1.jpg,fear,val\n")
+    config.output = str(tmp_path / "other")
+    with pytest.raises(InputError, match=r"faces\.csv is not the data this recipe was made for"):
+        train(config)
+    assert not (tmp_path / "other").exists()

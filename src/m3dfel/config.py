@@ -31,6 +31,9 @@ class DataConfig:
         val_fraction: share of the training clips held back, by identity where known, to choose the
             best epoch; used only when the manifest has no validation split of its own. 0 for none.
         balance: how far training draws the classes evenly, from 0 (as they come) to 1 (evenly).
+        restore: share of the balance that the best model's answers take back after training, from 0
+            to 1 (post-hoc logit adjustment, Menon et al., ICLR 2021): 0 answers as if the classes
+            were as even as training drew them, 1 as uneven as they are.
         neutral_mix: stills only: chance that the clip of an expressive picture also shows neutral
             frames of the same person.
     """
@@ -41,6 +44,7 @@ class DataConfig:
     labels: list[str] = field(default_factory=lambda: list(EMOTIONS))
     val_fraction: float = 0.1
     balance: float = 0.0
+    restore: float = 0.0
     neutral_mix: float = 0.5
 
 
@@ -219,7 +223,9 @@ def stage_before(config: TrainConfig) -> TrainConfig | None:
     return replace(
         config,
         output=str(Path(config.output) / f"stage-{len(config.stages)}"),
-        data=replace(config.data, balance=stage.balance, neutral_mix=stage.neutral_mix),
+        data=replace(
+            config.data, balance=stage.balance, restore=0.0, neutral_mix=stage.neutral_mix
+        ),
         model=replace(
             config.model,
             frames=stage.frames,
@@ -268,6 +274,7 @@ def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
     yield "data.fold", data.fold, "1 to 5", 1 <= data.fold <= 5
     yield "data.val_fraction", data.val_fraction, "from 0 to below 1", 0 <= data.val_fraction < 1
     yield "data.balance", data.balance, "from 0 to 1", 0 <= data.balance <= 1
+    yield "data.restore", data.restore, "from 0 to 1", 0 <= data.restore <= 1
     yield "data.neutral_mix", data.neutral_mix, "from 0 to 1", 0 <= data.neutral_mix <= 1
     yield "model.frames", model.frames, "1 or more", model.frames >= 1
     yield (

@@ -489,6 +489,7 @@ def print_run(results: dict[str, Any], folder: str) -> None:
 _CHOICES = {
     "last": "last epoch",
     "best_on_val": "best on validation",
+    "calibrated": "the same, calibrated",
     "best_on_test": "best on test",
 }
 

@@ -171,8 +171,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                 state.save(folder, history)
             fabric.barrier()
 
-    calibration = _calibrate(fabric, measured, config)
-    results = _results(fabric, final, measured, history, config) | calibration
+    calibrated = _calibrate(fabric, splits, history, config)
+    results = _results(fabric, final, measured, history, config) | calibrated
     if fabric.is_global_zero:
         write_text(folder / "results.json", json.dumps(results, indent=2))
     fabric.barrier()
@@ -467,31 +467,47 @@ def _best(history: list[dict[str, Any]], split: str, select: str) -> dict[str, A
     )
 
 
+def _restored(clips: list[Clip], data: DataConfig) -> Tensor:
+    """Return what each class's logit gains when its answers take back some of the balance, (C,)."""
+    counts = Counter(clip.emotion for clip in clips)
+    frequency = torch.tensor([max(counts[label], 1) / len(clips) for label in data.labels])
+    return data.restore * data.balance * frequency.log()
+
+
 def _calibrate(
-    fabric: Fabric, measured: dict[str, list[Clip]], config: TrainConfig
+    fabric: Fabric,
+    splits: dict[str, list[Clip]],
+    history: list[dict[str, Any]],
+    config: TrainConfig,
 ) -> dict[str, Any]:
     """Calibrate the best model in its folder on the validation clips; tell what it came to.
 
-    The temperature goes into the classifier: whatever reads the model gets calibrated answers.
+    What is restored of the classes' unevenness and the temperature go into the classifier: whatever
+    reads the model gets calibrated answers.
     """
-    if "val" not in measured:
+    chosen = _best(history, "val", config.select)
+    if not chosen:
         return {}
     folder = Path(config.output) / "best"
     best = load_model(str(folder)).to(fabric.device)
-    val = _measure(fabric, best, measured["val"], config)
-    temperature = fit_temperature(val.logits, val.targets)
-    calibrated = replace(val, logits=val.logits / temperature)
+    val = _measure(fabric, best, splits["val"], config)
+    shift = _restored(splits["train"], config.data)
+    shifted = val.logits + shift
+    temperature = fit_temperature(shifted, val.targets)
+    calibrated = replace(val, logits=shifted / temperature)
     with torch.no_grad():
+        best.classifier.bias.add_(shift.to(fabric.device))
         for parameter in best.classifier.parameters():
             parameter.div_(temperature)
     if fabric.is_global_zero:
         save_model(best, folder)
     fabric.barrier()
     return {
-        "calibration": {
+        "calibrated": {
+            "epoch": chosen["epoch"],
             "temperature": temperature,
-            "ece_before": metrics_of(val, best.labels).ece,
-            "ece_after": metrics_of(calibrated, best.labels).ece,
+            "ece_before": metrics_of(replace(val, logits=shifted), best.labels).ece,
+            "val": metrics_of(calibrated, best.labels).to_dict(),
         }
     }
 

@@ -1,0 +1,74 @@
+"""The model that comes with the package, on real faces."""
+
+from importlib.resources import files
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from m3dfel.checkpoints import BUNDLED, load_model
+from m3dfel.recognizer import Recognizer
+from m3dfel.video.decode import Frame
+
+LABELS = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust")
+# A portrait that comes with matplotlib.
+GRACE_HOPPER = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+
+
+@pytest.fixture(scope="module")
+def recognizer() -> Recognizer:
+    return Recognizer()
+
+
+def test_it_is_small_complete_and_described():
+    folder = Path(str(files("m3dfel") / BUNDLED))
+    assert (folder / "model.safetensors").stat().st_size <= 25e6
+    card = folder / "README.md"
+    assert "Article 5(1)(f)" in card.read_text()
+    assert (Path(__file__).parents[1] / "docs" / "MODEL_CARD.md").resolve() == card.resolve()
+    model = load_model(BUNDLED)
+    assert model.labels == LABELS
+    assert (model.frames, model.bag_size) == (16, 4)
+    assert all(weight.isfinite().all() for weight in model.state_dict().values())
+    assert next(model.parameters()).dtype == torch.float32
+
+
+def test_a_real_portrait_is_read_in_colour_and_in_grey_alike(recognizer: Recognizer):
+    with Image.open(GRACE_HOPPER) as colour:
+        grey = Frame(0, 0.0, np.array(colour.convert("L").convert("RGB")))
+    for source in (GRACE_HOPPER, [grey]):
+        row = recognizer(source).table.iloc[0]
+        assert (row["emotion"], row["mark"]) == ANSWER[:2]
+        assert row["confidence"] == pytest.approx(ANSWER[2], abs=0.03)
+
+
+def test_a_face_too_small_or_too_blurred_is_not_guessed(recognizer: Recognizer):
+    with Image.open(GRACE_HOPPER) as portrait:
+        small = portrait.resize((portrait.width // 10, portrait.height // 10))
+        tiny = Image.new("RGB", (320, 320))
+        tiny.paste(small, (130, 130))
+        for picture in (tiny, small.resize(portrait.size)):
+            row = recognizer([Frame(0, 0.0, np.array(picture))]).table.iloc[0]
+            assert row["mark"] in ("too small", "blurred")
+            assert row["emotion"] is None
+
+
+def test_a_man_who_begins_to_smile(recognizer: Recognizer, shared: Path):
+    """Neutral; the smile begins at frame 20 of 30 a second; toward neutral in the last frames."""
+    table = recognizer(shared / "data" / "videos" / "single_face.mp4").table
+    middle = (table["start_s"] + table["end_s"]) / 2
+    assert (table["emotion"][middle < 0.4] == "neutral").all()
+    assert (table["emotion"][(middle > 1.0) & (middle < 2.0)] == "happiness").all()
+
+
+def test_a_woman_in_tears_who_ends_in_laughter(recognizer: Recognizer, shared: Path):
+    table = recognizer(shared / "data" / "videos" / "WolfgangLanger_Pexels.mp4").table
+    sure = table[table["mark"] == ""]
+    half = table["end_s"].max() / 2
+    late = sure[sure["start_s"] > half]["emotion"]
+    assert (late == "happiness").mean() > 0.8
+    early = sure[sure["end_s"] < 0.8 * half]["emotion"]
+    assert early.isin(["sadness", "anger", "disgust"]).mean() > 0.5
