@@ -25,6 +25,7 @@ from m3dfel.video.align import TEMPLATE
 from m3dfel.video.quality import sharpness
 
 EVERY = 3
+BATCH = 32
 EYES = TEMPLATE[1, 0] - TEMPLATE[0, 0]
 
 
@@ -41,15 +42,16 @@ def blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
 
 def measure(model: M3DFEL, clips: list[Clip], change: Callable[[np.ndarray], np.ndarray]) -> str:
     see = evaluation_transform(model.size, model.zoom)
-    logits, sharp = [], []
+    seen, logits = [], []
     for clip in clips:
         picture = change(read_picture(clip.path).permute(1, 2, 0).numpy())
-        seen = see(torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)[None])
-        sharp.append(sharpness(seen[0].permute(1, 2, 0).numpy()))
+        seen.append(see(torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)))
+    sharp = [sharpness(picture.permute(1, 2, 0).numpy()) for picture in seen]
+    for pictures in torch.stack(seen).split(BATCH):
         # Every instance of a picture that does not move is the same.
-        instance = model.normalize(seen.expand(model.instance_length, -1, -1, -1))
-        feature = model.backbone(instance.transpose(0, 1)[None])
-        logits.append(model.fuse(feature[:, None].expand(-1, model.bag_size, -1)))
+        frames = model.normalize(pictures)[:, :, None]
+        features = model.backbone(frames.expand(-1, -1, model.instance_length, -1, -1))
+        logits.append(model.fuse(features[:, None].expand(-1, model.bag_size, -1)))
     targets = torch.tensor([model.labels.index(clip.emotion) for clip in clips])
     found = compute_metrics(torch.cat(logits), targets, model.labels)
     return (

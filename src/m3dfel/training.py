@@ -69,16 +69,18 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     """Train a model as the configuration says.
 
     The run's folder receives `config.yaml`, `problems.csv` (clips left out, if any), `last/` and
-    `best/` (models; `last/training.safetensors` is what resuming reads), a TensorBoard log and
-    `results.json`. Under `torchrun` it trains on all processes together.
+    `best/` (models; `last/training.safetensors` is what resuming reads), a TensorBoard log,
+    `results.json` and a folder of the same for the stage before, if any. Under `torchrun` it trains
+    on all processes together.
 
     Args:
         config: the run.
         resume: go on from the run's last whole epoch, or start when there is none yet.
 
     Returns:
-        What `results.json` holds: metrics of the last epoch and of the best on validation (and of
-        the best on test, when measured), the history of all epochs, and the environment.
+        What `results.json` holds: metrics of the last epoch, of the best on validation and of the
+        same model calibrated, which is what `best/` holds (and of the best on test, when measured),
+        the history of all epochs, and the environment.
 
     Raises:
         InputError: the configuration, the data or the folder cannot be used.
