@@ -19,9 +19,9 @@ TURNED_AWAY = "turned away"
 BLURRED = "blurred"
 
 # Pixels between the eyes of a face that looks straight ahead.
-LEAST_EYE_DISTANCE = 8.0
+LEAST_EYE_DISTANCE = 12.0
 # Variance of the Laplacian over the variance of the picture, both in grey levels of the crop.
-LEAST_SHARPNESS = 0.006
+LEAST_SHARPNESS = 0.0075
 
 Marks = npt.NDArray[np.str_]
 
