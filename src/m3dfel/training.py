@@ -410,11 +410,12 @@ def _flat(nested: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _class_counts(clips: list[Clip], data: DataConfig) -> list[float]:
     """Return how often training draws each class, up to a factor."""
+    return [float(n) ** (1 - data.balance) if n else 0.0 for n in _counts(clips, data.labels)]
+
+
+def _counts(clips: list[Clip], labels: list[str]) -> list[int]:
     counts = Counter(clip.emotion for clip in clips)
-    return [
-        float(counts[label]) ** (1 - data.balance) if counts[label] else 0.0
-        for label in data.labels
-    ]
+    return [counts[label] for label in labels]
 
 
 def _training_batches(fabric: Fabric, config: TrainConfig, clips: list[Clip]) -> tuple[Any, Any]:
@@ -471,8 +472,8 @@ def _best(history: list[dict[str, Any]], split: str, select: str) -> dict[str, A
 
 def _restored(clips: list[Clip], data: DataConfig) -> Tensor:
     """Return what each class's logit gains when its answers take back some of the balance, (C,)."""
-    counts = Counter(clip.emotion for clip in clips)
-    frequency = torch.tensor([max(counts[label], 1) / len(clips) for label in data.labels])
+    counts = torch.tensor(_counts(clips, data.labels))
+    frequency = counts.clamp(min=1) / len(clips)
     return data.restore * data.balance * frequency.log()
 
 

@@ -31,19 +31,18 @@ def quality_marks(track: Track) -> Marks:
 
     One of `too small`, `turned away` and `blurred`, the first that holds.
     """
-    return np.array(
-        [
-            TOO_SMALL
-            if eye_distance(landmarks) < LEAST_EYE_DISTANCE
-            else TURNED_AWAY
-            if turned_away(landmarks)
-            else BLURRED
-            if sharpness(crop) < LEAST_SHARPNESS
-            else ""
-            for landmarks, crop in zip(track.landmarks, track.crops, strict=True)
-        ],
-        dtype=f"<U{len(TURNED_AWAY)}",
-    )
+    frames = zip(track.landmarks, track.crops, strict=True)
+    return np.array([_mark(landmarks, crop) for landmarks, crop in frames], dtype=np.str_)
+
+
+def _mark(landmarks: npt.NDArray[np.float32], crop: npt.NDArray[np.uint8]) -> str:
+    if eye_distance(landmarks) < LEAST_EYE_DISTANCE:
+        return TOO_SMALL
+    if turned_away(landmarks):
+        return TURNED_AWAY
+    if sharpness(crop) < LEAST_SHARPNESS:
+        return BLURRED
+    return ""
 
 
 def eye_distance(landmarks: npt.NDArray[np.float32]) -> float:
@@ -64,10 +63,9 @@ def turned_away(landmarks: npt.NDArray[np.float32]) -> bool:
     """
     matrix = similarity(landmarks, TEMPLATE)
     left_eye, right_eye, nose, left_mouth, right_mouth = landmarks @ matrix[:, :2].T + matrix[:, 2]
-    inside = (left_eye[0] + left_mouth[0]) / 2 < nose[0] < (right_eye[0] + right_mouth[0]) / 2 and (
-        left_eye[1] + right_eye[1]
-    ) / 2 < nose[1] < (left_mouth[1] + right_mouth[1]) / 2
-    return not inside
+    left, right = (left_eye + left_mouth)[0] / 2, (right_eye + right_mouth)[0] / 2
+    top, bottom = (left_eye + right_eye)[1] / 2, (left_mouth + right_mouth)[1] / 2
+    return not (left < nose[0] < right and top < nose[1] < bottom)
 
 
 def sharpness(crop: npt.NDArray[np.uint8]) -> float:
