@@ -4,7 +4,7 @@ torchvision's compiled operators need exactly the torch build they were made wit
 one (a CPU-only torch, say, with the CUDA torchvision) they cannot be loaded, and the import of
 torchvision then fails on the mere absence of two operators (nms, qnms) that this package never
 calls. Declaring their signatures lets the import pass; all that is used here (transforms, the video
-ResNet's blocks, weights) is plain Python.
+ResNets' blocks, weights) is plain Python.
 """
 
 from __future__ import annotations
@@ -35,8 +35,28 @@ def _declare_operators_that_cannot_be_loaded() -> torch.library.Library | None:
 # The library object must live as long as its declarations are wanted.
 _DECLARED = _declare_operators_that_cannot_be_loaded()
 
-from torchvision.models.video import R3D_18_Weights  # noqa: E402
-from torchvision.models.video.resnet import BasicBlock, Conv3DSimple  # noqa: E402
+from torchvision.models import ResNet18_Weights  # noqa: E402
+from torchvision.models.video import (  # noqa: E402
+    MC3_18_Weights,
+    R2Plus1D_18_Weights,
+    R3D_18_Weights,
+)
+from torchvision.models.video.resnet import (  # noqa: E402
+    BasicBlock,
+    Conv2Plus1D,
+    Conv3DNoTemporal,
+    Conv3DSimple,
+)
 from torchvision.transforms import v2  # noqa: E402
 
-__all__ = ["BasicBlock", "Conv3DSimple", "R3D_18_Weights", "v2"]
+__all__ = [
+    "BasicBlock",
+    "Conv2Plus1D",
+    "Conv3DNoTemporal",
+    "Conv3DSimple",
+    "MC3_18_Weights",
+    "R2Plus1D_18_Weights",
+    "R3D_18_Weights",
+    "ResNet18_Weights",
+    "v2",
+]

@@ -16,6 +16,9 @@ from typing import Literal
 from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
 
+OFFICIAL_FOLDS = 5  # of DFEW
+AggregationName = Literal["dliam", "lstm", "transformer", "mean", "max", "attention"]
+
 
 @dataclass
 class DataConfig:
@@ -23,10 +26,13 @@ class DataConfig:
 
     Attributes:
         path: root folder of DFEW or FERV39k, a CSV or text manifest, a folder of class folders, or
-            `synthetic` for the drawn faces that ship with the package.
+            the drawn faces that ship with the package: `synthetic`, `synthetic-brief` (most frames
+            do not show the emotion) or `synthetic-uneven` (classes learned from as rare as DFEW's).
         sha256: what `data.manifest.checksum` must find at the path, so that a recipe is run on the
             data it was made for; empty for whatever is there.
-        fold: the official fold, 1 to 5 (DFEW only).
+        fold: which fold to measure on, from 1: of DFEW's official five, or of `folds`.
+        folds: for data without official folds: part all clips into so many, no identity in two, and
+            measure on `fold`; 0 for the data's own splits.
         labels: the label set, in the order of the model's outputs.
         val_fraction: share of the training clips held back, by identity where known, to choose the
             best epoch; used only when the manifest has no validation split of its own. 0 for none.
@@ -41,6 +47,7 @@ class DataConfig:
     path: str = ""
     sha256: str = ""
     fold: int = 1
+    folds: int = 0
     labels: list[str] = field(default_factory=lambda: list(EMOTIONS))
     val_fraction: float = 0.1
     balance: float = 0.0
@@ -53,25 +60,37 @@ class ModelConfig:
     """The network; the defaults are the published one.
 
     Attributes:
-        weights: what the backbone starts from: `kinetics400`, `none` (random), or a trained model
-            (its folder, run or file), of which all that fits is taken over.
+        weights: what the backbone starts from: `pretrained` (torchvision's: Kinetics-400, or for
+            `resnet` ImageNet-1k), `none` (random), or a trained model (its folder, run or file), of
+            which all that fits is taken over.
         frames: frames a clip.
         size: height and width of a frame in pixels.
         zoom: how much closer than the pictures it is given the model looks: it sees the middle
             1/zoom of their width and height.
         bag_size: 3D instances a clip; must divide `frames`.
-        aggregation: what joins a bag's instances: `dliam`, or `mean`, the mean of their features.
+        backbone: what reads an instance: `r3d`, `r2plus1d`, `mc3`, or `resnet`, frame by frame.
+        aggregation: what joins a bag's instances: `dliam`, `lstm`, `transformer`, or a pooling of
+            their features alone: `mean`, `max`, `attention`.
+        bilstm: whether DLIAM has its BiLSTM; this and the next three are for ablations.
+        mhsa: whether DLIAM has its self-attention.
+        norm: DLIAM's normalization.
+        pooling: DLIAM's pooling.
         width: channels of the backbone's first stage (64 in R3D-18).
         depth: 18, or 10 with one block a stage.
         grayscale: look at luminance only, for models that must not care for colour.
     """
 
-    weights: str = "kinetics400"
+    weights: str = "pretrained"
     frames: int = 16
     size: int = 112
     zoom: float = 1.0
     bag_size: int = 4
-    aggregation: Literal["dliam", "mean"] = "dliam"
+    backbone: Literal["r3d", "r2plus1d", "mc3", "resnet"] = "r3d"
+    aggregation: AggregationName = "dliam"
+    bilstm: bool = True
+    mhsa: bool = True
+    norm: Literal["dmin", "none", "batch", "layer", "instance"] = "dmin"
+    pooling: Literal["conv1d", "mean", "max", "attention"] = "conv1d"
     width: int = 64
     depth: Literal[10, 18] = 18
     grayscale: bool = False
@@ -160,7 +179,7 @@ class Stage:
         bag_size: instances a clip.
         epochs: passes over the training clips.
         lr: learning rate after the warm-up.
-        aggregation: as the model's.
+        aggregation: as the model's, where not told.
         epoch_clips: as in `OptimConfig`.
         balance: as in `DataConfig`.
         neutral_mix: as in `DataConfig`.
@@ -170,7 +189,7 @@ class Stage:
     bag_size: int
     epochs: int
     lr: float
-    aggregation: Literal["dliam", "mean"] = "dliam"
+    aggregation: AggregationName | None = None
     epoch_clips: int = 0
     balance: float = 0.0
     neutral_mix: float = 0.0
@@ -230,7 +249,7 @@ def stage_before(config: TrainConfig) -> TrainConfig | None:
             config.model,
             frames=stage.frames,
             bag_size=stage.bag_size,
-            aggregation=stage.aggregation,
+            aggregation=stage.aggregation or config.model.aggregation,
         ),
         optim=replace(
             config.optim,
@@ -271,7 +290,9 @@ def _rules(c: TrainConfig) -> Iterator[tuple[str, object, str, bool]]:
     narrow, wide = augment.crop_ratio
     yield "output", c.output, "a folder for the run", bool(c.output)
     yield "data.path", data.path, "a data set, a manifest or `synthetic`", bool(data.path)
-    yield "data.fold", data.fold, "1 to 5", 1 <= data.fold <= 5
+    last = data.folds or OFFICIAL_FOLDS
+    yield "data.folds", data.folds, "0, or 2 or more", data.folds == 0 or data.folds >= 2
+    yield "data.fold", data.fold, f"1 to {last}", 1 <= data.fold <= last
     yield "data.val_fraction", data.val_fraction, "from 0 to below 1", 0 <= data.val_fraction < 1
     yield "data.balance", data.balance, "from 0 to 1", 0 <= data.balance <= 1
     yield "data.restore", data.restore, "from 0 to 1", 0 <= data.restore <= 1

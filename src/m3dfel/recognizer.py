@@ -268,7 +268,7 @@ class Recognizer:
         logits = model.fuse(bags)
         if not logits.isfinite().all():
             raise InputError("the model's answers are not numbers: its weights are broken")
-        evidence = model.aggregation.contributions(bags) @ model.classifier.weight.T
+        evidence = model.evidence(bags)
         raw = logits.softmax(1).double().cpu().numpy()
         of_clips = [
             _prevailing(marks[np.unique(chosen[start : start + model.bag_size])])

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+import torch.nn.functional as F
 import yaml
 from lightning_fabric import Fabric
 from lightning_fabric.loggers import TensorBoardLogger
@@ -50,6 +51,7 @@ from m3dfel.data.manifest import (
     checksum,
     hold_back,
     read_manifest,
+    refold,
     restrict,
 )
 from m3dfel.data.transforms import mix
@@ -58,7 +60,7 @@ from m3dfel.evaluation import Measured, measure, metrics_of
 from m3dfel.files import write_text
 from m3dfel.losses import M3DFELLoss
 from m3dfel.metrics import fit_temperature
-from m3dfel.models.backbone import load_kinetics
+from m3dfel.models.backbone import load_pretrained
 from m3dfel.models.batchnorm import share_batch_norm
 from m3dfel.models.m3dfel import M3DFEL
 
@@ -196,42 +198,37 @@ def build_model(config: TrainConfig) -> M3DFEL:
     Raises:
         InputError: the weights to start from cannot be had or do not fit.
     """
-    wanted = config.model
+    architecture = dataclasses.asdict(config.model)
+    weights = architecture.pop("weights")
     torch.manual_seed(config.seed)
-    model = M3DFEL(
-        config.data.labels,
-        wanted.frames,
-        wanted.size,
-        wanted.bag_size,
-        wanted.width,
-        wanted.depth,
-        aggregation=wanted.aggregation,
-        zoom=wanted.zoom,
-        grayscale=wanted.grayscale,
-    )
+    model = M3DFEL(config.data.labels, **architecture)
     earlier = stage_before(config)
     if earlier:
         _take_over(model, earlier.output)
-    elif wanted.weights == "kinetics400":
-        load_kinetics(model.backbone)
-    elif wanted.weights != "none":
-        _take_over(model, wanted.weights)
+    elif weights == "pretrained":
+        load_pretrained(model.backbone)
+    elif weights != "none":
+        _take_over(model, weights)
     return model
+
+
+_KERNELS = "aggregation.pooling.weight"  # of DLIAM's convolution, (1, N, 3)
 
 
 def _take_over(model: M3DFEL, name: str) -> None:
     """Fill a model with a trained one's weights: its backbone, and what else fits.
 
-    Bag sizes and label sets may differ; the convolution over the instances or the classifier then
-    starts afresh. That of a bag of one is shared out over the bag instead: the new bag vector
-    starts as the mean of what its instances would give alone. Kernels learned on single frames
-    know nothing of the frames around, and start without looking at them.
+    Label sets may differ; the classifier then starts afresh. Bag sizes may differ; the kernels of
+    the convolution over the instances are then shared out over the new bag, so that its vector
+    starts near that of the old. Kernels learned on single frames know nothing of the frames around,
+    and start without looking at them.
     """
     trained = load_model(name)
     weights = trained.state_dict()
-    if trained.bag_size == 1 and "aggregation.conv.weight" in weights:
-        shared = weights["aggregation.conv.weight"] / model.bag_size
-        weights["aggregation.conv.weight"] = shared.repeat(1, model.bag_size, 1)
+    kernels = weights.get(_KERNELS)
+    if kernels is not None:
+        shared = F.adaptive_avg_pool1d(kernels.transpose(1, 2), model.bag_size)
+        weights[_KERNELS] = shared.transpose(1, 2) * trained.bag_size / model.bag_size
     if trained.instance_length == 1 < model.instance_length:
         for value in weights.values():
             if value.ndim == 5 and value.shape[2] == 3:
@@ -254,7 +251,11 @@ def split_clips(manifest: Manifest, config: TrainConfig) -> dict[str, list[Clip]
         InputError: nothing to train on.
     """
     labels = config.data.labels
-    splits = {n: restrict(manifest.split(n), labels) for n in ("train", "val", "test")}
+    clips = list(manifest.clips)
+    if config.data.folds:
+        clips = refold(clips, config.data.folds, config.data.fold, config.seed)
+    usable = restrict(clips, labels)
+    splits = {n: [c for c in usable if c.split == n] for n in ("train", "val", "test")}
     if not splits["train"]:
         raise InputError(
             f"{config.data.path} has no training clips of {', '.join(labels)}: it holds the splits "

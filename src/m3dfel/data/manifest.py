@@ -32,7 +32,10 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 )
 
-SYNTHETIC_SPLITS = {"train": range(0, 80), "val": range(80, 100), "test": range(100, 130)}
+SYNTHETIC = ("synthetic", "synthetic-brief", "synthetic-uneven")
+SYNTHETIC_SPLITS = {"train": range(0, 80), "val": range(80, 100), "test": range(100, 160)}
+# Of 80 clips of the most frequent class, those of each, in the shares of DFEW's training clips.
+_UNEVEN = dict(zip(EMOTIONS, (73, 57, 80, 65, 44, 4, 27), strict=True))
 
 
 @dataclass(frozen=True)
@@ -94,7 +97,8 @@ def read_manifest(path: str, fold: int = 1) -> Manifest:
             `4_setups/`); a text file of `path frames label` lines or a folder of such files with
             train, val or test in their names; a CSV with the columns file and emotion (and, if it
             knows them, identity and split) beside the pictures, videos, frame folders or the zip
-            it speaks of; a folder of class folders, within split folders or not; or `synthetic`.
+            it speaks of; a folder of class folders, within split folders or not; or one of the
+            drawn sets, `synthetic`, `synthetic-brief` and `synthetic-uneven`.
         fold: the official fold of DFEW, 1 to 5.
 
     Raises:
@@ -144,22 +148,59 @@ def hold_back(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[C
     Returns:
         The clips to train on and those held back.
     """
-    groups: dict[str, list[Clip]] = {}
-    for clip in clips:
-        groups.setdefault(clip.identity or clip.path, []).append(clip)
-    counts = Counter(clip.emotion for clip in clips)
-    by_emotion: dict[str, list[str]] = {}
-    for name, members in groups.items():
-        rarest = min(members, key=lambda clip: counts[clip.emotion])
-        by_emotion.setdefault(rarest.emotion, []).append(name)
-    generator = torch.Generator().manual_seed(seed)
     held: set[str] = set()
-    for names in by_emotion.values():
+    for names in _shuffled_groups(clips, seed):
         wanted = max(round(fraction * len(names)), 1 if fraction and len(names) > 1 else 0)
-        order = torch.randperm(len(names), generator=generator).tolist()
-        held.update(names[i] for i in order[:wanted])
-    kept = [clip for clip in clips if (clip.identity or clip.path) not in held]
-    return kept, [replace(c, split="val") for c in clips if (c.identity or c.path) in held]
+        held.update(names[:wanted])
+    kept = [clip for clip in clips if _group(clip) not in held]
+    return kept, [replace(clip, split="val") for clip in clips if _group(clip) in held]
+
+
+def refold(clips: Sequence[Clip], folds: int, fold: int, seed: int) -> list[Clip]:
+    """Part all clips anew, whatever their splits: one fold to test on, the others to train on.
+
+    Args:
+        clips: of a data set without official folds.
+        folds: how many there are; each has its share of every class and no identity in common.
+        fold: the one to test on, from 1.
+        seed: the run's seed; the same clips and seed are always parted alike.
+
+    Raises:
+        InputError: the fold gets no clips.
+    """
+    groups = [name for names in _shuffled_groups(clips, seed) for name in names]
+    tested = set(groups[fold - 1 :: folds])
+    if not tested:
+        raise InputError(
+            f"{len(groups)} identities or clips are too few for {folds} folds: lower data.folds"
+        )
+    return [replace(c, split="test" if _group(c) in tested else "train") for c in clips]
+
+
+def _group(clip: Clip) -> str:
+    """Return what a clip must not be parted from: its identity, or where unknown itself."""
+    return clip.identity or clip.path
+
+
+def _shuffled_groups(clips: Sequence[Clip], seed: int) -> list[list[str]]:
+    """Return the groups of clips, in one list for each emotion, in an order drawn from the seed.
+
+    A group of several emotions stands in the list of the rarest.
+    """
+    counts = Counter(clip.emotion for clip in clips)
+    rarest: dict[str, Clip] = {}
+    for clip in clips:
+        first = rarest.setdefault(_group(clip), clip)
+        if counts[clip.emotion] < counts[first.emotion]:
+            rarest[_group(clip)] = clip
+    by_emotion: dict[str, list[str]] = {}
+    for name, clip in rarest.items():
+        by_emotion.setdefault(clip.emotion, []).append(name)
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        [names[i] for i in torch.randperm(len(names), generator=generator).tolist()]
+        for names in by_emotion.values()
+    ]
 
 
 # --- reading: one function a layout; each yields what the data set says, unchecked ---------------
@@ -174,8 +215,8 @@ class _Entry:
 
 
 def _entries(path: str, fold: int) -> Iterator[_Entry]:
-    if path == "synthetic":
-        return _read_synthetic()
+    if path in SYNTHETIC:
+        return _read_synthetic(path)
     root = Path(path).expanduser()
     if not root.exists():
         raise InputError(f"no data set at {path}: check the path")
@@ -191,9 +232,17 @@ def _entries(path: str, fold: int) -> Iterator[_Entry]:
     return _read_class_folders(root)
 
 
-def _read_synthetic() -> Iterator[_Entry]:
+def _read_synthetic(name: str) -> Iterator[_Entry]:
+    """Yield one clip of each emotion and identity; of `synthetic-uneven` all are in test alone.
+
+    The other splits have as many of each class as DFEW's training clips would, test has all, so
+    that what rare classes come to can be told.
+    """
     for split, identities in SYNTHETIC_SPLITS.items():
-        for clip in synthetic_clips(0, identities, 1, EMOTIONS):
+        for clip in synthetic_clips(0, identities, 1, EMOTIONS, brief=name == "synthetic-brief"):
+            rare = clip.identity % 80 >= _UNEVEN[clip.emotion]
+            if name == "synthetic-uneven" and split != "test" and rare:
+                continue
             yield _Entry(str(clip), clip.emotion, split, f"drawn-{clip.identity}")
 
 

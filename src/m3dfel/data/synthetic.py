@@ -37,7 +37,7 @@ PROTOTYPES: dict[str, dict[int, float]] = {
 }
 
 _PREFIX = "synthetic:"
-_FORM = "synthetic:<seed>/<identity>/<clip>/<emotion>"
+_FORM = "synthetic:<seed>/<identity>/<clip>/<emotion>[/brief]"
 
 # Each purpose has its own stream of random numbers, so that a frame does not depend on the others.
 _LENGTH, _MOTION, _IDENTITY, _SCENE, _CAMERA, _NOISE = range(6)
@@ -52,15 +52,19 @@ class SyntheticClip:
         identity: whose face, 0 or more; the same number is the same face in all clips of a seed.
         clip: number among the clips of this identity and emotion.
         emotion: its label.
+        brief: the expression stands for 8 to 18 percent of the frames instead of 30 to 50, and
+            comes and goes faster.
     """
 
     seed: int
     identity: int
     clip: int
     emotion: str
+    brief: bool = False
 
     def __str__(self) -> str:
-        return f"{_PREFIX}{self.seed}/{self.identity}/{self.clip}/{self.emotion}"
+        ending = "/brief" if self.brief else ""
+        return f"{_PREFIX}{self.seed}/{self.identity}/{self.clip}/{self.emotion}{ending}"
 
     @property
     def n_frames(self) -> int:
@@ -72,24 +76,29 @@ def parse_synthetic(path: str) -> SyntheticClip:
     """Return the clip an address names.
 
     Raises:
-        InputError: not of the form `synthetic:<seed>/<identity>/<clip>/<emotion>`.
+        InputError: not of the form `synthetic:<seed>/<identity>/<clip>/<emotion>[/brief]`.
     """
     parts = path.removeprefix(_PREFIX).split("/")
-    numbers, emotion = parts[:3], parts[-1]
-    valid = len(parts) == 4 and all(n.isascii() and n.isdigit() for n in numbers)
+    brief = parts[4:] == ["brief"]
+    numbers, emotion = parts[:3], parts[3] if len(parts) > 3 else ""
+    valid = len(parts) == 4 + brief and all(n.isascii() and n.isdigit() for n in numbers)
     if not (path.startswith(_PREFIX) and valid and emotion in PROTOTYPES):
         raise InputError(
             f"{path!r} names no drawn clip: write {_FORM}, an emotion as in {EMOTIONS}"
         )
-    return SyntheticClip(int(numbers[0]), int(numbers[1]), int(numbers[2]), emotion)
+    return SyntheticClip(int(numbers[0]), int(numbers[1]), int(numbers[2]), emotion, brief)
 
 
 def synthetic_clips(
-    seed: int, identities: Iterable[int], per_emotion: int, labels: Sequence[str] = EMOTIONS
+    seed: int,
+    identities: Iterable[int],
+    per_emotion: int,
+    labels: Sequence[str] = EMOTIONS,
+    brief: bool = False,
 ) -> list[SyntheticClip]:
     """Return the clips of some identities: `per_emotion` of each label, ordered by identity."""
     return [
-        SyntheticClip(seed, identity, clip, emotion)
+        SyntheticClip(seed, identity, clip, emotion, brief)
         for identity in identities
         for emotion in labels
         for clip in range(per_emotion)
@@ -146,7 +155,7 @@ def _motion(clip: SyntheticClip) -> _Motion:
     rng = _random(clip, _MOTION)
     n = clip.n_frames
     strength = rng.uniform(0.8, 1.0) if PROTOTYPES[clip.emotion] else 0.0
-    shape = _coming_and_going(n, rng)
+    shape = _coming_and_going(n, clip.brief, rng)
     units = np.zeros((n, len(ACTION_UNITS)))
     for unit, weight in PROTOTYPES[clip.emotion].items():
         amount = strength * weight * rng.uniform(0.8, 1.1)
@@ -164,9 +173,12 @@ def _motion(clip: SyntheticClip) -> _Motion:
     )
 
 
-def _coming_and_going(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _coming_and_going(n: int, brief: bool, rng: np.random.Generator) -> NDArray[np.float64]:
     """Return an expression's course, 0 to 1: neutral, onset, apex, offset, neutral."""
-    onset, apex, offset = rng.uniform(3, 6), n * rng.uniform(0.3, 0.5), rng.uniform(4, 8)
+    if brief:
+        onset, apex, offset = rng.uniform(2, 4), n * rng.uniform(0.08, 0.18), rng.uniform(2, 5)
+    else:
+        onset, apex, offset = rng.uniform(3, 6), n * rng.uniform(0.3, 0.5), rng.uniform(4, 8)
     start = rng.uniform(2, n - 2 - onset - apex - offset)
     time = np.arange(n, dtype=np.float64) - start
     rising = _smoothstep(time / onset)

@@ -1,7 +1,9 @@
 """M3DFEL: a clip as a bag of 3D instances under one weak label (Wang et al., CVPR 2023).
 
-The way is clip → instances → R3D → DLIAM → classifier. Since the aggregation and the classifier
-are linear, the logits split exactly into what each instance says: the evidence.
+The way is clip → instances → backbone → aggregation → classifier; in M3DFEL itself the backbone is
+R3D and the aggregation DLIAM, and with other choices the same way leads to the methods it is
+compared with. Since pooling and classifier are linear, the logits split exactly into what each
+instance says: the evidence.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from torch import Tensor, nn
 
 from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
-from m3dfel.models.backbone import R3D
-from m3dfel.models.dliam import DLIAM, MeanAggregation
+from m3dfel.models.aggregation import Aggregation
+from m3dfel.models.backbone import Backbone, normalization
+from m3dfel.models.dliam import DLIAM
+from m3dfel.models.lstm import LSTMAggregation
+from m3dfel.models.transformer import TransformerAggregation
 
-KINETICS_MEAN = (0.43216, 0.394666, 0.37645)
-KINETICS_STD = (0.22803, 0.22145, 0.216989)
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
@@ -41,8 +44,15 @@ class M3DFEL(
         bag_size: N, instances a clip; must divide `frames`.
         width: channels of the backbone's first stage.
         depth: of the backbone, 18 or 10.
-        aggregation: what joins a bag's instances: `dliam`, or `mean`, the mean of their features.
-        mean: of the frames on which the backbone was trained, for each of RGB, in 0 to 1.
+        backbone: what reads an instance: `r3d`, `r2plus1d`, `mc3`, or `resnet`, frame by frame.
+        aggregation: what joins a bag's instances: `dliam`, `lstm`, `transformer`, or a pooling of
+            their features alone: `mean`, `max`, `attention`.
+        bilstm: of DLIAM; these four are for ablations.
+        mhsa: of DLIAM.
+        norm: of DLIAM.
+        pooling: of DLIAM.
+        mean: of the frames on which the backbone was trained, for each of RGB, in 0 to 1; None for
+            those that the backbone's pretrained weights expect.
         std: their standard deviation.
         zoom: how much closer than an aligned crop of a face the model looks. Whoever makes its
             clips gives it the middle 1/zoom of the crop's width and height, S pixels a side.
@@ -50,7 +60,7 @@ class M3DFEL(
         unbiased: DMIN's variances as in the published code, not as in the paper.
 
     Raises:
-        InputError: labels, bag size, depth or aggregation that cannot be.
+        InputError: labels, bag size, or parts that cannot be.
     """
 
     mean: Tensor
@@ -65,9 +75,14 @@ class M3DFEL(
         bag_size: int = 4,
         width: int = 64,
         depth: int = 18,
+        backbone: str = "r3d",
         aggregation: str = "dliam",
-        mean: Sequence[float] = KINETICS_MEAN,
-        std: Sequence[float] = KINETICS_STD,
+        bilstm: bool = True,
+        mhsa: bool = True,
+        norm: str = "dmin",
+        pooling: str = "conv1d",
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
         zoom: float = 1.0,
         grayscale: bool = False,
         unbiased: bool = False,
@@ -84,15 +99,25 @@ class M3DFEL(
         self.bag_size = bag_size
         self.instance_length = frames // bag_size
         self.grayscale = grayscale
-        self.backbone = R3D(width, depth)
-        self.aggregation: DLIAM | MeanAggregation
+        self.backbone = Backbone(backbone, width, depth)
+        features = self.backbone.out_features
+        self.aggregation: Aggregation
         if aggregation == "dliam":
-            self.aggregation = DLIAM(self.backbone.out_features, bag_size, unbiased=unbiased)
-        elif aggregation == "mean":
-            self.aggregation = MeanAggregation(self.backbone.out_features)
+            self.aggregation = DLIAM(features, bag_size, bilstm, mhsa, norm, pooling, unbiased)
+        elif aggregation == "lstm":
+            self.aggregation = LSTMAggregation(features, bag_size)
+        elif aggregation == "transformer":
+            self.aggregation = TransformerAggregation(features, bag_size)
+        elif aggregation in ("mean", "max", "attention"):
+            self.aggregation = Aggregation(features, bag_size, aggregation)
         else:
-            raise InputError(f"the aggregation is {aggregation!r} but must be dliam or mean")
+            raise InputError(
+                f"the aggregation is {aggregation!r} but must be dliam, lstm, transformer, mean, "
+                "max or attention"
+            )
         self.classifier = nn.Linear(self.aggregation.out_features, len(self.labels))
+        usual = normalization(backbone)
+        mean, std = mean or usual[0], std or usual[1]
         for name, values in ("mean", mean), ("std", std), ("luminance", LUMINANCE):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
@@ -127,9 +152,18 @@ class M3DFEL(
             clips: (B, T, 3, H, W), normalized.
 
         Returns:
-            The logits (B, classes), and what each instance adds to them (B, N, classes). Over the
-            instances the evidence sums to the logits less a constant of the model.
+            The logits (B, classes), and what each instance adds to them (B, N, classes), as
+            `evidence` tells.
         """
         features = self.instance_features(clips)
-        evidence = self.aggregation.contributions(features) @ self.classifier.weight.T
-        return self.fuse(features), evidence
+        return self.fuse(features), self.evidence(features)
+
+    def evidence(self, features: Tensor) -> Tensor:
+        """Return what each instance adds to the logits: (B, N, F) → (B, N, classes).
+
+        Over the instances the evidence sums to the logits exactly: what belongs to none of them,
+        the biases, is shared out evenly.
+        """
+        alone = self.aggregation.contributions(features) @ self.classifier.weight.T
+        rest = self.fuse(features) - alone.sum(1)
+        return alone + rest.unsqueeze(1) / self.bag_size

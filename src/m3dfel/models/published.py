@@ -23,11 +23,11 @@ _NAMES = {
     "features": "backbone",
     "lstm": "aggregation.lstm",
     "to_qkv": "aggregation.qkv",
-    "norm.weight": "aggregation.dmin.gamma",
-    "norm.bias": "aggregation.dmin.beta",
-    "norm.mean_weight": "aggregation.dmin.mean_lambda",
-    "norm.var_weight": "aggregation.dmin.var_lambda",
-    "pwconv": "aggregation.conv",
+    "norm.weight": "aggregation.norm.gamma",
+    "norm.bias": "aggregation.norm.beta",
+    "norm.mean_weight": "aggregation.norm.mean_lambda",
+    "norm.var_weight": "aggregation.norm.var_lambda",
+    "pwconv": "aggregation.pooling",
     "fc": "classifier",
 }
 
@@ -64,11 +64,11 @@ def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL
                 weights[ours + published.removeprefix(theirs)] = value
     try:
         # Per-channel parameters are published as (1, C, 1).
-        for name in ("aggregation.dmin.gamma", "aggregation.dmin.beta"):
+        for name in ("aggregation.norm.gamma", "aggregation.norm.beta"):
             weights[name] = weights[name].flatten()
         model = M3DFEL(
             labels,
-            bag_size=weights["aggregation.conv.weight"].shape[1],
+            bag_size=weights["aggregation.pooling.weight"].shape[1],
             width=weights["backbone.0.0.weight"].shape[0],
             depth=18 if "backbone.1.1.conv1.0.weight" in weights else 10,
             mean=(0.0, 0.0, 0.0),
