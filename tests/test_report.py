@@ -226,7 +226,7 @@ def test_a_run_tells_how_each_model_was_chosen(results, capsys):
 
 def test_a_manifest_is_printed_with_all_its_problems(capsys):
     clips = (Clip("a", "video", "fear", "train"), Clip("b", "video", "fear", "test"))
-    print_manifest(Manifest("DFEW", clips, (Problem("c.mp4", "is empty"),)))
+    print_manifest(Manifest("DFEW", "DFEW", clips, (Problem("c.mp4", "is empty"),)))
     said = capsys.readouterr().out
     assert "c.mp4: is empty" in said
     assert "usable clips: 2; problems: 1" in said

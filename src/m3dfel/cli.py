@@ -1,6 +1,7 @@
 """Words to calls: the command line.
 
-`m3dfel train | evaluate | predict | demo | data`. Settings come from dataclasses and YAML through
+`m3dfel train | evaluate | predict | crossval | ablate | compare | failures | report | demo | data`.
+Settings come from dataclasses and YAML through
 jsonargparse; nothing is computed here.
 """
 
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
@@ -16,7 +18,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from m3dfel.config import TrainConfig, find_recipe
+from m3dfel.config import TrainConfig, find_recipe, from_settings
 from m3dfel.errors import InputError
 
 _ERRORS = Console(stderr=True)
@@ -58,6 +60,9 @@ def _parser() -> ArgumentParser:
     commands.add_subcommand("train", _train_parser(), help="train a model on a data set")
     commands.add_subcommand("evaluate", _evaluate_parser(), help="measure a model on a data set")
     commands.add_subcommand("predict", _predict_parser(), help="recognise the faces in videos")
+    commands.add_subcommand("crossval", _crossval_parser(), help="train and measure all folds")
+    commands.add_subcommand("ablate", _ablate_parser(), help="train with one setting varied")
+    commands.add_subcommand("compare", _compare_parser(), help="train other methods alike")
     commands.add_subcommand("demo", _demo_parser(), help="train, measure and run a small model now")
     commands.add_subcommand("data", _data_parser(), help="look a data set over")
     return parser
@@ -92,25 +97,116 @@ def _train_parser() -> ArgumentParser:
         epilog="Example: m3dfel train --config dfew --data.path DFEW --output runs/dfew-1",
     )
     parser.add_argument(
-        "--config", action=ActionConfigFile, help="a recipe's name or a YAML file; options override"
-    )
-    parser.add_argument(
         "--resume", action="store_true", help="go on from the last whole epoch in --output"
+    )
+    return _with_settings(parser)
+
+
+def _with_settings(parser: ArgumentParser) -> ArgumentParser:
+    """Add every setting of a run."""
+    parser.add_argument(
+        "--config", action=ActionConfigFile, help="a recipe's name or a YAML file; options override"
     )
     parser.add_class_arguments(TrainConfig)
     return parser
+
+
+def _settings(options: Namespace) -> TrainConfig:
+    """Return the run that the options describe, whatever else is among them."""
+    names = [field.name for field in fields(TrainConfig)]
+    return from_settings({name: options[name] for name in names})
 
 
 def _train(options: Namespace) -> int:
     from m3dfel.report import print_run
     from m3dfel.training import train
 
-    parser = _train_parser()
-    resume = options.pop("resume")
-    options.pop("config", None)
-    config: TrainConfig = TrainConfig(**parser.instantiate(options).as_dict())
-    results = train(config, resume)
-    print_run(results, config.output)
+    config = _settings(options)
+    print_run(train(config, options.resume), config.output)
+    return 0
+
+
+# --- many runs -----------------------------------------------------------------------------------
+
+
+def _crossval_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        usage="m3dfel crossval --config RECIPE --data.path DATA --output FOLDER "
+        "[--SETTING VALUE …]",
+        description="Train and measure every fold; write their mean and spread as table.md, "
+        "table.tex and table.csv, with published results, named so, beside them. Given again, it "
+        "goes on where it was stopped.",
+        epilog="Example: m3dfel crossval --config dfew --data.path DFEW --output runs/dfew",
+    )
+    parser.add_argument("--only", type=int, nargs="+", default=[], help="these folds alone")
+    return _with_settings(parser)
+
+
+def _crossval(options: Namespace) -> int:
+    from m3dfel.experiments import crossval
+    from m3dfel.report import print_summary
+
+    config = _settings(options)
+    print_summary(crossval(config, options.only), config.output)
+    return 0
+
+
+def _ablate_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        usage="m3dfel ablate --config RECIPE --vary SETTING=VALUE,VALUE… --output FOLDER "
+        "[--SETTING VALUE …]",
+        description="Train a recipe unchanged and with one setting changed at a time; write one "
+        "table (table.md, table.tex, table.csv) and one picture (table.png), each change with the "
+        "95 % interval of its difference. Given again, it goes on where it was stopped.",
+        epilog="Example: m3dfel ablate --config synthetic --vary model.bag_size=1,2,8,16 --seeds 0 "
+        "1 2 --output runs/bag-size",
+    )
+    parser.add_argument(
+        "--vary",
+        action="append",
+        required=True,
+        metavar="SETTING=VALUE,VALUE…",
+        help="a setting and the values to try; may be given several times",
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs")
+    return _with_settings(parser)
+
+
+def _ablate(options: Namespace) -> int:
+    from m3dfel.experiments import ablate
+    from m3dfel.report import plot_summary, print_summary
+
+    config = _settings(options)
+    table = ablate(config, options.seeds, options.vary)
+    plot_summary(table, Path(config.output) / "table.png")
+    print_summary(table, config.output)
+    return 0
+
+
+def _compare_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        usage="m3dfel compare --config RECIPE --data.path DATA --output FOLDER [--SETTING VALUE …]",
+        description="Train M3DFEL and the methods it is compared with in one protocol; write one "
+        "table (table.md, table.tex, table.csv) and one picture (table.png), each method with the "
+        "95 % interval of its difference to the first. Given again, it goes on where it was "
+        "stopped. Methods: m3dfel, r3d, r2plus1d, mc3, resnet-lstm, resnet-transformer, mil-max, "
+        "mil-mean, mil-attention.",
+        epilog="Example: m3dfel compare --config synthetic --methods m3dfel r3d mil-max --output "
+        "runs/methods",
+    )
+    parser.add_argument("--methods", nargs="+", default=[], help="which, the first the reference")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs")
+    return _with_settings(parser)
+
+
+def _compare(options: Namespace) -> int:
+    from m3dfel.experiments import compare
+    from m3dfel.report import plot_summary, print_summary
+
+    config = _settings(options)
+    table = compare(config, options.seeds, options.methods)
+    plot_summary(table, Path(config.output) / "table.png")
+    print_summary(table, config.output)
     return 0
 
 
@@ -283,6 +379,9 @@ _COMMANDS = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "crossval": _crossval,
+    "ablate": _ablate,
+    "compare": _compare,
     "demo": _demo,
     "data": _data,
 }

@@ -7,11 +7,13 @@ training protocol on DFEW (Wang et al., CVPR 2023) with the intensity-aware loss
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from jsonargparse import ArgumentError, ArgumentParser
 
 from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
@@ -179,6 +181,7 @@ class Stage:
         bag_size: instances a clip.
         epochs: passes over the training clips.
         lr: learning rate after the warm-up.
+        path: other data to learn from first, if any: as in `DataConfig`, in the data's own splits.
         aggregation: as the model's, where not told.
         epoch_clips: as in `OptimConfig`.
         balance: as in `DataConfig`.
@@ -189,6 +192,7 @@ class Stage:
     bag_size: int
     epochs: int
     lr: float
+    path: str = ""
     aggregation: AggregationName | None = None
     epoch_clips: int = 0
     balance: float = 0.0
@@ -231,6 +235,43 @@ class TrainConfig:
     workers: int = 4
 
 
+def from_settings(settings: dict[str, Any]) -> TrainConfig:
+    """Return the configuration that nested settings, as in a recipe, come to; `check` is not run.
+
+    Raises:
+        InputError: an unknown setting, or a value of the wrong type.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig)
+    try:
+        return TrainConfig(**parser.instantiate(parser.parse_object(settings)).as_dict())
+    except ArgumentError as error:
+        told = " ".join(str(error).split())
+        raise InputError(f"the configuration cannot be used: {told}") from error
+
+
+def changed(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
+    """Return a configuration with some settings changed.
+
+    Args:
+        config: what is changed; it stays as it is.
+        changes: from a setting's dotted name, such as `model.bag_size`, to its new value.
+
+    Raises:
+        InputError: an unknown setting, or a value of the wrong type.
+    """
+    settings = asdict(config)
+    for name, value in changes.items():
+        *rooms, last = name.split(".")
+        room = settings
+        for part in rooms:
+            room = room.get(part, {})
+        if last not in room or isinstance(room[last], dict):
+            raise InputError(f"no setting {name!r}: `m3dfel train --help` explains them all")
+        room[last] = value
+    return from_settings(settings)
+
+
 def stage_before(config: TrainConfig) -> TrainConfig | None:
     """Return the run that comes first and whose weights this one starts from, if any.
 
@@ -239,12 +280,13 @@ def stage_before(config: TrainConfig) -> TrainConfig | None:
     if not config.stages:
         return None
     *earlier, stage = config.stages
+    data = replace(config.data, balance=stage.balance, restore=0.0, neutral_mix=stage.neutral_mix)
+    if stage.path:
+        data = replace(data, path=stage.path, sha256="", folds=0, fold=1)
     return replace(
         config,
         output=str(Path(config.output) / f"stage-{len(config.stages)}"),
-        data=replace(
-            config.data, balance=stage.balance, restore=0.0, neutral_mix=stage.neutral_mix
-        ),
+        data=data,
         model=replace(
             config.model,
             frames=stage.frames,

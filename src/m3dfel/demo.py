@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from jsonargparse import ArgumentParser
 from rich.console import Console
 
 from m3dfel.checkpoints import load_model
-from m3dfel.config import TrainConfig, find_recipe
+from m3dfel.config import TrainConfig, find_recipe, from_settings
 from m3dfel.data.manifest import SYNTHETIC_SPLITS
 from m3dfel.data.synthetic import SyntheticClip, render, synthetic_clips, truth, truth_table
 from m3dfel.evaluation import evaluate
@@ -75,10 +74,8 @@ def run_demo(folder: Path, video: str | None = None) -> None:
 
 def demo_config(run: Path) -> TrainConfig:
     """Return the recipe `synthetic` as a configuration that writes to `run`."""
-    parser = ArgumentParser()
-    parser.add_class_arguments(TrainConfig)
-    settings = yaml.safe_load(find_recipe("synthetic").read_text()) | {"output": str(run)}
-    return TrainConfig(**parser.instantiate(parser.parse_object(settings)).as_dict())
+    recipe = yaml.safe_load(find_recipe("synthetic").read_text())
+    return from_settings(recipe | {"output": str(run)})
 
 
 def held_out_clips() -> list[SyntheticClip]:

@@ -1,7 +1,9 @@
 """A trained model on a split: the same clips, the same numbers, every time.
 
 `measure` is what training calls after each epoch; `evaluate` is the whole command, from a manifest
-to results on disk: `results.json` (metrics), `clips.csv` (one row a clip), `confusion.png`.
+to results on disk: `results.json` (metrics), `clips.csv` (one row a clip) and `instances.csv` (one
+row an instance). Trainings end with the same files, so that whatever compares, explains or draws
+reads folders and needs no model.
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 import torch.distributed as dist
@@ -41,11 +44,22 @@ class Measured:
             could not be read.
         logits: float32 (M, classes).
         targets: int64 (M,).
+        evidence: float32 (M, N, classes), what each instance adds to the logits.
     """
 
     indices: Tensor
     logits: Tensor
     targets: Tensor
+    evidence: Tensor
+
+    def calibrated(self, shift: Tensor, temperature: float) -> Measured:
+        """Return the same with `shift`, (classes,), added to the logits and these then divided."""
+        instances = self.evidence.shape[1]
+        return replace(
+            self,
+            logits=(self.logits + shift) / temperature,
+            evidence=(self.evidence + shift / instances) / temperature,
+        )
 
 
 def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> Measured:
@@ -65,8 +79,9 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> Measured:
     with torch.inference_mode():
         for batch in batches:
             if batch is not None:
-                logits = model(model.normalize(batch["clips"].to(device))).float().cpu()
-                parts.append((batch["indices"], logits, batch["targets"]))
+                logits, evidence = model.explain(model.normalize(batch["clips"].to(device)))
+                told = logits.float().cpu(), batch["targets"], evidence.float().cpu()
+                parts.append((batch["indices"], *told))
     model.train(was_training)
     if dist.is_initialized():
         everyone: list[Any] = [None] * dist.get_world_size()
@@ -74,9 +89,9 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> Measured:
         parts = [part for share in everyone for part in share]
     if not parts:
         raise InputError("not one clip of the split could be read: run `m3dfel data check`")
-    indices, logits, targets = (torch.cat(column) for column in zip(*parts, strict=True))
+    indices, *columns = (torch.cat(column) for column in zip(*parts, strict=True))
     order = indices.argsort()
-    return Measured(indices[order], logits[order], targets[order])
+    return Measured(indices[order], *(column[order] for column in columns))
 
 
 def metrics_of(measured: Measured, labels: Sequence[str]) -> Metrics:
@@ -115,7 +130,7 @@ def evaluate(
     Args:
         model: on the device it shall run on.
         data: what `read_manifest` reads.
-        output: folder for `results.json` and `clips.csv`.
+        output: folder for `results.json`, `clips.csv` and `instances.csv`.
         split: `train`, `val`, `test` or `all`; None for test, else val, else all.
         fold: the official fold (DFEW).
         batch_size: clips at once.
@@ -142,7 +157,9 @@ def evaluate(
     measured = measure(model, _with_progress(loader, name))
     results = metrics_of(measured, model.labels).to_dict() | {
         "data": data,
+        "dataset": manifest.dataset,
         "split": name,
+        "frames": model.frames,
         "clips": len(measured.indices),
         "left_out": {
             "problems": len(manifest.problems),
@@ -151,7 +168,7 @@ def evaluate(
         },
     }
     folder = Path(output)
-    write_text(folder / "clips.csv", clip_table(known, measured, model.labels).to_csv(index=False))
+    write_answers(folder, {name: (known, measured)}, model.labels)
     write_text(folder / "results.json", json.dumps(results, indent=2))
     return results
 
@@ -160,20 +177,48 @@ def _with_progress(loader: DataLoader[Any], split: str) -> Iterable[Batch | None
     return track(loader, f"measuring {split}", console=Console(stderr=True), transient=True)
 
 
-def clip_table(clips: Sequence[Clip], measured: Measured, labels: Sequence[str]) -> pd.DataFrame:
-    """Return one row a measured clip: path, emotion, predicted, right, confidence, p_<emotion>."""
+def write_answers(
+    folder: Path, answers: Mapping[str, tuple[Sequence[Clip], Measured]], labels: Sequence[str]
+) -> None:
+    """Write what a model said of some splits: `clips.csv` and `instances.csv`.
+
+    Args:
+        folder: receives both.
+        answers: of each split, its clips and what was measured.
+        labels: the model's label set.
+    """
+    clips = pd.concat([clip_table(n, c, m, labels) for n, (c, m) in answers.items()])
+    instances = pd.concat([instance_table(c, m, labels) for c, m in answers.values()])
+    write_text(folder / "clips.csv", clips.to_csv(index=False))
+    write_text(folder / "instances.csv", instances.to_csv(index=False))
+
+
+def clip_table(
+    split: str, clips: Sequence[Clip], measured: Measured, labels: Sequence[str]
+) -> pd.DataFrame:
+    """Return a row a measured clip: split, path, emotion, predicted, right, confidence, p_…."""
     probabilities = measured.logits.softmax(1)
     confidence, predicted = probabilities.max(1)
     rows = [clips[i] for i in measured.indices.tolist()]
-    table = pd.DataFrame(
-        {
-            "path": [clip.path for clip in rows],
-            "emotion": [clip.emotion for clip in rows],
-            "predicted": [labels[i] for i in predicted.tolist()],
-        }
-    )
+    emotions = [clip.emotion for clip in rows]
+    table = pd.DataFrame({"path": [clip.path for clip in rows], "emotion": emotions})
+    table.insert(0, "split", split)
+    table["predicted"] = [labels[i] for i in predicted.tolist()]
     table["right"] = table["emotion"] == table["predicted"]
     table["confidence"] = confidence.numpy().round(6)
-    for place, label in enumerate(labels):
-        table[f"p_{label}"] = probabilities[:, place].numpy().round(6)
+    shares = pd.DataFrame(probabilities.numpy().round(6), columns=[f"p_{e}" for e in labels])
+    return pd.concat([table, shares], axis=1)
+
+
+def instance_table(
+    clips: Sequence[Clip], measured: Measured, labels: Sequence[str]
+) -> pd.DataFrame:
+    """Return a row an instance: path, instance (from 0), evidence_<emotion>."""
+    instances = measured.evidence.shape[1]
+    paths = [clips[i].path for i in measured.indices.tolist()]
+    table = pd.DataFrame(
+        measured.evidence.flatten(0, 1).numpy().round(4), columns=[f"evidence_{e}" for e in labels]
+    )
+    table.insert(0, "path", np.repeat(paths, instances))
+    table.insert(1, "instance", list(range(instances)) * len(paths))
     return table

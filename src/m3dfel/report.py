@@ -27,6 +27,7 @@ from rich.table import Table
 
 from m3dfel.emotions import COLOURS
 from m3dfel.files import replacing
+from m3dfel.summary import readable
 
 if TYPE_CHECKING:
     from m3dfel.data.manifest import Manifest
@@ -338,7 +339,66 @@ def _label_row(axes: Axes, base: float, word: str, **style: Any) -> None:
     )
 
 
-# --- what both figures stand on ------------------------------------------------------------------
+# --- the summary's figure ------------------------------------------------------------------------
+
+
+def plot_summary(table: pd.DataFrame, path: str | Path | None = None) -> Figure:
+    """Draw WAR and UAR of every row, and how far each differs from the first.
+
+    A dot is the mean of the runs, the line through it their spread (one standard deviation). Beside
+    it stands the difference to the first row with its 95 % interval: one that reaches over zero
+    cannot be believed.
+
+    Args:
+        table: of `experiments.ablate` or `compare`.
+        path: picture to write, if any.
+
+    Raises:
+        InputError: the picture cannot be written.
+    """
+    row, left, wide, gap, top, bottom = 0.36, 2.6, 2.1, 0.35, 1.45, 0.5
+    height = row * len(table)
+    figure = _figure(left + 4 * wide + 3 * gap + 0.3, top + height + bottom)
+    _heading(
+        figure,
+        "What each change comes to",
+        "Dot and line: mean of the runs and one standard deviation. Δ: the difference to the first "
+        "row\nwith its 95 % interval, paler where it reaches over zero and shows nothing.",
+    )
+    places = np.arange(len(table), dtype=np.float64)[::-1]
+    for column, (measure, differs) in enumerate(
+        (m, d) for m in ("war", "uar") for d in (False, True)
+    ):
+        axes = _axes(figure, left + column * (wide + gap), bottom, wide, height)
+        axes.set(ylim=(-0.6, len(table) - 0.4), yticks=places, yticklabels=[])
+        axes.set_title(("Δ " if differs else "") + f"{measure.upper()} %", size=9.5, color=_INK)
+        if column == 0:
+            names = [_shortened(name, 34) for name in table["name"]]
+            axes.set_yticklabels(names, size=9, color=_INK, **_PLAIN)
+        if differs:
+            _draw_differences(axes, table, measure, places)
+        else:
+            spread = table[f"{measure}_std"].fillna(0)
+            axes.errorbar(table[measure], places, xerr=spread, fmt="o", color=_INK, markersize=5)
+        axes.spines[:].set_visible(False)
+        axes.grid(axis="both", color=_RULE, linewidth=0.5)
+        axes.set_axisbelow(True)
+        axes.tick_params(length=0, labelsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+    return _written(figure, path)
+
+
+def _draw_differences(axes: Axes, table: pd.DataFrame, measure: str, places: Values) -> None:
+    axes.axvline(0, color=_MUTED, linewidth=0.8)
+    parts = [table[f"{measure}_{part}"] for part in ("difference", "low", "high")]
+    for y, (shift, low, high) in zip(places, zip(*parts, strict=True), strict=True):
+        shows = low > 0 or high < 0
+        style: dict[str, Any] = {"color": _INK if shows else "#b0b0b0"}
+        axes.plot([low, high], [y, y], linewidth=2, **style)
+        axes.plot([shift], [y], "o", markersize=5, **style)
+
+
+# --- what the figures stand on ------------------------------------------------------------------
 
 
 def _figure(width: float, height: float) -> Figure:
@@ -484,6 +544,22 @@ def print_run(results: dict[str, Any], folder: str) -> None:
             "comparison with published numbers only.",
             soft_wrap=True,
         )
+
+
+def print_summary(table: pd.DataFrame, folder: str) -> None:
+    """Print what many runs came to, as `table.md` in their folder has it.
+
+    Args:
+        table: of `experiments.crossval`, `ablate` or `compare`.
+        folder: where the tables are, for the heading.
+    """
+    read = readable(table)
+    shown = Table(title=escape(folder), title_justify="left", title_style="bold")
+    for place, column in enumerate(read.columns):
+        shown.add_column(escape(column), justify="right" if place else "left")
+    for row in read.itertuples(index=False):
+        shown.add_row(*(escape(str(cell)) for cell in row))
+    Console().print(shown)
 
 
 _CHOICES = {

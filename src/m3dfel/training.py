@@ -19,7 +19,7 @@ import platform
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, cast
@@ -56,7 +56,7 @@ from m3dfel.data.manifest import (
 )
 from m3dfel.data.transforms import mix
 from m3dfel.errors import InputError
-from m3dfel.evaluation import Measured, measure, metrics_of
+from m3dfel.evaluation import Measured, measure, metrics_of, write_answers
 from m3dfel.files import write_text
 from m3dfel.losses import M3DFELLoss
 from m3dfel.metrics import fit_temperature
@@ -72,8 +72,9 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
 
     The run's folder receives `config.yaml`, `problems.csv` (clips left out, if any), `last/` and
     `best/` (models; `last/training.safetensors` is what resuming reads), a TensorBoard log,
-    `results.json` and a folder of the same for the stage before, if any. Under `torchrun` it trains
-    on all processes together.
+    `results.json`, `clips.csv` and `instances.csv` (what the best model, or without validation
+    clips the last one, says of val and test), and a folder of the same for the stage before, if
+    any. Under `torchrun` it trains on all processes together.
 
     Args:
         config: the run.
@@ -175,9 +176,15 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                 state.save(folder, history)
             fabric.barrier()
 
-    calibrated = _calibrate(fabric, splits, history, config)
-    results = _results(fabric, final, measured, history, config) | calibrated
+    best = load_model(str(folder / "best")).to(fabric.device) if "val" in measured else None
+    answers, calibrated = _answers(fabric, best or final, splits, history, config)
+    results = _results(fabric, final, measured, answers, history, config) | calibrated
+    results |= {"dataset": manifest.dataset, "frames": config.model.frames}
     if fabric.is_global_zero:
+        if best:
+            save_model(best, folder / "best")
+        told = {name: (measured[name], answer) for name, answer in answers.items()}
+        write_answers(folder, told, final.labels)
         write_text(folder / "results.json", json.dumps(results, indent=2))
     fabric.barrier()
     return results
@@ -478,48 +485,48 @@ def _restored(clips: list[Clip], data: DataConfig) -> Tensor:
     return data.restore * data.balance * frequency.log()
 
 
-def _calibrate(
+def _answers(
     fabric: Fabric,
+    model: M3DFEL,
     splits: dict[str, list[Clip]],
     history: list[dict[str, Any]],
     config: TrainConfig,
-) -> dict[str, Any]:
-    """Calibrate the best model in its folder on the validation clips; tell what it came to.
+) -> tuple[dict[str, Measured], dict[str, Any]]:
+    """Return what the run's model says of val and test, and what calibrating it came to.
 
-    What is restored of the classes' unevenness and the temperature go into the classifier: whatever
-    reads the model gets calibrated answers.
+    The best model on val is calibrated on val, in place: what is restored of the classes'
+    unevenness and the temperature go into its classifier, so that whatever reads the model gets
+    calibrated answers. Without val the model stays as it is.
     """
-    chosen = _best(history, "val", config.select)
-    if not chosen:
-        return {}
-    folder = Path(config.output) / "best"
-    best = load_model(str(folder)).to(fabric.device)
-    val = _measure(fabric, best, splits["val"], config)
-    shift = _restored(splits["train"], config.data)
-    shifted = val.logits + shift
-    temperature = fit_temperature(shifted, val.targets)
-    calibrated = replace(val, logits=shifted / temperature)
-    with torch.no_grad():
-        best.classifier.bias.add_(shift.to(fabric.device))
-        for parameter in best.classifier.parameters():
-            parameter.div_(temperature)
-    if fabric.is_global_zero:
-        save_model(best, folder)
-    fabric.barrier()
-    return {
-        "calibrated": {
-            "epoch": chosen["epoch"],
+    answers: dict[str, Measured] = {}
+    calibrated = {}
+    if splits["val"]:
+        val = _measure(fabric, model, splits["val"], config)
+        shift = _restored(splits["train"], config.data)
+        temperature = fit_temperature(val.logits + shift, val.targets)
+        with torch.no_grad():
+            model.classifier.bias.add_(shift.to(fabric.device))
+            for parameter in model.classifier.parameters():
+                parameter.div_(temperature)
+        answers["val"] = val.calibrated(shift, temperature)
+        best = _best(history, "val", config.select)
+        assert best
+        calibrated["calibrated"] = {
+            "epoch": best["epoch"],
             "temperature": temperature,
-            "ece_before": metrics_of(replace(val, logits=shifted), best.labels).ece,
-            "val": metrics_of(calibrated, best.labels).to_dict(),
+            "ece_before": metrics_of(val.calibrated(shift, 1.0), model.labels).ece,
+            "val": metrics_of(answers["val"], model.labels).to_dict(),
         }
-    }
+    if splits["test"]:
+        answers["test"] = _measure(fabric, model, splits["test"], config)
+    return answers, calibrated
 
 
 def _results(
     fabric: Fabric,
     model: M3DFEL,
     measured: dict[str, list[Clip]],
+    answers: dict[str, Measured],
     history: list[dict[str, Any]],
     config: TrainConfig,
 ) -> dict[str, Any]:
@@ -528,11 +535,11 @@ def _results(
     if config.test_every_epoch:
         chosen["best_on_test"] = _best(history, "test", config.select)
     results: dict[str, Any] = {name: dict(row) for name, row in chosen.items() if row}
-    if "test" in measured and not config.test_every_epoch:
-        results["last"]["test"] = _metrics(fabric, model, measured["test"], config)
+    if "test" in measured:
+        if not config.test_every_epoch:
+            results["last"]["test"] = _metrics(fabric, model, measured["test"], config)
         if "best_on_val" in results:
-            best = load_model(str(Path(config.output) / "best")).to(fabric.device)
-            results["best_on_val"]["test"] = _metrics(fabric, best, measured["test"], config)
+            results["best_on_val"]["test"] = metrics_of(answers["test"], model.labels).to_dict()
     return results | {
         "selected_by": f"val {config.select}",
         "seed": config.seed,

@@ -32,6 +32,8 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 )
 
+_DFEW, _FERV39K = "EmoLabel_DataSplit", "4_setups"  # the folders that tell them
+
 SYNTHETIC = ("synthetic", "synthetic-brief", "synthetic-uneven")
 SYNTHETIC_SPLITS = {"train": range(0, 80), "val": range(80, 100), "test": range(100, 160)}
 # Of 80 clips of the most frequent class, those of each, in the shares of DFEW's training clips.
@@ -68,9 +70,17 @@ class Problem:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The clips of a data set that can be used, and the problems of those that cannot."""
+    """The clips of a data set that can be used, and the problems of those that cannot.
+
+    Attributes:
+        source: where they were read from.
+        dataset: `DFEW`, `FERV39k`, or the name of a file or folder of another set.
+        clips: those that can be used.
+        problems: of those that cannot.
+    """
 
     source: str
+    dataset: str
     clips: tuple[Clip, ...]
     problems: tuple[Problem, ...] = field(default=())
 
@@ -110,7 +120,13 @@ def read_manifest(path: str, fold: int = 1) -> Manifest:
         found = f"{len(entries)} clips, not one of them usable" if entries else "no clips"
         first = f"; the first: {problems[0].path}: {problems[0].what}" if problems else ""
         raise InputError(f"{path} holds {found}{first}")
-    return Manifest(path, tuple(clips), tuple(problems))
+    return Manifest(path, _dataset(Path(path)), tuple(clips), tuple(problems))
+
+
+def _dataset(root: Path) -> str:
+    if (root / _DFEW).is_dir():
+        return "DFEW"
+    return "FERV39k" if (root / _FERV39K).is_dir() else root.name
 
 
 def checksum(path: str) -> str:
@@ -222,9 +238,9 @@ def _entries(path: str, fold: int) -> Iterator[_Entry]:
         raise InputError(f"no data set at {path}: check the path")
     if root.is_file():
         return _read_csv(root) if root.suffix.lower() == ".csv" else _read_text(root)
-    if (root / "EmoLabel_DataSplit").is_dir():
+    if (root / _DFEW).is_dir():
         return _read_dfew(root, fold)
-    if (root / "4_setups").is_dir():
+    if (root / _FERV39K).is_dir():
         return _read_ferv39k(root)
     texts = [file for file in sorted(root.glob("*.txt")) if _split_in_name(file.stem, None)]
     if texts:
@@ -251,7 +267,7 @@ def _read_dfew(root: Path, fold: int) -> Iterator[_Entry]:
     if (clips / "clip_224x224").is_dir():
         clips = clips / "clip_224x224"
     for split in ("train", "test"):
-        labels = root / "EmoLabel_DataSplit" / f"{split}(single-labeled)" / f"set_{fold}.csv"
+        labels = root / _DFEW / f"{split}(single-labeled)" / f"set_{fold}.csv"
         for row in _rows(labels):
             if len(row) < 2:
                 raise InputError(f"{labels} has the line {row}, expected `order,label`")
@@ -261,7 +277,7 @@ def _read_dfew(root: Path, fold: int) -> Iterator[_Entry]:
 def _read_ferv39k(root: Path) -> Iterator[_Entry]:
     clips = root / "2_ClipsforFaceCrop"
     for split in ("train", "test"):
-        labels = root / "4_setups" / "All_scenes" / f"{split}_All.csv"
+        labels = root / _FERV39K / "All_scenes" / f"{split}_All.csv"
         for row in _rows(labels):
             place, _, word = row[0].strip().rpartition(" ")
             yield _Entry(str(clips / place), word, split)

@@ -1,0 +1,121 @@
+"""Why a model fails: were the instances wrong, or only their fusion? And where does it look?
+
+It reads what a finished run or an evaluation left in its folder. The replication of M3DFEL found
+that failures lie in the classification of the instances, not in their fusion; `causes` asks the
+same of any model. On drawn clips, whose every frame is known, `localization` measures whether the
+evidence lies on the frames that show the emotion.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.stats import mannwhitneyu
+
+from m3dfel.data.sampling import centred_indices
+from m3dfel.data.synthetic import parse_synthetic, truth
+from m3dfel.summary import Run
+
+Values = npt.NDArray[np.float64]
+
+
+def evidence_of(run: Run) -> Values:
+    """Return the evidence of a run's clips, in their order: (M, N, classes)."""
+    paths = run.clips["path"]
+    table = run.instances.set_index("path").loc[paths]
+    columns = [f"evidence_{label}" for label in run.labels]
+    evidence: Values = table[columns].to_numpy(np.float64).reshape(len(paths), -1, len(columns))
+    return evidence
+
+
+def causes(run: Run) -> pd.DataFrame:
+    """Return a row a wrong clip, the most confident first, with the cause of the failure.
+
+    An instance's own answer is the emotion that its evidence speaks for most. The cause is `fusion`
+    where at least one instance answers with the true emotion but the bag does not, and
+    `classification` where not one instance does.
+
+    Returns:
+        Columns: path, emotion, predicted, confidence, instances_right (how many), cause.
+    """
+    emotions = run.clips["emotion"].to_numpy(str)
+    answers = np.array(run.labels)[evidence_of(run).argmax(2)]
+    table = run.clips[["path", "emotion", "predicted", "confidence"]].copy()
+    table["instances_right"] = (answers == emotions[:, None]).sum(1)
+    table["cause"] = np.where(table["instances_right"] > 0, "fusion", "classification")
+    wrong = table[~run.clips["right"]]
+    return wrong.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
+
+
+def count_causes(failed: pd.DataFrame, clips: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """Return a row an emotion, and one for all: clips, wrong, classification, fusion.
+
+    Args:
+        failed: of `causes`.
+        clips: of the run.
+        labels: the label set.
+    """
+    counts = pd.DataFrame(
+        {
+            "clips": clips["emotion"].value_counts(),
+            "wrong": failed["emotion"].value_counts(),
+            **{
+                cause: failed.loc[failed["cause"] == cause, "emotion"].value_counts()
+                for cause in ("classification", "fusion")
+            },
+        }
+    )
+    counts = counts.reindex(list(labels)).fillna(0).astype(int)
+    counts.loc["all"] = counts.sum()
+    return counts.rename_axis("emotion").reset_index()
+
+
+def localization(run: Run) -> dict[str, float] | None:
+    """Return how well the evidence finds the frames that show the emotion, on drawn clips.
+
+    A frame's score is what its instance says for the clip's emotion, over the mean of all emotions.
+    Neutral clips, in which no frame is a target, are left out; clips need not be recognised.
+
+    Returns:
+        clips: how many were looked at. frame_auc: area under the ROC curve of the frames' scores
+        against the target frames, within each clip, then the mean; one half is chance. pointing:
+        share of the clips whose strongest instance shows at least one target frame.
+        pointing_chance: the same of an instance drawn at random. target_frames: their share. None
+        where the clips are not drawn.
+    """
+    evidence = evidence_of(run)
+    strength = evidence - evidence.mean(2, keepdims=True)
+    found = []
+    named = zip(run.clips["path"].astype(str), run.clips["emotion"], strict=True)
+    for (path, emotion), instances in zip(named, strength, strict=True):
+        if path.startswith("synthetic:") and emotion != "neutral":
+            scores = instances[:, run.labels.index(emotion)]
+            found.append(_located(path, scores, run.frames))
+    if not found:
+        return None
+    auc, pointing, chance, target = np.nanmean(found, axis=0).tolist()
+    return {
+        "clips": len(found),
+        "frame_auc": auc,
+        "pointing": pointing,
+        "pointing_chance": chance,
+        "target_frames": target,
+    }
+
+
+def _located(path: str, scores: Values, frames: int) -> tuple[float, float, float, float]:
+    """Return of a drawn clip the AUC, whether the strongest instance hits, chance, target share."""
+    clip = parse_synthetic(path)
+    intensity = truth(clip)
+    seen = centred_indices(clip.n_frames, frames).numpy()
+    target = intensity[seen] > 0.5 * intensity.max()
+    hit = target.reshape(len(scores), -1).any(1)
+    each = np.repeat(scores, frames // len(scores))
+    auc = np.nan
+    if target.any() and not target.all():
+        pairs = target.sum() * (~target).sum()
+        auc = mannwhitneyu(each[target], each[~target]).statistic / pairs
+    return auc, float(hit[scores.argmax()]), float(hit.mean()), float(target.mean())
