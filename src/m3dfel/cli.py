@@ -63,6 +63,8 @@ def _parser() -> ArgumentParser:
     commands.add_subcommand("crossval", _crossval_parser(), help="train and measure all folds")
     commands.add_subcommand("ablate", _ablate_parser(), help="train with one setting varied")
     commands.add_subcommand("compare", _compare_parser(), help="train other methods alike")
+    commands.add_subcommand("failures", _failures_parser(), help="tell why a model fails")
+    commands.add_subcommand("report", _report_parser(), help="write a page of finished runs")
     commands.add_subcommand("demo", _demo_parser(), help="train, measure and run a small model now")
     commands.add_subcommand("data", _data_parser(), help="look a data set over")
     return parser
@@ -118,7 +120,7 @@ def _settings(options: Namespace) -> TrainConfig:
 
 
 def _train(options: Namespace) -> int:
-    from m3dfel.report import print_run
+    from m3dfel.terminal import print_run
     from m3dfel.training import train
 
     config = _settings(options)
@@ -144,7 +146,7 @@ def _crossval_parser() -> ArgumentParser:
 
 def _crossval(options: Namespace) -> int:
     from m3dfel.experiments import crossval
-    from m3dfel.report import print_summary
+    from m3dfel.terminal import print_summary
 
     config = _settings(options)
     print_summary(crossval(config, options.only), config.output)
@@ -174,7 +176,8 @@ def _ablate_parser() -> ArgumentParser:
 
 def _ablate(options: Namespace) -> int:
     from m3dfel.experiments import ablate
-    from m3dfel.report import plot_summary, print_summary
+    from m3dfel.figures import plot_summary
+    from m3dfel.terminal import print_summary
 
     config = _settings(options)
     table = ablate(config, options.seeds, options.vary)
@@ -201,12 +204,60 @@ def _compare_parser() -> ArgumentParser:
 
 def _compare(options: Namespace) -> int:
     from m3dfel.experiments import compare
-    from m3dfel.report import plot_summary, print_summary
+    from m3dfel.figures import plot_summary
+    from m3dfel.terminal import print_summary
 
     config = _settings(options)
     table = compare(config, options.seeds, options.methods)
     plot_summary(table, Path(config.output) / "table.png")
     print_summary(table, config.output)
+    return 0
+
+
+# --- what runs came to ---------------------------------------------------------------------------
+
+
+def _failures_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        description="Tell why a model fails: whether the instances were wrong or only their "
+        "fusion, for each emotion; on drawn clips whether the evidence lies on the right frames; "
+        "and a page of the most confident errors with their frames. Reads a finished run's folder "
+        "or that of `m3dfel evaluate`.",
+        epilog="Example: m3dfel failures runs/dfew-1",
+    )
+    parser.add_argument("run", help="the folder of a finished run or of an evaluation")
+    parser.add_argument("--output", help="folder for what comes out; default: RUN/failures")
+    return parser
+
+
+def _failures(options: Namespace) -> int:
+    from m3dfel.page import write_failures
+    from m3dfel.summary import read_run
+    from m3dfel.terminal import print_failures
+
+    folder = Path(options.output or Path(options.run) / "failures")
+    counts, located = write_failures(read_run(options.run), folder)
+    print_failures(counts, located, folder / "failures.html")
+    return 0
+
+
+def _report_parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        description="Write one self-contained HTML page of finished runs: results side by side, "
+        "curves, recalls, confusion matrices, timelines, configuration, environment.",
+        epilog="Example: m3dfel report runs/dfew-1 runs/dfew-2 --output report.html",
+    )
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs or evaluations")
+    parser.add_argument("--output", default="report.html", help="the page")
+    return parser
+
+
+def _report(options: Namespace) -> int:
+    from m3dfel.page import write_report
+    from m3dfel.summary import read_run
+
+    write_report([read_run(run) for run in options.runs], Path(options.output))
+    Console().print(f"written: {options.output}", highlight=False)
     return 0
 
 
@@ -242,7 +293,8 @@ def _evaluate_parser() -> ArgumentParser:
 def _evaluate(options: Namespace) -> int:
     from m3dfel.checkpoints import load_model
     from m3dfel.evaluation import evaluate
-    from m3dfel.report import plot_confusion, print_metrics
+    from m3dfel.figures import plot_confusion
+    from m3dfel.terminal import print_metrics
 
     output = Path(options.output)
     models = {name: load_model(name).to(options.device) for name in options.model}
@@ -306,7 +358,7 @@ def _predict_parser() -> ArgumentParser:
 
 def _predict(options: Namespace) -> int:
     from m3dfel.recognizer import Recognizer, find_sources
-    from m3dfel.report import print_timeline
+    from m3dfel.terminal import print_timeline
 
     recognizer = Recognizer.from_pretrained(
         options.model,
@@ -368,7 +420,7 @@ def _data_parser() -> ArgumentParser:
 
 def _data(options: Namespace) -> int:
     from m3dfel.data.dataset import check_data
-    from m3dfel.report import print_manifest
+    from m3dfel.terminal import print_manifest
 
     manifest = check_data(options.path, options.fold)
     print_manifest(manifest)
@@ -382,6 +434,8 @@ _COMMANDS = {
     "crossval": _crossval,
     "ablate": _ablate,
     "compare": _compare,
+    "failures": _failures,
+    "report": _report,
     "demo": _demo,
     "data": _data,
 }

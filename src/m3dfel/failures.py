@@ -16,7 +16,7 @@ import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from m3dfel.data.sampling import centred_indices
-from m3dfel.data.synthetic import parse_synthetic, truth
+from m3dfel.data.synthetic import is_synthetic, parse_synthetic, truth
 from m3dfel.summary import Run
 
 Values = npt.NDArray[np.float64]
@@ -34,18 +34,26 @@ def evidence_of(run: Run) -> Values:
 def causes(run: Run) -> pd.DataFrame:
     """Return a row a wrong clip, the most confident first, with the cause of the failure.
 
-    An instance's own answer is the emotion that its evidence speaks for most. The cause is `fusion`
-    where at least one instance answers with the true emotion but the bag does not, and
-    `classification` where not one instance does.
+    An instance's own answer is the emotion that its evidence speaks for most, and the decisive
+    instance the one whose evidence for its answer stands highest above that for the runner-up. The
+    cause is `fusion` where the decisive instance has the true emotion: to listen to it alone would
+    have been right. Else it is `classification`. (That any instance be right would ask less of
+    larger bags: of sixteen instances that guess, nearly always one is right.)
 
     Returns:
-        Columns: path, emotion, predicted, confidence, instances_right (how many), cause.
+        Columns: path, emotion, predicted, confidence, decisive (the decisive instance's answer),
+        instances_right (how many instances answer with the true emotion), cause.
     """
+    evidence = evidence_of(run)
+    ranked = np.sort(evidence, axis=2)
+    decisive = (ranked[:, :, -1] - ranked[:, :, -2]).argmax(1)
+    answers = np.array(run.labels)[evidence.argmax(2)]
     emotions = run.clips["emotion"].to_numpy(str)
-    answers = np.array(run.labels)[evidence_of(run).argmax(2)]
     table = run.clips[["path", "emotion", "predicted", "confidence"]].copy()
+    table["decisive"] = answers[np.arange(len(answers)), decisive]
     table["instances_right"] = (answers == emotions[:, None]).sum(1)
-    table["cause"] = np.where(table["instances_right"] > 0, "fusion", "classification")
+    right = table["decisive"] == table["emotion"]
+    table["cause"] = np.where(right, "fusion", "classification")
     wrong = table[~run.clips["right"]]
     return wrong.sort_values("confidence", ascending=False, kind="stable", ignore_index=True)
 
@@ -91,7 +99,7 @@ def localization(run: Run) -> dict[str, float] | None:
     found = []
     named = zip(run.clips["path"].astype(str), run.clips["emotion"], strict=True)
     for (path, emotion), instances in zip(named, strength, strict=True):
-        if path.startswith("synthetic:") and emotion != "neutral":
+        if is_synthetic(path) and emotion != "neutral":
             scores = instances[:, run.labels.index(emotion)]
             found.append(_located(path, scores, run.frames))
     if not found:
@@ -106,13 +114,18 @@ def localization(run: Run) -> dict[str, float] | None:
     }
 
 
-def _located(path: str, scores: Values, frames: int) -> tuple[float, float, float, float]:
-    """Return of a drawn clip the AUC, whether the strongest instance hits, chance, target share."""
+def target_frames(path: str, frames: int) -> npt.NDArray[np.bool_]:
+    """Return which of the frames that a model sees of a drawn clip show its emotion: bool (T,)."""
     clip = parse_synthetic(path)
     intensity = truth(clip)
     seen = centred_indices(clip.n_frames, frames).numpy()
-    target = intensity[seen] > 0.5 * intensity.max()
-    hit = target.reshape(len(scores), -1).any(1)
+    return np.greater(intensity[seen], 0.5 * intensity.max())
+
+
+def _located(path: str, scores: Values, frames: int) -> tuple[float, float, float, float]:
+    """Return of a drawn clip the AUC, whether the strongest instance hits, chance, target share."""
+    target = target_frames(path, frames)
+    hit: npt.NDArray[np.bool_] = target.reshape(len(scores), -1).max(1)
     each = np.repeat(scores, frames // len(scores))
     auc = np.nan
     if target.any() and not target.all():

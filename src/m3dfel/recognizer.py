@@ -27,9 +27,9 @@ from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.data.manifest import VIDEO_SUFFIXES
 from m3dfel.data.transforms import evaluation_transform
 from m3dfel.errors import InputError
+from m3dfel.figures import plot_timeline
 from m3dfel.files import replacing, write_text
 from m3dfel.models.m3dfel import M3DFEL
-from m3dfel.report import plot_timeline
 from m3dfel.video.align import TEMPLATE
 from m3dfel.video.decode import PICTURE_SUFFIXES, Frame, read_images, read_video
 from m3dfel.video.faces import CenterFace, FaceDetector

@@ -103,6 +103,16 @@ def read_run(folder: str | Path) -> Run:
     return Run(place, config, results, counted, instances[instances["path"].isin(counted["path"])])
 
 
+def names_of(runs: Sequence[Run]) -> list[str]:
+    """Return the shortest ends of the runs' folders that tell them apart."""
+    parts = [run.folder.resolve().parts for run in runs]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
 def summarize(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """Return one row a group of runs: WAR, UAR and each recall, mean and spread, in percent.
 

@@ -21,7 +21,7 @@ from typing import Literal
 import pandas as pd
 import torch
 
-from m3dfel.data.synthetic import synthetic_clips
+from m3dfel.data.synthetic import is_synthetic, synthetic_clips
 from m3dfel.emotions import EMOTIONS, parse_emotion
 from m3dfel.errors import InputError
 from m3dfel.video.decode import PICTURE_SUFFIXES
@@ -127,6 +127,15 @@ def _dataset(root: Path) -> str:
     if (root / _DFEW).is_dir():
         return "DFEW"
     return "FERV39k" if (root / _FERV39K).is_dir() else root.name
+
+
+def clip_at(path: str, emotion: str = "neutral") -> Clip:
+    """Return the clip at a path that a manifest once gave.
+
+    Raises:
+        InputError: nothing usable is there any more.
+    """
+    return Clip(path, _kind(path), emotion, "")
 
 
 def checksum(path: str) -> str:
@@ -421,7 +430,7 @@ def _usable(entry: _Entry) -> Clip:
 
 def _kind(path: str) -> Kind:
     """Return what is at the path, or raise what is wrong with it."""
-    if path.startswith("synthetic:"):
+    if is_synthetic(path):
         return "synthetic"
     archive, _, member = path.partition(".zip!")
     if member:

@@ -72,6 +72,11 @@ class SyntheticClip:
         return 32 + int(33 * _random(self, _LENGTH).beta(1.2, 3.2))
 
 
+def is_synthetic(path: str) -> bool:
+    """Return whether a path is the address of a drawn clip."""
+    return path.startswith(_PREFIX)
+
+
 def parse_synthetic(path: str) -> SyntheticClip:
     """Return the clip an address names.
 
@@ -82,7 +87,7 @@ def parse_synthetic(path: str) -> SyntheticClip:
     brief = parts[4:] == ["brief"]
     numbers, emotion = parts[:3], parts[3] if len(parts) > 3 else ""
     valid = len(parts) == 4 + brief and all(n.isascii() and n.isdigit() for n in numbers)
-    if not (path.startswith(_PREFIX) and valid and emotion in PROTOTYPES):
+    if not (is_synthetic(path) and valid and emotion in PROTOTYPES):
         raise InputError(
             f"{path!r} names no drawn clip: write {_FORM}, an emotion as in {EMOTIONS}"
         )

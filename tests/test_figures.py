@@ -13,15 +13,9 @@ from matplotlib.text import Text
 from m3dfel.data.manifest import Clip, Manifest, Problem
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
+from m3dfel.figures import plot_confusion, plot_timeline
 from m3dfel.metrics import compute_metrics
-from m3dfel.report import (
-    plot_confusion,
-    plot_timeline,
-    print_manifest,
-    print_metrics,
-    print_run,
-    print_timeline,
-)
+from m3dfel.terminal import print_manifest, print_metrics, print_run, print_timeline
 
 
 @pytest.fixture(autouse=True)

@@ -1,17 +1,17 @@
-"""Figures and terminal tables from saved results; nothing new is computed here.
+"""Figures from saved results; nothing new is computed here.
 
-The last room: it takes what evaluation, training and the recognizer hand out as plain dicts and
-data frames, so that every picture can be drawn again from the files of a run. The confusion figure
-follows the paper's (Wang et al., CVPR 2023): one matrix a model, rows normalized.
+They take what evaluation, training and the recognizer hand out as plain dicts and data frames, so
+that every picture can be drawn again from the files of a run. The confusion figure follows the
+paper's (Wang et al., CVPR 2023): one matrix a model, rows normalized.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,16 +21,9 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from m3dfel.emotions import COLOURS
 from m3dfel.files import replacing
-from m3dfel.summary import readable
-
-if TYPE_CHECKING:
-    from m3dfel.data.manifest import Manifest
 
 Values = npt.NDArray[np.float64]
 
@@ -117,7 +110,7 @@ def _draw_matrix(axes: Axes, result: dict[str, Any], name: str) -> None:
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     summary = (
-        f"WAR {_percent(result['war'])} %    UAR {_percent(result['uar'])} %    "
+        f"WAR {percent(result['war'])} %    UAR {percent(result['uar'])} %    "
         f"{counts.sum():,} clips"
     )
     axes.annotate(name, (0, 1), (0, 40), **_ABOVE, **_PLAIN, size=11, weight="bold", color=_INK)
@@ -129,7 +122,7 @@ def _write_cell(axes: Axes, x: float, y: float, share: float, count: int) -> Non
         axes.text(x, y, "0", **_CENTRED, size=8, color="#b0b0b0")
         return
     colour = "white" if share > 0.45 else _INK
-    axes.text(x, y - 0.1, _percent(share), **_CENTRED, size=10.5, color=colour)
+    axes.text(x, y - 0.1, percent(share), **_CENTRED, size=10.5, color=colour)
     axes.text(x, y + 0.24, f"{count:,}", **_CENTRED, size=7, color=colour, alpha=0.8)
 
 
@@ -207,7 +200,7 @@ def _draw_face(axes: Axes, clips: pd.DataFrame, labels: Sequence[str]) -> None:
         axes.fill_between(times, base, height, color=colour, alpha=0.35, linewidth=0, zorder=2)
         axes.fill_between(times, base, height, where=wins, color=colour, linewidth=0, zorder=3)
         _label_row(axes, base, label, weight="bold" if wins.any() else "normal", color=_INK)
-    for first, last, mark in _runs(marks):
+    for first, last, mark in runs_of_equal(marks):
         if np.isnan(shares[0, first]):
             _write_mark(axes, times[first], times[last], len(labels), mark)
     axes.annotate(
@@ -278,19 +271,19 @@ def _draw_evidence(axes: Axes, instances: pd.DataFrame, labels: Sequence[str]) -
     )
     axes.plot([starts[0], ends[-1]], [-1.2, -1.2], color=_MUTED, linewidth=0.8, clip_on=False)
     _label_row(axes, -1.2, "evidence", style="italic", color=_MUTED)
-    _name_runs(axes, chosen, starts, ends)
+    _nameruns_of_equal(axes, chosen, starts, ends)
 
 
-def _name_runs(axes: Axes, chosen: Sequence[str], starts: Values, ends: Values) -> None:
+def _nameruns_of_equal(axes: Axes, chosen: Sequence[str], starts: Values, ends: Values) -> None:
     """Write the emotion over every run of instances that speak for the same and is wide enough."""
     inches = axes.get_window_extent().width / axes.figure.dpi / np.diff(axes.get_xlim())[0]
-    for first, last, emotion in _runs(chosen):
+    for first, last, emotion in runs_of_equal(chosen):
         if (ends[last] - starts[first]) * inches > 0.07 * len(emotion):
             middle = (starts[first] + ends[last]) / 2
             axes.text(middle, -0.26, emotion, **_CENTRED, size=7.5, color=_MUTED)
 
 
-def _runs(words: Sequence[str] | npt.NDArray[np.str_]) -> Iterator[tuple[int, int, str]]:
+def runs_of_equal(words: Sequence[str] | npt.NDArray[np.str_]) -> Iterator[tuple[int, int, str]]:
     """Yield the first and last place of every run of equal words, and the word."""
     for word, places in groupby(range(len(words)), key=lambda place: words[place]):
         run = list(places)
@@ -299,7 +292,11 @@ def _runs(words: Sequence[str] | npt.NDArray[np.str_]) -> Iterator[tuple[int, in
 
 def _shade_targets(axes: Axes, truth: Values, fps: float, named: bool) -> None:
     shown = truth > 0.5 * truth.max(initial=0)
-    spans = [(first, last + 1) for first, last, word in _runs(shown.astype(str)) if word == "True"]
+    spans = [
+        (first, last + 1)
+        for first, last, word in runs_of_equal(shown.astype(str))
+        if word == "True"
+    ]
     for first, after in spans:
         axes.axvspan(first / fps, after / fps, color=_TARGET, linewidth=0, zorder=0)
     if named and spans:
@@ -398,6 +395,111 @@ def _draw_differences(axes: Axes, table: pd.DataFrame, measure: str, places: Val
         axes.plot([shift], [y], "o", markersize=5, **style)
 
 
+# --- the figures of runs -------------------------------------------------------------------------
+
+
+def plot_curves(histories: Mapping[str, Sequence[dict[str, Any]]]) -> Figure:
+    """Draw how trainings went: the loss, and WAR and UAR on val, after each epoch.
+
+    Args:
+        histories: from the run's name to the `history` of its `results.json`.
+    """
+    left, wide, gap, high, top, bottom = 0.6, 3.2, 0.6, 2.2, 1.35, 0.5
+    figure = _figure(left + 3 * wide + 2 * gap + 0.2, top + high + bottom)
+    _heading(figure, "How training went", "After each epoch of the last stage; val where there is.")
+    for place, (title, read) in enumerate(_CURVES.items()):
+        axes = _axes(figure, left + place * (wide + gap), bottom, wide, high)
+        for name, history in histories.items():
+            told = [(row["epoch"], read(row)) for row in history if read(row) is not None]
+            axes.plot(*zip(*told, strict=True) if told else ([], []), linewidth=1.6, label=name)
+        axes.set_title(title, size=9.5, color=_INK)
+        axes.grid(color=_RULE, linewidth=0.5)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0, labelsize=8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if place == 0 and len(histories) > 1:
+            axes.legend(fontsize=7.5, frameon=False)
+    return figure
+
+
+def _on_val(measure: str) -> Callable[[dict[str, Any]], float | None]:
+    return lambda row: 100 * row["val"][measure] if "val" in row else None
+
+
+_CURVES: dict[str, Callable[[dict[str, Any]], float | None]] = {
+    "loss in training": lambda row: row["loss"],
+    "WAR on val, %": _on_val("war"),
+    "UAR on val, %": _on_val("uar"),
+}
+
+
+def plot_recalls(results: Mapping[str, dict[str, Any]]) -> Figure:
+    """Draw the recall of each emotion, one bar a run.
+
+    Args:
+        results: from the run's name to what `Metrics.to_dict` gives.
+    """
+    labels = next(iter(results.values()))["labels"]
+    left, wide, high, top, bottom = 0.6, 1.35 * len(labels), 2.2, 0.95, 0.5
+    figure = _figure(left + wide + 0.2, top + high + bottom)
+    _heading(figure, "Recall of each emotion, %", "")
+    axes = _axes(figure, left, bottom, wide, high)
+    width = 0.8 / len(results)
+    for place, (name, result) in enumerate(results.items()):
+        x = np.arange(len(labels)) + (place - (len(results) - 1) / 2) * width
+        heights = [100 * (result["recall"][label] or 0) for label in labels]
+        bars = axes.bar(x, heights, 0.92 * width, label=name)
+        if len(results) == 1:
+            for bar, label in zip(bars, labels, strict=True):
+                bar.set_color(COLOURS[label])
+            axes.bar_label(bars, fmt="%.1f", size=8, color=_MUTED)
+    axes.set(xticks=range(len(labels)), xticklabels=labels, ylim=(0, 105))
+    axes.grid(axis="y", color=_RULE, linewidth=0.5)
+    axes.set_axisbelow(True)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=8.5)
+    if len(results) > 1:
+        axes.legend(fontsize=7.5, frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def plot_evidence(
+    evidence: Values, labels: Sequence[str], title: str, targets: npt.NDArray[np.bool_] | None
+) -> Figure:
+    """Draw what the instances of one clip speak for: one step line an emotion.
+
+    Args:
+        evidence: (N, classes).
+        labels: the label set.
+        title: of the picture.
+        targets: bool (T,), where known: the frames that show the emotion, to be shaded.
+    """
+    figure = _figure(5.4, 1.9)
+    axes = _axes(figure, 0.45, 0.35, 3.8, 1.2)
+    axes.set_title(title, size=8.5, loc="left", color=_INK, **_PLAIN)
+    instances = len(evidence)
+    strength = evidence - evidence.mean(1, keepdims=True)
+    strongest = strength.max(0).argsort()[::-1][:3]
+    for place, label in enumerate(labels):
+        named = label if place in strongest else None
+        values = [*strength[:, place], strength[-1, place]]
+        style: dict[str, Any] = {"linewidth": 1.8 if named else 0.8, "alpha": 1.0 if named else 0.4}
+        axes.step(
+            range(instances + 1), values, where="post", color=COLOURS[label], label=named, **style
+        )
+    if targets is not None:
+        each = instances / len(targets)
+        for frame in np.flatnonzero(targets):
+            axes.axvspan(frame * each, (frame + 1) * each, color=_TARGET, linewidth=0, zorder=0)
+    axes.axhline(0, color=_RULE, linewidth=0.8)
+    axes.set(xlim=(0, instances))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=instances))
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0, labelsize=7, labelcolor=_MUTED)
+    axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure
+
+
 # --- what the figures stand on ------------------------------------------------------------------
 
 
@@ -426,168 +528,11 @@ def _written(figure: Figure, path: str | Path | None) -> Figure:
     return figure
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """Return a share as it is written everywhere: in percent, with one place."""
     return f"{100 * share:.1f}"
 
 
 def _shortened(name: str, length: int) -> str:
     """Return a long name's end, the part that tells paths apart."""
     return name if len(name) <= length else "…" + name[1 - length :]
-
-
-# --- the terminal --------------------------------------------------------------------------------
-
-
-def print_metrics(results: dict[str, Any], name: str) -> None:
-    """Print WAR, UAR, calibration error, and the recall of each emotion beside its clips.
-
-    Args:
-        results: what `Metrics.to_dict` gives or `results.json` holds.
-        name: of the model, for the heading.
-    """
-    table = Table(title=escape(name), title_justify="left", title_style="bold", caption_style="dim")
-    table.add_column("emotion")
-    table.add_column("recall %", justify="right")
-    table.add_column("clips", justify="right")
-    table.add_column("most often mistaken for")
-    for place, label in enumerate(results["labels"]):
-        recall, clips = results["recall"][label], results["support"][label]
-        table.add_row(
-            label,
-            "–" if recall is None else _percent(recall),
-            f"{clips:,}",
-            _mistaken(results["confusion"][place], place, results["labels"]),
-        )
-    table.add_section()
-    table.add_row("WAR", _percent(results["war"]), f"{sum(results['support'].values()):,}")
-    table.add_row("UAR", _percent(results["uar"]))
-    table.caption = f"expected calibration error {_percent(results['ece'])} %"
-    left_out = {what: clips for what, clips in results.get("left_out", {}).items() if clips}
-    if left_out:
-        reasons = (f"{clips:,} {what.replace('_', ' ')}" for what, clips in left_out.items())
-        table.caption += f"; left out: {', '.join(reasons)}"
-    table.caption_justify = "left"
-    Console().print(table)
-
-
-def _mistaken(shares: Sequence[float], own: int, labels: Sequence[str]) -> str:
-    share, place = max((share, place) for place, share in enumerate(shares) if place != own)
-    return f"{labels[place]} ({_percent(share)} %)" if share else "–"
-
-
-def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
-    """Print what each face expresses from when to when, and the note, if any.
-
-    Neighbouring clips of the same answer are one row, from and to the middle between clips. Clips
-    without a certain one say what they are marked with.
-
-    Args:
-        clips: of a prediction.
-        title: of the video.
-        note: a sentence to say besides.
-    """
-    if len(clips):
-        table = Table(title=escape(title), title_justify="left", title_style="bold")
-        table.add_column("face", justify="right")
-        table.add_column("from s", justify="right")
-        table.add_column("to s", justify="right")
-        table.add_column("emotion")
-        table.add_column("confidence %", justify="right")
-        answers = clips["emotion"].where(clips["mark"] == "", clips["mark"])
-        for face, own in clips.groupby("face"):
-            middles = ((own["start_s"] + own["end_s"]) / 2).to_numpy()
-            borders = [
-                own["start_s"].iloc[0],
-                *((middles[1:] + middles[:-1]) / 2),
-                own["end_s"].iloc[-1],
-            ]
-            for first, last, answer in _runs(answers[own.index].tolist()):
-                confidence = own["confidence"].iloc[first : last + 1].mean()
-                colour = f"[{COLOURS[answer]}]■[/] " if answer in COLOURS else "  "
-                table.add_row(
-                    str(face) if first == 0 else "",
-                    f"{borders[first]:.2f}",
-                    f"{borders[last + 1]:.2f}",
-                    colour + answer,
-                    "–" if np.isnan(confidence) else f"{100 * confidence:.0f}",
-                )
-            table.add_section()
-        Console().print(table)
-    if note:
-        Console().print(note, markup=False, highlight=False, soft_wrap=True)
-
-
-def print_run(results: dict[str, Any], folder: str) -> None:
-    """Print what a training came to: the epochs that count, each told by how it was chosen.
-
-    Args:
-        results: what `training.train` returns.
-        folder: the run's folder.
-    """
-    table = Table(title=escape(folder), title_justify="left", title_style="bold")
-    table.add_column("model")
-    for column in ("epoch", "val WAR %", "val UAR %", "test WAR %", "test UAR %"):
-        table.add_column(column, justify="right")
-    for name, words in _CHOICES.items():
-        if name in results:
-            row = results[name]
-            cells = [
-                _percent(row[split][metric]) if split in row else "–"
-                for split in ("val", "test")
-                for metric in ("war", "uar")
-            ]
-            table.add_row(words, str(row["epoch"]), *cells)
-    Console().print(table)
-    if "best_on_test" in results:
-        Console().print(
-            "Best on test was chosen by looking at the test clips: it flatters, and is for "
-            "comparison with published numbers only.",
-            soft_wrap=True,
-        )
-
-
-def print_summary(table: pd.DataFrame, folder: str) -> None:
-    """Print what many runs came to, as `table.md` in their folder has it.
-
-    Args:
-        table: of `experiments.crossval`, `ablate` or `compare`.
-        folder: where the tables are, for the heading.
-    """
-    read = readable(table)
-    shown = Table(title=escape(folder), title_justify="left", title_style="bold")
-    for place, column in enumerate(read.columns):
-        shown.add_column(escape(column), justify="right" if place else "left")
-    for row in read.itertuples(index=False):
-        shown.add_row(*(escape(str(cell)) for cell in row))
-    Console().print(shown)
-
-
-_CHOICES = {
-    "last": "last epoch",
-    "best_on_val": "best on validation",
-    "calibrated": "the same, calibrated",
-    "best_on_test": "best on test",
-}
-
-
-def print_manifest(manifest: Manifest) -> None:
-    """Print how many clips of each emotion a data set has in each split, and every problem.
-
-    Args:
-        manifest: of the data set.
-    """
-    counts = manifest.table()
-    table = Table(title=escape(manifest.source), title_justify="left", title_style="bold")
-    table.add_column("emotion")
-    for split in counts.columns:
-        table.add_column(split, justify="right")
-    for emotion, row in counts.iterrows():
-        table.add_row(str(emotion), *(f"{clips:,}" for clips in row))
-    table.add_section()
-    table.add_row("all", *(f"{clips:,}" for clips in counts.sum()))
-    console = Console()
-    console.print(table)
-    for problem in manifest.problems:
-        console.print(f"{problem.path}: {problem.what}", markup=False, soft_wrap=True)
-    usable, problems = f"{len(manifest.clips):,}", f"{len(manifest.problems):,}"
-    console.print(f"usable clips: {usable}; problems: {problems}", highlight=False)
