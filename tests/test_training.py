@@ -11,27 +11,13 @@ import pytest
 import torch
 import yaml
 
-from conftest import write_frames
+from conftest import tiny, write_frames
 from m3dfel.checkpoints import load_model
-from m3dfel.config import OptimConfig, Stage, TrainConfig, stage_before
+from m3dfel.config import OptimConfig, Stage, stage_before
 from m3dfel.data.dataset import EpochBatches
 from m3dfel.data.manifest import checksum
 from m3dfel.errors import InputError
 from m3dfel.training import build_model, learning_rate, train
-
-
-def tiny(output: Path, data: Path | str, **optim: float) -> TrainConfig:
-    """A run that ends in seconds."""
-    config = TrainConfig(output=str(output), accelerator="cpu", workers=0, seed=1)
-    config.data.path = str(data)
-    config.data.val_fraction = 0.4
-    model = config.model
-    model.weights, model.width, model.depth, model.size = "none", 4, 10, 16
-    model.frames, model.bag_size = 8, 2
-    config.optim = OptimConfig(epochs=2, warmup_epochs=1, batch_size=4, lr=1e-2)
-    for name, value in optim.items():
-        setattr(config.optim, name, value)
-    return config
 
 
 def numbers(results: dict) -> list[tuple[float, ...]]:
@@ -73,7 +59,7 @@ def test_a_resumed_run_has_the_numbers_of_one_that_never_stopped(dfew: Path, tmp
     config = tiny(tmp_path / "stopped", dfew, epochs=3, ema=0.5)
     script = (
         "import sys, pickle; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
-        "from test_training import tiny; from m3dfel.training import train;"
+        "from conftest import tiny; from m3dfel.training import train;"
         "train(tiny(Path(sys.argv[2]), sys.argv[3], epochs=3, ema=0.5))"
     )
     words = [sys.executable, "-c", script, str(Path(__file__).parent), config.output, str(dfew)]

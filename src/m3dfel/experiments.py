@@ -20,7 +20,7 @@ from rich.console import Console
 from m3dfel.config import OFFICIAL_FOLDS, TrainConfig, changed, check
 from m3dfel.data.manifest import read_manifest
 from m3dfel.errors import InputError
-from m3dfel.summary import Run, published_rows, read_run, summarize, write_tables
+from m3dfel.summary import Run, compared, published_rows, read_run, summarize, write_tables
 from m3dfel.training import train
 
 _FRAMES = "frames"  # stands for the clip's number of frames: every frame is an instance
@@ -194,7 +194,7 @@ def _over_seeds(
         variant.name: runs[place * len(seeds) : (place + 1) * len(seeds)]
         for place, variant in enumerate(variants)
     }
-    table = summarize(groups)
+    table = compared(groups)
     write_tables(table, Path(base.output))
     return table
 

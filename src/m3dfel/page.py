@@ -34,7 +34,7 @@ from m3dfel.figures import (
     plot_recalls,
 )
 from m3dfel.files import write_text
-from m3dfel.summary import Run, names_of, published_rows, readable, summarize
+from m3dfel.summary import Run, compared, names_of, published_rows, readable
 
 _THUMBNAIL = 72  # pixels
 _ERRORS_SHOWN = 24
@@ -53,7 +53,7 @@ def write_report(runs: Sequence[Run], path: Path) -> None:
     if any(run.labels != runs[0].labels for run in runs):
         raise InputError("the runs differ in their label sets: report them apart")
     names = names_of(runs)
-    table = summarize({name: [run] for name, run in zip(names, runs, strict=True)})
+    table = compared({name: [run] for name, run in zip(names, runs, strict=True)})
     published = published_rows(runs[0].results["dataset"])
     table = pd.concat([table, published], ignore_index=True) if len(published) else table
     metrics = [run.metrics for run in runs]

@@ -89,14 +89,9 @@ def read_run(folder: str | Path) -> Run:
         file = place / "config.yaml"
         config = yaml.safe_load(file.read_text()) if file.exists() else {}
     except (OSError, ValueError) as error:
-        begun = (place / "config.yaml").exists()
         raise InputError(
-            f"{folder} holds no finished run: "
-            + (
-                "go on with it by --resume"
-                if begun
-                else "expected results.json, clips.csv and instances.csv"
-            )
+            f"{folder} holds no finished run or evaluation (results.json, clips.csv, "
+            "instances.csv): check the path, or go on with the run by --resume"
         ) from error
     counts = next((name for name in ("test", "val") if name in set(clips["split"])), None)
     counted = clips[clips["split"] == counts].reset_index(drop=True) if counts else clips
@@ -117,25 +112,34 @@ def summarize(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """Return one row a group of runs: WAR, UAR and each recall, mean and spread, in percent.
 
     Args:
-        groups: from the row's name to its runs, which differ by seed or fold. Each group is
-            compared with the first, by `difference`, where both measured the same clips.
+        groups: from the row's name to its runs, which differ by seed or fold.
 
     Returns:
         Columns: name, runs, then mean and standard deviation (n - 1; empty for one run) of `war`,
-        `uar` and `recall_<emotion>`, and the difference to the first row with the bounds of its
-        interval: `war_difference`, `war_low`, `war_high` and the same of UAR.
+        `uar` and `recall_<emotion>`.
     """
-    first = next(iter(groups.values()))
     rows = []
     for name, runs in groups.items():
         row: dict[str, Any] = {"name": name, "runs": len(runs)}
         for measure, values in _measures(runs).items():
             row[measure] = np.mean(values)
             row[f"{measure}_std"] = np.std(values, ddof=1) if len(values) > 1 else None
-        if runs is not first and _clips_of(runs) == _clips_of(first):
-            row |= difference(first, runs)
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def compared(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """Return `summarize`, and beside it by how much each row differs from the first.
+
+    The columns are those of `difference`, empty in the first row and wherever a row did not measure
+    the same clips.
+    """
+    first = next(iter(groups.values()))
+    differences = [
+        difference(first, runs) if runs is not first and _clips_of(runs) == _clips_of(first) else {}
+        for runs in groups.values()
+    ]
+    return summarize(groups).join(pd.DataFrame(differences, index=range(len(groups))))
 
 
 def _measures(runs: Sequence[Run]) -> dict[str, list[float]]:

@@ -127,18 +127,21 @@ def print_run(results: dict[str, Any], folder: str) -> None:
 
 
 def print_summary(table: pd.DataFrame, folder: str) -> None:
-    """Print what many runs came to, as `table.md` in their folder has it.
+    """Print what many runs came to, in WAR and UAR; the recalls stand in the written tables.
 
     Args:
         table: of `experiments.crossval`, `ablate` or `compare`.
-        folder: where the tables are, for the heading.
+        folder: where the tables are.
     """
     read = readable(table)
     shown = Table(title=escape(folder), title_justify="left", title_style="bold")
-    for place, column in enumerate(read.columns):
-        shown.add_column(escape(column), justify="right" if place else "left")
+    read = read[[c for c in read.columns if c in ("", "runs") or "WAR" in c or "UAR" in c]]
+    for column in read.columns:
+        shown.add_column(escape(column), justify="right" if column else "left")
     for row in read.itertuples(index=False):
         shown.add_row(*(escape(str(cell)) for cell in row))
+    shown.caption = f"in percent; of each emotion, in LaTeX and as numbers: {folder}/table.*"
+    shown.caption_justify = "left"
     Console().print(shown)
 
 
