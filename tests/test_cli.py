@@ -32,7 +32,7 @@ def test_help_names_every_command_and_a_first_step(capsys):
         main(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for command in ("train", "evaluate", "predict", "demo", "data"):
+    for command in ("train", "evaluate", "predict", "crossval", "ablate", "compare", "failures"):
         assert command in text
     assert "m3dfel demo" in text
 
@@ -42,7 +42,7 @@ def test_every_setting_is_explained(capsys):
         main(["train", "--help"])
     text = " ".join(capsys.readouterr().out.split())
     assert "λ of the intensity-aware loss" in text
-    assert "the official fold, 1 to 5" in text
+    assert "of DFEW's official five" in text
 
 
 def test_a_recipe_can_be_printed_with_overrides(capsys):

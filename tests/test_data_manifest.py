@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from conftest import write_frames
-from m3dfel.data.manifest import hold_back, read_manifest, restrict
+from m3dfel.data.manifest import hold_back, read_manifest, refold, restrict
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 
@@ -155,6 +155,36 @@ def test_clips_are_held_back_by_identity_and_always_the_same():
     assert not {clip.identity for clip in kept} & {clip.identity for clip in held}
     assert hold_back(clips, 0.2, seed=1) == (kept, held)
     assert hold_back(clips, 0.2, seed=2) != (kept, held)
+
+
+def test_folds_of_one_s_own_share_no_identity_and_every_class():
+    clips = read_manifest("synthetic").clips
+    tested = []
+    for fold in (1, 2, 3):
+        parted = refold(clips, 3, fold, seed=0)
+        assert [clip.path for clip in parted] == [clip.path for clip in clips]
+        train = {clip.identity for clip in parted if clip.split == "train"}
+        test = {clip.identity for clip in parted if clip.split == "test"}
+        assert not train & test
+        assert {clip.emotion for clip in parted if clip.split == "test"} == set(EMOTIONS)
+        assert 0.3 < len(test) / len(train | test) < 0.37
+        tested += test
+    assert sorted(tested) == sorted({clip.identity for clip in clips})
+    with pytest.raises(InputError, match=r"too few for 500 folds: lower data\.folds"):
+        refold(clips, 500, 500, seed=0)
+
+
+def test_brief_faces_are_the_same_people_showing_less():
+    usual, brief = read_manifest("synthetic"), read_manifest("synthetic-brief")
+    assert [c.identity for c in brief.clips] == [c.identity for c in usual.clips]
+    assert all(clip.path.endswith("/brief") for clip in brief.clips)
+    assert (brief.dataset, usual.dataset) == ("synthetic-brief", "synthetic")
+
+
+def test_uneven_faces_are_as_uneven_as_dfew_but_in_test():
+    table = read_manifest("synthetic-uneven").table()
+    assert table["train"].tolist() == [73, 57, 80, 65, 44, 4, 27]
+    assert set(table["test"]) == {60}
 
 
 def test_every_class_with_two_clips_is_held_back(dfew: Path):

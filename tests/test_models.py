@@ -12,14 +12,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from m3dfel._torchvision import R3D_18_Weights
+from m3dfel._torchvision import (
+    MC3_18_Weights,
+    R2Plus1D_18_Weights,
+    R3D_18_Weights,
+    ResNet18_Weights,
+)
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.models.backbone import Backbone, load_pretrained
 from m3dfel.models.batchnorm import share_batch_norm
 from m3dfel.models.dmin import DMIN
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.models.pooling import AttentionPooling
 from m3dfel.models.published import read_published
+
+from torchvision.models import resnet18, video  # isort: skip  # m3dfel has opened its door
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
@@ -176,9 +184,28 @@ def small(**settings) -> M3DFEL:
     return M3DFEL(**{"frames": 8, "size": 16, "bag_size": 2, "width": 4, "depth": 10, **settings})
 
 
+PARTS = [
+    {"backbone": kind, "aggregation": name}
+    for kind in ("r3d", "r2plus1d", "mc3", "resnet")
+    for name in ("dliam", "lstm", "transformer", "mean", "max", "attention")
+]
+ABLATIONS = [
+    {"bilstm": False},
+    {"mhsa": False},
+    {"bilstm": False, "mhsa": False},
+    *({"norm": norm} for norm in ("none", "batch", "layer", "instance")),
+    *({"pooling": pooling} for pooling in ("mean", "max", "attention")),
+]
+
+
 @pytest.mark.parametrize("bag_size", [1, 2, 4, 8])
-def test_the_evidence_of_the_instances_sums_to_the_logits(bag_size: int):
-    model = small(bag_size=bag_size).eval()
+@pytest.mark.parametrize(
+    "parts", [*PARTS, *ABLATIONS], ids=lambda p: " ".join(map(str, p.values()))
+)
+def test_the_evidence_of_the_instances_sums_to_the_logits(parts: dict, bag_size: int):
+    model = small(bag_size=bag_size, **parts)
+    model(torch.rand(2, 8, 3, 16, 16))  # gives batch normalization something to remember
+    model.eval()
     clips = model.normalize(torch.randint(0, 256, (3, 8, 3, 16, 16), dtype=torch.uint8))
     logits, evidence = model.explain(clips)
     assert evidence.shape == (3, bag_size, 7)
@@ -229,6 +256,10 @@ def test_a_saved_model_comes_back_whole(tmp_path: Path):
         ({"frames": 0, "bag_size": 1}, "the clip's 0 frames"),
         ({"depth": 50}, "depth is 50"),
         ({"labels": ["joy", "anger"]}, "unknown emotion 'joy'"),
+        ({"backbone": "vgg"}, "the backbone is 'vgg' but must be one of r3d, r2plus1d"),
+        ({"aggregation": "sum"}, "the aggregation is 'sum' but must be dliam"),
+        ({"norm": "group"}, "the norm is 'group' but must be dmin"),
+        ({"pooling": "min"}, "the pooling is 'min' but must be conv1d"),
     ],
 )
 def test_a_model_that_cannot_be_says_why(settings, words: str):
@@ -240,42 +271,80 @@ def test_the_published_size_is_the_published_size():
     assert round(sum(p.numel() for p in M3DFEL().parameters()) / 1e6, 1) == 46.8
 
 
+NETWORKS = {
+    "r3d": (video.r3d_18, R3D_18_Weights.KINETICS400_V1),
+    "r2plus1d": (video.r2plus1d_18, R2Plus1D_18_Weights.KINETICS400_V1),
+    "mc3": (video.mc3_18, MC3_18_Weights.KINETICS400_V1),
+    "resnet": (resnet18, ResNet18_Weights.IMAGENET1K_V1),
+}
+
+
 @pytest.fixture
-def kinetics_file(monkeypatch, tmp_path: Path) -> Path:
-    """Where torch keeps the fetched weights; nothing lies there yet, and the net is down."""
+def checkpoints(monkeypatch, tmp_path: Path) -> Path:
+    """Where torch keeps fetched weights; nothing lies there yet, and the net is down."""
 
     def unreachable(*arguments, **options):
         raise OSError("no route to host")
 
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", unreachable)
-    file = tmp_path / "hub" / "checkpoints" / Path(R3D_18_Weights.KINETICS400_V1.url).name
-    file.parent.mkdir(parents=True)
-    return file
+    folder = tmp_path / "hub" / "checkpoints"
+    folder.mkdir(parents=True)
+    return folder
 
 
-def test_kinetics_weights_fill_an_r3d_18_and_no_other(kinetics_file: Path):
-    names = {"0": "stem", "1": "layer1", "2": "layer2", "3": "layer3", "4": "layer4"}
-    source = Backbone()
-    fetched = {"fc.weight": torch.zeros(400, 512), "fc.bias": torch.zeros(400)}
-    for name, value in source.state_dict().items():
-        stage, _, rest = name.partition(".")
-        fetched[f"{names[stage]}.{rest}"] = value
-    torch.save(fetched, kinetics_file)
-    backbone = Backbone()
+@pytest.mark.parametrize("kind", NETWORKS)
+def test_pretrained_weights_make_a_backbone_torchvision_s_network(kind: str, checkpoints: Path):
+    make, weights = NETWORKS[kind]
+    torch.manual_seed(0)
+    network = make()
+    for module in network.modules():  # a fresh network's statistics would hide a mistake
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.running_mean.normal_(0, 0.1)
+            module.running_var.uniform_(0.5, 1.5)
+    torch.save(network.state_dict(), checkpoints / Path(weights.url).name)
+    backbone = Backbone(kind).eval()
     load_pretrained(backbone)
-    for name, value in source.state_dict().items():
-        assert torch.equal(backbone.state_dict()[name], value)
+    network.fc = nn.Identity()
+    x = torch.rand(2, 3, 1 if kind == "resnet" else 4, 32, 32)
+    with torch.no_grad():
+        expected = network.eval()(x.squeeze(2) if kind == "resnet" else x)
+        torch.testing.assert_close(backbone(x), expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(InputError, match="only width 64 and depth 18"):
-        load_pretrained(Backbone(width=8))
+        load_pretrained(Backbone(kind, width=8))
 
 
-def test_kinetics_weights_out_of_reach_say_what_to_do(kinetics_file: Path):
+def test_resnet_reads_frame_by_frame():
+    model = small(backbone="resnet", bag_size=8).eval()
+    clips = torch.rand(2, 8, 3, 16, 16)
+    frames = model.instance_features(clips)
+    whole = small(backbone="resnet", bag_size=1, aggregation="mean").eval()
+    whole.backbone.load_state_dict(model.backbone.state_dict())
+    torch.testing.assert_close(whole.instance_features(clips).squeeze(1), frames.mean(1))
+    assert model.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
+    assert small().mean.flatten().tolist() == pytest.approx([0.43216, 0.394666, 0.37645])
+
+
+def test_gated_attention_is_the_papers_formula():
+    pooling = AttentionPooling(6)
+    x = torch.randn(2, 3, 6)
+    scores = torch.stack(
+        [
+            torch.tanh(pooling.value(x[:, n])) * torch.sigmoid(pooling.gate(x[:, n]))
+            for n in range(3)
+        ],
+        1,
+    )
+    weights = (scores @ pooling.weight.weight.T).softmax(1)
+    torch.testing.assert_close(pooling(x), (weights * x).sum(1))
+
+
+def test_weights_out_of_reach_say_what_to_do(checkpoints: Path):
     with pytest.raises(InputError, match=r"no route to host.*--model.weights none") as error:
         load_pretrained(Backbone())
-    assert str(kinetics_file.parent) in str(error.value)
+    assert str(checkpoints) in str(error.value)
     for content in (b"", b"half a file"):
-        kinetics_file.write_bytes(content)
+        (checkpoints / Path(R3D_18_Weights.KINETICS400_V1.url).name).write_bytes(content)
         with pytest.raises(InputError, match="put that file whole"):
             load_pretrained(Backbone())
 

@@ -265,8 +265,8 @@ def changed(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
         *rooms, last = name.split(".")
         room = settings
         for part in rooms:
-            room = room.get(part, {})
-        if last not in room or isinstance(room[last], dict):
+            room = room.get(part, {}) if isinstance(room, dict) else {}
+        if not isinstance(room, dict) or last not in room or isinstance(room[last], dict):
             raise InputError(f"no setting {name!r}: `m3dfel train --help` explains them all")
         room[last] = value
     return from_settings(settings)
