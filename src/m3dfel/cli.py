@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 from rich.console import Console
@@ -20,6 +21,9 @@ from rich.markup import escape
 
 from m3dfel.config import TrainConfig, find_recipe, from_settings
 from m3dfel.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ERRORS = Console(stderr=True)
 
@@ -176,13 +180,17 @@ def _ablate_parser() -> ArgumentParser:
 
 def _ablate(options: Namespace) -> int:
     from m3dfel.experiments import ablate
+
+    config = _settings(options)
+    return _picture(ablate(config, options.seeds, options.vary), config.output)
+
+
+def _picture(table: pd.DataFrame, output: str) -> int:
     from m3dfel.figures import plot_summary
     from m3dfel.terminal import print_summary
 
-    config = _settings(options)
-    table = ablate(config, options.seeds, options.vary)
-    plot_summary(table, Path(config.output) / "table.png")
-    print_summary(table, config.output)
+    plot_summary(table, Path(output) / "table.png")
+    print_summary(table, output)
     return 0
 
 
@@ -204,14 +212,9 @@ def _compare_parser() -> ArgumentParser:
 
 def _compare(options: Namespace) -> int:
     from m3dfel.experiments import compare
-    from m3dfel.figures import plot_summary
-    from m3dfel.terminal import print_summary
 
     config = _settings(options)
-    table = compare(config, options.seeds, options.methods)
-    plot_summary(table, Path(config.output) / "table.png")
-    print_summary(table, config.output)
-    return 0
+    return _picture(compare(config, options.seeds, options.methods), config.output)
 
 
 # --- what runs came to ---------------------------------------------------------------------------
