@@ -13,11 +13,22 @@ from m3dfel.errors import InputError
 from m3dfel.models.dmin import DMIN
 
 
-class BatchNorm(nn.BatchNorm1d):
-    """Over all instances of all bags, channel by channel: (B, N, C) → same."""
+class BatchNorm(nn.Module):
+    """Over all instances of all bags, channel by channel: (B, N, C) → same.
+
+    Args:
+        channels: C.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        # Three-dimensional as the backbone's, so that processes share its statistics alike.
+        self.norm = nn.BatchNorm3d(channels)
 
     def forward(self, input: Tensor) -> Tensor:
-        return super().forward(input.transpose(1, 2)).transpose(1, 2)
+        volumes = input.transpose(1, 2)[..., None, None]
+        normalized: Tensor = self.norm(volumes)
+        return normalized.flatten(2).transpose(1, 2)
 
 
 class InstanceNorm(nn.LayerNorm):
