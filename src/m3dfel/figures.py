@@ -440,7 +440,7 @@ def plot_recalls(results: Mapping[str, dict[str, Any]]) -> Figure:
         results: from the run's name to what `Metrics.to_dict` gives.
     """
     labels = next(iter(results.values()))["labels"]
-    left, wide, high, top, bottom = 0.6, 1.35 * len(labels), 2.2, 0.95, 0.5
+    left, wide, high, top, bottom = 0.6, 1.35 * len(labels), 2.2, 0.7, 0.4
     figure = _figure(left + wide + 0.2, top + high + bottom)
     _heading(figure, "Recall of each emotion, %", "")
     axes = _axes(figure, left, bottom, wide, high)

@@ -106,11 +106,12 @@ def _evidence(run: Run, place: int, title: str) -> str:
 
 
 def write_failures(run: Run, folder: Path) -> tuple[pd.DataFrame, dict[str, float] | None]:
-    """Write `failures.csv`, `failures_by_emotion.csv` and the page `failures.html`.
+    """Write why a run fails, as tables and as a page.
 
     Args:
         run: whose failures.
-        folder: receives the files.
+        folder: receives `failures.csv`, `failures_by_emotion.csv`, of drawn clips
+            `localization.csv`, and `failures.html`.
 
     Returns:
         The causes counted by emotion, and the localization, None where clips are not drawn.
@@ -134,6 +135,8 @@ def write_failures(run: Run, folder: Path) -> tuple[pd.DataFrame, dict[str, floa
     }
     write_text(folder / "failures.csv", failed.to_csv(index=False))
     write_text(folder / "failures_by_emotion.csv", counts.to_csv(index=False))
+    if located:
+        write_text(folder / "localization.csv", pd.DataFrame([located]).to_csv(index=False))
     write_text(folder / "failures.html", _render("failures.html", page))
     return counts, located
 
