@@ -79,12 +79,12 @@ def test_a_stopped_crossval_goes_on_fold_by_fold(ferv39k: Path, tmp_path: Path):
 
 def test_ablations_change_one_setting_at_a_time(ferv39k: Path, tmp_path: Path):
     config = small(tmp_path / "runs", ferv39k)
-    vary = ["model.bag_size=1,2", "loss.ial_weight=0", "model.norm=none, layer"]
+    vary = ["model.bag_size=1,2", "optim.lr=1e-3", "model.norm=none, layer"]
     table = ablate(config, [0, 1], vary).set_index("name")
     assert table.index.tolist() == [
         "unchanged",
         "model.bag_size = 1",  # 2 is what it is
-        "loss.ial_weight = 0",
+        "optim.lr = 1e-3",
         "model.norm = none",
         "model.norm = layer",
     ]

@@ -7,6 +7,7 @@ then `summary` makes the table. So each command can be stopped at any time, and 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,8 +120,9 @@ def ablate(base: TrainConfig, seeds: Sequence[int], vary: Sequence[str]) -> pd.D
         for value in values:
             varied = changed(base, {setting: value})
             if varied != base:
-                name = f"{setting} = {yaml.safe_dump(value, default_flow_style=True).split()[0]}"
-                variants.append(Variant(name, {setting: value}, name.replace(" ", "")))
+                told = value if isinstance(value, str) else json.dumps(value)
+                folder = f"{setting}={told}".replace("/", "-")
+                variants.append(Variant(f"{setting} = {told}", {setting: value}, folder))
     if len(variants) == 1:
         raise InputError("nothing is varied: give --vary SETTING=VALUE,VALUE… with other values")
     return _over_seeds(base, variants, seeds)
