@@ -157,7 +157,8 @@ def crossval(base: TrainConfig, folds: Sequence[int] = ()) -> pd.DataFrame:
     manifest = read_manifest(base.data.path, base.data.fold)
     if manifest.dataset != "DFEW" and not base.data.folds:
         raise InputError(
-            f"{base.data.path} has no official folds: part it into five with --data.folds 5"
+            f"{base.data.path} has no official folds: `m3dfel train` measures its own split; to "
+            "part it into five all the same, give --data.folds 5"
         )
     wanted = folds or range(1, (base.data.folds or OFFICIAL_FOLDS) + 1)
     folders = [Path(base.output) / f"fold-{fold}" for fold in wanted]
