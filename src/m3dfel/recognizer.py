@@ -265,10 +265,9 @@ class Recognizer:
             ]
         )
         bags = features.unfold(0, model.bag_size, 1).transpose(1, 2)
-        logits = model.fuse(bags)
+        logits, evidence = model.fuse_explained(bags)
         if not logits.isfinite().all():
             raise InputError("the model's answers are not numbers: its weights are broken")
-        evidence = model.evidence(bags)
         raw = logits.softmax(1).double().cpu().numpy()
         of_clips = [
             _prevailing(marks[np.unique(chosen[start : start + model.bag_size])])

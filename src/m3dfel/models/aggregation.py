@@ -31,11 +31,3 @@ class Aggregation(nn.Module):
     def relate(self, features: Tensor) -> Tensor:
         """Return the instances as they enter the pooling: (B, N, F) → (B, N, C)."""
         return features
-
-    def contributions(self, features: Tensor) -> Tensor:
-        """Return what each instance adds to the bag vector: (B, N, F) → (B, N, C).
-
-        Pooling is linear in the related instances, so that their contributions and its bias, if it
-        has one, sum to the bag vector exactly.
-        """
-        return self.pooling.contributions(self.relate(features))

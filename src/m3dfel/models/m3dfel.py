@@ -146,24 +146,22 @@ class M3DFEL(
         return logits
 
     def explain(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits and the evidence of each instance.
+        """Return the logits and the evidence of each instance, as `fuse_explained` does.
 
         Args:
             clips: (B, T, 3, H, W), normalized.
+        """
+        return self.fuse_explained(self.instance_features(clips))
+
+    def fuse_explained(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Join a bag's instance features (B, N, F), and tell what each instance adds.
 
         Returns:
-            The logits (B, classes), and what each instance adds to them (B, N, classes), as
-            `evidence` tells.
+            The logits (B, classes), and the evidence of each instance (B, N, classes), which sums
+            to the logits exactly: what belongs to no instance, the biases, is shared out evenly.
         """
-        features = self.instance_features(clips)
-        return self.fuse(features), self.evidence(features)
-
-    def evidence(self, features: Tensor) -> Tensor:
-        """Return what each instance adds to the logits: (B, N, F) → (B, N, classes).
-
-        Over the instances the evidence sums to the logits exactly: what belongs to none of them,
-        the biases, is shared out evenly.
-        """
-        alone = self.aggregation.contributions(features) @ self.classifier.weight.T
-        rest = self.fuse(features) - alone.sum(1)
-        return alone + rest.unsqueeze(1) / self.bag_size
+        related = self.aggregation.relate(features)
+        logits = self.classifier(self.aggregation.pooling(related))
+        alone = self.aggregation.pooling.contributions(related) @ self.classifier.weight.T
+        rest = logits - alone.sum(1)
+        return logits, alone + rest.unsqueeze(1) / self.bag_size
