@@ -68,7 +68,8 @@ class Prediction:
             p_<emotion> are then missing; `uncertain` where no emotion is as likely as not; else
             empty.
         instances: a row an instance of each clip: face, clip (the row in `clips`), instance (from
-            0), start_s, end_s and evidence_<emotion>, what the instance adds to that logit.
+            0), start_s, end_s and evidence_<emotion>, what the instance adds to that logit; over
+            a clip's instances these sum to its logits.
         faces: a row a frame and face: face, frame, time_s, box x1, y1, x2, y2 in pixels, score,
             mark (of the frame, as above).
         note: a sentence to the user, such as that no face was found; empty when all is said.
