@@ -16,19 +16,8 @@ import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from m3dfel.data.sampling import centred_indices
-from m3dfel.data.synthetic import is_synthetic, parse_synthetic, truth
-from m3dfel.summary import Run
-
-Values = npt.NDArray[np.float64]
-
-
-def evidence_of(run: Run) -> Values:
-    """Return the evidence of a run's clips, in their order: (M, N, classes)."""
-    paths = run.clips["path"]
-    table = run.instances.set_index("path").loc[paths]
-    columns = [f"evidence_{label}" for label in run.labels]
-    evidence: Values = table[columns].to_numpy(np.float64).reshape(len(paths), -1, len(columns))
-    return evidence
+from m3dfel.data.synthetic import is_synthetic, parse_synthetic, targets
+from m3dfel.summary import Run, Values
 
 
 def causes(run: Run) -> pd.DataFrame:
@@ -44,10 +33,9 @@ def causes(run: Run) -> pd.DataFrame:
         Columns: path, emotion, predicted, confidence, decisive (the decisive instance's answer),
         instances_right (how many instances answer with the true emotion), cause.
     """
-    evidence = evidence_of(run)
-    ranked = np.sort(evidence, axis=2)
+    ranked = np.sort(run.evidence, axis=2)
     decisive = (ranked[:, :, -1] - ranked[:, :, -2]).argmax(1)
-    answers = np.array(run.labels)[evidence.argmax(2)]
+    answers = np.array(run.labels)[run.evidence.argmax(2)]
     emotions = run.clips["emotion"].to_numpy(str)
     table = run.clips[["path", "emotion", "predicted", "confidence"]].copy()
     table["decisive"] = answers[np.arange(len(answers)), decisive]
@@ -94,8 +82,7 @@ def localization(run: Run) -> dict[str, float] | None:
         pointing_chance: the same of an instance drawn at random. target_frames: their share. None
         where the clips are not drawn.
     """
-    evidence = evidence_of(run)
-    strength = evidence - evidence.mean(2, keepdims=True)
+    strength = run.evidence - run.evidence.mean(2, keepdims=True)
     found = []
     named = zip(run.clips["path"].astype(str), run.clips["emotion"], strict=True)
     for (path, emotion), instances in zip(named, strength, strict=True):
@@ -117,9 +104,7 @@ def localization(run: Run) -> dict[str, float] | None:
 def target_frames(path: str, frames: int) -> npt.NDArray[np.bool_]:
     """Return which of the frames that a model sees of a drawn clip show its emotion: bool (T,)."""
     clip = parse_synthetic(path)
-    intensity = truth(clip)
-    seen = centred_indices(clip.n_frames, frames).numpy()
-    return np.greater(intensity[seen], 0.5 * intensity.max())
+    return targets(clip)[centred_indices(clip.n_frames, frames).numpy()]
 
 
 def _located(path: str, scores: Values, frames: int) -> tuple[float, float, float, float]:

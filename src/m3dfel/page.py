@@ -25,7 +25,7 @@ from m3dfel.data.manifest import clip_at
 from m3dfel.data.sampling import centred_indices
 from m3dfel.data.synthetic import is_synthetic
 from m3dfel.errors import InputError
-from m3dfel.failures import causes, count_causes, evidence_of, localization, target_frames
+from m3dfel.failures import causes, count_causes, localization, target_frames
 from m3dfel.figures import (
     percent,
     plot_confusion,
@@ -102,7 +102,7 @@ def _timeline(run: Run, place: int) -> str:
 def _evidence(run: Run, place: int, title: str) -> str:
     path = str(run.clips["path"][place])
     shown = target_frames(path, run.frames) if is_synthetic(path) else None
-    return _inline(plot_evidence(evidence_of(run)[place], run.labels, title, shown))
+    return _inline(plot_evidence(run.evidence[place], run.labels, title, shown))
 
 
 def write_failures(run: Run, folder: Path) -> tuple[pd.DataFrame, dict[str, float] | None]:

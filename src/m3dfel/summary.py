@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,13 @@ class Run:
     def split(self) -> str:
         """The split that counts."""
         return str(self.clips["split"].iloc[0])
+
+    @cached_property
+    def evidence(self) -> Values:
+        """The evidence of the clips, in their order: (M, N, classes)."""
+        table = self.instances.set_index("path").loc[self.clips["path"]]
+        values = table[[f"evidence_{label}" for label in self.labels]].to_numpy(np.float64)
+        return values.reshape(len(self.clips), -1, len(self.labels))
 
     def best_on_test(self) -> Run:
         """Return the run as if it handed out the epoch that was best on test."""

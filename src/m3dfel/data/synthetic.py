@@ -116,21 +116,26 @@ def synthetic_clips(
 def truth(clip: SyntheticClip) -> NDArray[np.float64]:
     """Return how strongly each frame shows the clip's emotion, 0 to 1, `(n_frames,)`.
 
-    Zero in neutral frames, and throughout a neutral clip. The target frames are those whose
-    intensity is more than half the clip's largest; a neutral clip has none.
+    Zero in neutral frames, and throughout a neutral clip.
     """
     return _motion(clip).intensity.copy()
+
+
+def targets(clip: SyntheticClip) -> NDArray[np.bool_]:
+    """Return which frames are target frames, `(n_frames,)`; a neutral clip has none.
+
+    They are those whose intensity is more than half the clip's largest.
+    """
+    intensity = truth(clip)
+    return np.greater(intensity, 0.5 * intensity.max())
 
 
 def truth_table(clips: Iterable[SyntheticClip]) -> pd.DataFrame:
     """Return the truth of many clips, a row a frame: `path, frame, intensity, target`."""
     rows: list[tuple[str, int, float, bool]] = []
     for clip in clips:
-        intensity = truth(clip)
-        target = intensity > 0.5 * intensity.max()
-        rows += zip(
-            [str(clip)] * clip.n_frames, range(clip.n_frames), intensity, target, strict=True
-        )
+        frames = range(clip.n_frames)
+        rows += zip([str(clip)] * clip.n_frames, frames, truth(clip), targets(clip), strict=True)
     return pd.DataFrame(rows, columns=["path", "frame", "intensity", "target"])
 
 
