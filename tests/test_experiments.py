@@ -11,7 +11,7 @@ import pytest
 
 from conftest import tiny
 from m3dfel.cli import main
-from m3dfel.config import TrainConfig
+from m3dfel.config import Stage, TrainConfig
 from m3dfel.errors import InputError
 from m3dfel.experiments import METHODS, ablate, compare, crossval
 from m3dfel.page import write_report
@@ -94,6 +94,22 @@ def test_ablations_change_one_setting_at_a_time(ferv39k: Path, tmp_path: Path):
     assert (changed["war_difference"] <= changed["war_high"]).all()
     run = read_run(tmp_path / "runs/model.bag_size=1/seed-1")
     assert (run.config["model"]["bag_size"], run.config["seed"]) == (1, 1)
+
+
+def test_a_stage_that_nothing_was_changed_in_is_trained_once(ferv39k: Path, tmp_path: Path):
+    config = small(tmp_path / "runs", ferv39k)
+    config.stages = [Stage(frames=2, bag_size=1, aggregation="mean", epochs=1, lr=0.01)]
+    ablate(config, [0, 1], ["model.bag_size=1", "model.width=2"])
+
+    def trained(run: str) -> int:
+        return (tmp_path / "runs" / run / "stage-1/results.json").stat().st_mtime_ns
+
+    assert trained("unchanged/seed-0") == trained("model.bag_size=1/seed-0")
+    assert trained("unchanged/seed-1") == trained("model.bag_size=1/seed-1")
+    everyone = {trained(f"{v}/seed-{n}") for v in ("unchanged", "model.width=2") for n in (0, 1)}
+    assert len(everyone) == 4, "another seed or network begins by itself"
+    stage = read_run(tmp_path / "runs/model.bag_size=1/seed-0/stage-1")
+    assert stage.config["output"] == str(tmp_path / "runs/model.bag_size=1/seed-0/stage-1")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ then `summary` makes the table. So each command can be stopped at any time, and 
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from m3dfel.config import OFFICIAL_FOLDS, TrainConfig, changed, check
+from m3dfel.config import OFFICIAL_FOLDS, TrainConfig, changed, check, stage_before
 from m3dfel.data.manifest import read_manifest
 from m3dfel.errors import InputError
 from m3dfel.summary import Run, compared, published_rows, read_run, summarize, write_tables
@@ -217,8 +218,27 @@ def _train_all(configs: Sequence[TrainConfig]) -> list[Run]:
                 line += f", about {minutes:.0f} minutes left"
             say(line, style="bold", highlight=False)
             trained += 1
+            _copy_stage(config, configs[:place])
         train(config, resume=True)
     return [read_run(config.output) for config in configs]
+
+
+def _copy_stage(config: TrainConfig, earlier: Sequence[TrainConfig]) -> None:
+    """Take the stage before from an earlier run that begins with the very same one, if any does.
+
+    What was changed is often nothing that this stage knows of, and it is not trained once more.
+    """
+    stage = stage_before(config)
+    if not stage or Path(stage.output).exists():
+        return
+    for other in filter(None, map(stage_before, earlier)):
+        if _finished(other) and replace(other, output="") == replace(stage, output=""):
+            copied = Path(stage.output).with_suffix(".copied")
+            shutil.rmtree(copied, ignore_errors=True)
+            # Without its configuration, which names the other folder: training writes its own.
+            shutil.copytree(other.output, copied, ignore=shutil.ignore_patterns("config.yaml"))
+            copied.rename(stage.output)
+            return
 
 
 def _finished(config: TrainConfig) -> bool:

@@ -321,7 +321,7 @@ def read_clip(clip: Clip, frames: int, size: int, choose: Callable[[int, int], T
     return torch.stack(pictures)
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=4096)
 def _drawn(clip: SyntheticClip, size: int) -> Tensor:
     # Drawing costs more than a training step of a small model, and an epoch returns to every clip.
     return _channels_first(render(clip, range(clip.n_frames), size))
