@@ -17,12 +17,17 @@ LABELS = ["happiness", "sadness", "neutral"]
 
 
 def run_of(
-    emotions: list[str], evidence: np.ndarray, paths: list[str] | None = None, frames: int = 16
+    emotions: list[str],
+    evidence: np.ndarray,
+    paths: list[str] | None = None,
+    frames: int = 16,
+    people: list[str] | None = None,
 ) -> Run:
     """A run that says of each clip what its evidence (M, N, 3) comes to."""
     logits = evidence.sum(1)
     paths = paths or [f"clip-{place}" for place in range(len(emotions))]
     clips = pd.DataFrame({"split": "test", "path": paths, "emotion": emotions})
+    clips["identity"] = people
     clips["predicted"] = [LABELS[i] for i in logits.argmax(1)]
     clips["right"] = clips["emotion"] == clips["predicted"]
     shares = torch.tensor(logits).softmax(1).numpy()
@@ -39,11 +44,11 @@ def run_of(
     return Run(Path("run"), {}, results, clips, instances)
 
 
-def answering(emotions: list[str], answers: list[str]) -> Run:
+def answering(emotions: list[str], answers: list[str], people: list[str] | None = None) -> Run:
     evidence = np.zeros((len(answers), 1, 3))
     for place, answer in enumerate(answers):
         evidence[place, 0, LABELS.index(answer)] = 1.0
-    return run_of(emotions, evidence)
+    return run_of(emotions, evidence, people=people)
 
 
 def test_a_difference_is_believed_when_it_is_large_and_not_when_it_is_small():
@@ -71,6 +76,18 @@ def test_the_interval_holds_the_chance_of_the_seeds():
     calm, wild = difference(steady, steady), difference(steady, unsteady)
     assert calm["war_difference"] == wild["war_difference"] == pytest.approx(0)
     assert wild["war_high"] - wild["war_low"] > 80 > calm["war_high"] - calm["war_low"]
+
+
+def test_clips_of_one_person_are_no_independent_witnesses():
+    # Every clip of a person is right or none is: 120 clips say no more than their ten people.
+    emotions, people = LABELS * 40, [str(place // 12) for place in range(120)]
+    wrong = ["neutral" if e == "sadness" else "sadness" for e in emotions]
+    half = [e if int(p) % 2 else w for e, p, w in zip(emotions, people, wrong, strict=True)]
+    by_clip = difference([answering(emotions, wrong)], [answering(emotions, half)])
+    by_person = difference([answering(emotions, wrong, people)], [answering(emotions, half)])
+    assert by_clip["war_difference"] == by_person["war_difference"] == pytest.approx(50)
+    wide, narrow = (told["war_high"] - told["war_low"] for told in (by_person, by_clip))
+    assert wide > 2.5 * narrow
 
 
 def test_rows_are_compared_only_where_they_measured_the_same_clips():

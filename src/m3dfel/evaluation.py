@@ -196,13 +196,22 @@ def write_answers(
 def clip_table(
     split: str, clips: Sequence[Clip], measured: Measured, labels: Sequence[str]
 ) -> pd.DataFrame:
-    """Return a row a measured clip: split, path, emotion, predicted, right, confidence, p_…."""
+    """Return a row a measured clip.
+
+    Its columns: split, path, identity, emotion, predicted, right, confidence, p_<emotion>….
+    """
     probabilities = measured.logits.softmax(1)
     confidence, predicted = probabilities.max(1)
     rows = [clips[i] for i in measured.indices.tolist()]
     emotions = [clip.emotion for clip in rows]
-    table = pd.DataFrame({"path": [clip.path for clip in rows], "emotion": emotions})
-    table.insert(0, "split", split)
+    table = pd.DataFrame(
+        {
+            "split": split,
+            "path": [clip.path for clip in rows],
+            "identity": [clip.identity for clip in rows],
+            "emotion": emotions,
+        }
+    )
     table["predicted"] = [labels[i] for i in predicted.tolist()]
     table["right"] = table["emotion"] == table["predicted"]
     table["confidence"] = confidence.numpy().round(6)

@@ -92,7 +92,7 @@ def read_run(folder: str | Path) -> Run:
     place = Path(folder)
     try:
         results = json.loads((place / "results.json").read_text())
-        clips = pd.read_csv(place / "clips.csv")
+        clips = pd.read_csv(place / "clips.csv", dtype={"identity": str})
         instances = pd.read_csv(place / "instances.csv")
         file = place / "config.yaml"
         config = yaml.safe_load(file.read_text()) if file.exists() else {}
@@ -170,9 +170,10 @@ def difference(
 ) -> dict[str, float]:
     """Return how much better new runs are than old ones, with 95 % intervals, in points.
 
-    A paired bootstrap (Efron and Tibshirani, 1993): every resample draws the clips anew, the same
-    for both sides, and on each side anew which of its runs count, so that the interval holds the
-    chance of the clips and that of the seeds.
+    A paired bootstrap (Efron and Tibshirani, 1993): every resample draws the people anew, each with
+    all their clips, the same for both sides, and on each side anew which of its runs count, so that
+    the interval holds the chance of the test set and that of the seeds. A clip whose person is not
+    known is drawn by itself.
 
     Args:
         old: runs that measured one and the same set of clips.
@@ -187,9 +188,9 @@ def difference(
     generator = np.random.default_rng(seed)
     emotions = old[0].clips["emotion"]
     one_hot = pd.get_dummies(emotions).to_numpy(np.float64)
-    clips = len(emotions)
-    drawn = generator.multinomial(clips, np.full(clips, 1 / clips), resamples).astype(np.float64)
-    every = np.ones((1, clips))
+    person, people = pd.factorize(old[0].clips["identity"].fillna(old[0].clips["path"]))
+    drawn = _draws(len(people), resamples, generator)[:, person]
+    every = np.ones((1, len(emotions)))
     told: dict[str, float] = {}
     sides = [np.stack([run.clips["right"].to_numpy(np.float64) for run in s]) for s in (old, new)]
     means = [side.mean(0, keepdims=True) for side in sides]
@@ -208,9 +209,14 @@ def difference(
 
 def _resampled_runs(right: Values, resamples: int, generator: np.random.Generator) -> Values:
     """Return the share of runs that have each clip right, runs drawn anew: (S, M) → (R, M)."""
-    runs = len(right)
-    shares: Values = generator.multinomial(runs, np.full(runs, 1 / runs), resamples) / runs @ right
+    shares: Values = _draws(len(right), resamples, generator) / len(right) @ right
     return shares
+
+
+def _draws(things: int, resamples: int, generator: np.random.Generator) -> Values:
+    """Return how often each of some things is drawn, drawing as many as there are: (R, things)."""
+    times = generator.multinomial(things, np.full(things, 1 / things), resamples)
+    return times.astype(np.float64)
 
 
 def _war(right: Values, times: Values, one_hot: Values) -> Values:
