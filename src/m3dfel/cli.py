@@ -1,8 +1,7 @@
 """Words to calls: the command line.
 
 `m3dfel train | evaluate | predict | crossval | ablate | compare | failures | report | demo | data`.
-Settings come from dataclasses and YAML through
-jsonargparse; nothing is computed here.
+Settings come from dataclasses and YAML through jsonargparse; nothing is computed here.
 """
 
 from __future__ import annotations
@@ -98,8 +97,8 @@ def _apart(word: str) -> list[str]:
 def _train_parser() -> ArgumentParser:
     parser = ArgumentParser(
         usage="m3dfel train --config RECIPE --data.path DATA --output RUN [--SETTING VALUE …]",
-        description="Train a model. Recipes: dfew, ferv39k, bundled, synthetic. Under `torchrun` "
-        "it trains on all processes together.",
+        description="Train a model. Recipes: dfew, ferv39k, bundled, synthetic, "
+        "synthetic-brief. Under `torchrun` it trains on all processes together.",
         epilog="Example: m3dfel train --config dfew --data.path DFEW --output runs/dfew-1",
     )
     parser.add_argument(
