@@ -107,8 +107,6 @@ def _draw_matrix(axes: Axes, result: dict[str, Any], name: str) -> None:
     axes.set_xticks(np.arange(size) + 0.5, result["labels"], size=9, color=_INK)
     axes.xaxis.tick_top()
     axes.set_yticks([])
-    axes.tick_params(length=0)
-    axes.spines[:].set_visible(False)
     summary = (
         f"WAR {percent(result['war'])} %    UAR {percent(result['uar'])} %    "
         f"{counts.sum():,} clips"
@@ -271,10 +269,10 @@ def _draw_evidence(axes: Axes, instances: pd.DataFrame, labels: Sequence[str]) -
     )
     axes.plot([starts[0], ends[-1]], [-1.2, -1.2], color=_MUTED, linewidth=0.8, clip_on=False)
     _label_row(axes, -1.2, "evidence", style="italic", color=_MUTED)
-    _nameruns_of_equal(axes, chosen, starts, ends)
+    _name_runs(axes, chosen, starts, ends)
 
 
-def _nameruns_of_equal(axes: Axes, chosen: Sequence[str], starts: Values, ends: Values) -> None:
+def _name_runs(axes: Axes, chosen: Sequence[str], starts: Values, ends: Values) -> None:
     """Write the emotion over every run of instances that speak for the same and is wide enough."""
     inches = axes.get_window_extent().width / axes.figure.dpi / np.diff(axes.get_xlim())[0]
     for first, last, emotion in runs_of_equal(chosen):
@@ -314,13 +312,11 @@ def _shade_targets(axes: Axes, truth: Values, fps: float, named: bool) -> None:
 
 
 def _draw_seconds(axes: Axes, labelled: bool) -> None:
-    axes.spines[:].set_visible(False)
     axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10], min_n_ticks=3))
     axes.xaxis.set_major_formatter("{x:g} s")
     axes.grid(axis="x", color=_RULE, linewidth=0.5, zorder=0)
-    axes.set_axisbelow(True)
-    axes.tick_params(length=0, labelsize=8, labelcolor=_MUTED, labelbottom=labelled, pad=6)
+    axes.tick_params(labelsize=8, labelcolor=_MUTED, labelbottom=labelled, pad=6)
 
 
 def _label_row(axes: Axes, base: float, word: str, **style: Any) -> None:
@@ -377,10 +373,8 @@ def plot_summary(table: pd.DataFrame, path: str | Path | None = None) -> Figure:
         else:
             spread = table[f"{measure}_std"].fillna(0)
             axes.errorbar(table[measure], places, xerr=spread, fmt="o", color=_INK, markersize=5)
-        axes.spines[:].set_visible(False)
         axes.grid(axis="both", color=_RULE, linewidth=0.5)
-        axes.set_axisbelow(True)
-        axes.tick_params(length=0, labelsize=8)
+        axes.tick_params(labelsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(5))
     return _written(figure, path)
 
@@ -414,8 +408,7 @@ def plot_curves(histories: Mapping[str, Sequence[dict[str, Any]]]) -> Figure:
             axes.plot(*zip(*told, strict=True) if told else ([], []), linewidth=1.6, label=name)
         axes.set_title(title, size=9.5, color=_INK)
         axes.grid(color=_RULE, linewidth=0.5)
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0, labelsize=8)
+        axes.tick_params(labelsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if place == 0 and len(histories) > 1:
             axes.legend(fontsize=7.5, frameon=False)
@@ -455,9 +448,7 @@ def plot_recalls(results: Mapping[str, dict[str, Any]]) -> Figure:
             axes.bar_label(bars, fmt="%.1f", size=8, color=_MUTED)
     axes.set(xticks=range(len(labels)), xticklabels=labels, ylim=(0, 105))
     axes.grid(axis="y", color=_RULE, linewidth=0.5)
-    axes.set_axisbelow(True)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelsize=8.5)
+    axes.tick_params(labelsize=8.5)
     if len(results) > 1:
         axes.legend(fontsize=7.5, frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1, 1))
     return figure
@@ -494,8 +485,7 @@ def plot_evidence(
     axes.axhline(0, color=_RULE, linewidth=0.8)
     axes.set(xlim=(0, instances))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=instances))
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0, labelsize=7, labelcolor=_MUTED)
+    axes.tick_params(labelsize=7, labelcolor=_MUTED)
     axes.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
 
@@ -509,9 +499,13 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
-    """Add axes at a place given in inches."""
+    """Add axes at a place given in inches, without frame and tick marks, a grid behind all else."""
     w, h = figure.get_size_inches()
-    return figure.add_axes((left / w, bottom / h, width / w, height / h))
+    axes = figure.add_axes((left / w, bottom / h, width / w, height / h))
+    axes.spines[:].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+    return axes
 
 
 def _heading(figure: Figure, title: str, explanation: str) -> None:
