@@ -310,7 +310,10 @@ def read_clip(clip: Clip, frames: int, size: int, choose: Callable[[int, int], T
         return static_clip(read_picture(clip.path), frames)
     if clip.kind == "synthetic":
         drawn = parse_synthetic(clip.path)
-        return _drawn(drawn, size)[choose(drawn.n_frames, frames)]
+        indices = choose(drawn.n_frames, frames)
+        if choose is random_indices:  # an epoch returns to the clip for other frames
+            return _drawn(drawn, range(drawn.n_frames), size)[indices]
+        return _drawn(drawn, tuple(indices.tolist()), size)
     if clip.kind == "video":
         images = [frame.image for frame in read_video(clip.path)]
         return _channels_first(np.stack([images[i] for i in choose(len(images), frames).tolist()]))
@@ -322,9 +325,9 @@ def read_clip(clip: Clip, frames: int, size: int, choose: Callable[[int, int], T
 
 
 @lru_cache(maxsize=4096)
-def _drawn(clip: SyntheticClip, size: int) -> Tensor:
-    # Drawing costs more than a training step of a small model, and an epoch returns to every clip.
-    return _channels_first(render(clip, range(clip.n_frames), size))
+def _drawn(clip: SyntheticClip, indices: Sequence[int], size: int) -> Tensor:
+    # Drawing costs more than a training step of a small model.
+    return _channels_first(render(clip, indices, size))
 
 
 def read_picture(path: str, grayscale: bool = False) -> Tensor:
