@@ -130,6 +130,20 @@ def test_a_change_that_cannot_be_stops_before_the_first_run(vary, words, ferv39k
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--vary", "optim.lr=1e-3", "model.bags=2"],
+        ["--vary", "model.bags=2", "--vary", "optim.lr=1e-3"],
+    ],
+)
+def test_several_settings_are_varied_however_they_are_told(words, tmp_path, capsys):
+    output = tmp_path / "runs"
+    assert main(["ablate", "--config", "synthetic", *words, "--output", str(output)]) == 2
+    assert "no setting 'model.bags'" in capsys.readouterr().err
+    assert not output.exists()
+
+
 def test_all_methods_train_in_the_same_protocol(ferv39k: Path, tmp_path: Path, capsys):
     words = ["--data.path", str(ferv39k), "--data.val_fraction", "0.4", "--workers", "0"]
     words += ["--model.weights", "none", "--model.width", "4", "--model.depth", "10"]

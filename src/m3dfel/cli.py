@@ -168,10 +168,11 @@ def _ablate_parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--vary",
-        action="append",
+        action="extend",
+        nargs="+",
         required=True,
         metavar="SETTING=VALUE,VALUE…",
-        help="a setting and the values to try; may be given several times",
+        help="settings and the values to try of each",
     )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs")
     return _with_settings(parser)
