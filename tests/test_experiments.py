@@ -1,6 +1,7 @@
 """Folds, ablations and comparisons: many small trainings, and the tables and pages made of them."""
 
 import base64
+import errno
 import json
 import re
 import shutil
@@ -110,6 +111,22 @@ def test_a_stage_that_nothing_was_changed_in_is_trained_once(ferv39k: Path, tmp_
     assert len(everyone) == 4, "another seed or network begins by itself"
     stage = read_run(tmp_path / "runs/model.bag_size=1/seed-0/stage-1")
     assert stage.config["output"] == str(tmp_path / "runs/model.bag_size=1/seed-0/stage-1")
+
+
+def test_a_stage_that_cannot_be_copied_whole_leaves_nothing(ferv39k, tmp_path, monkeypatch):
+    config = small(tmp_path / "runs", ferv39k)
+    config.stages = [Stage(frames=2, bag_size=1, aggregation="mean", epochs=1, lr=0.01)]
+
+    def half(_: str, copied: Path, **__: object) -> None:
+        (copied / "best").mkdir(parents=True)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copytree", half)
+        with pytest.raises(InputError, match=r"cannot write .*stage-1 \(No space left"):
+            ablate(config, [0], ["model.bag_size=1"])
+    assert not list((tmp_path / "runs/model.bag_size=1/seed-0").iterdir())
+    assert ablate(config, [0], ["model.bag_size=1"])["runs"].tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(

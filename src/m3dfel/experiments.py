@@ -22,6 +22,7 @@ from rich.console import Console
 from m3dfel.config import OFFICIAL_FOLDS, TrainConfig, changed, check, stage_before
 from m3dfel.data.manifest import read_manifest
 from m3dfel.errors import InputError
+from m3dfel.files import replacing
 from m3dfel.summary import Run, compared, published_rows, read_run, summarize, write_tables
 from m3dfel.training import train
 
@@ -233,11 +234,9 @@ def _copy_stage(config: TrainConfig, earlier: Sequence[TrainConfig]) -> None:
         return
     for other in filter(None, map(stage_before, earlier)):
         if _finished(other) and replace(other, output="") == replace(stage, output=""):
-            copied = Path(stage.output).with_suffix(".copied")
-            shutil.rmtree(copied, ignore_errors=True)
-            # Without its configuration, which names the other folder: training writes its own.
-            shutil.copytree(other.output, copied, ignore=shutil.ignore_patterns("config.yaml"))
-            copied.rename(stage.output)
+            with replacing(Path(stage.output)) as copied:
+                # Without its configuration, which names the other folder: training writes its own.
+                shutil.copytree(other.output, copied, ignore=shutil.ignore_patterns("config.yaml"))
             return
 
 

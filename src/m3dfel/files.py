@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written under a temporary name, then renamed.
+"""Files and folders that are whole or not there: written under a temporary name, then renamed.
 
 A kill at any moment leaves the last good file. Everything the package writes goes through here.
 """
@@ -6,6 +6,7 @@ A kill at any moment leaves the last good file. Everything the package writes go
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,8 @@ from m3dfel.errors import InputError
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path to write to; it takes the place of `path` when the block succeeds.
 
-    The temporary name keeps the ending, so that writers that go by it write the right format.
+    The temporary name keeps the ending, so that writers that go by it write the right format. A
+    folder may be written as well as a file, where there is none yet.
 
     Raises:
         InputError: the folder cannot be made or written to.
@@ -29,7 +31,10 @@ def replacing(path: Path) -> Iterator[Path]:
             yield temporary
             temporary.replace(path)
         finally:
-            temporary.unlink(missing_ok=True)
+            if temporary.is_dir():
+                shutil.rmtree(temporary)
+            else:
+                temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot write {path} ({error.strerror or error}): choose another place"
