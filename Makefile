@@ -12,6 +12,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --cov --cov-report term:skip-covered --cov-fail-under=90
 
 # The versions in constraints.txt are those the tests were last run with; users of the package

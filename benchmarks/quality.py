@@ -19,7 +19,7 @@ from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.data.dataset import read_picture
 from m3dfel.data.manifest import Clip, read_manifest, restrict
 from m3dfel.data.transforms import evaluation_transform
-from m3dfel.metrics import compute_metrics
+from m3dfel.evaluation.metrics import compute_metrics
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.video.align import TEMPLATE
 from m3dfel.video.quality import sharpness

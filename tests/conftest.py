@@ -7,11 +7,9 @@ from pathlib import Path
 # bits of a sum depend on the number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
-import cv2
-import numpy as np
 import pytest
 
-from m3dfel.config import OptimConfig, TrainConfig
+from small_data import write_frames
 
 
 @pytest.fixture(scope="session")
@@ -22,28 +20,6 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}: name its folder in M3DFEL_SHARED")
     return folder
-
-
-def write_frames(folder: Path, count: int, side: int = 24, shade: int = 0) -> None:
-    """Write frames `1.jpg` … that grow brighter, so that their order shows."""
-    folder.mkdir(parents=True)
-    for number in range(1, count + 1):
-        picture = np.full((side, side, 3), min(shade + 4 * number, 255), np.uint8)
-        cv2.imwrite(str(folder / f"{number}.jpg"), picture)
-
-
-def tiny(output: Path, data: Path | str, **optim: float) -> TrainConfig:
-    """A run that ends in seconds."""
-    config = TrainConfig(output=str(output), accelerator="cpu", workers=0, seed=1)
-    config.data.path = str(data)
-    config.data.val_fraction = 0.4
-    model = config.model
-    model.weights, model.width, model.depth, model.size = "none", 4, 10, 16
-    model.frames, model.bag_size = 8, 2
-    config.optim = OptimConfig(epochs=2, warmup_epochs=1, batch_size=4, lr=1e-2)
-    for name, value in optim.items():
-        setattr(config.optim, name, value)
-    return config
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pytest
 import torch
 import yaml
 
-from conftest import write_frames
 from m3dfel.cli import main
 from m3dfel.emotions import EMOTIONS
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.video.decode import write_video
+from small_data import write_frames
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from m3dfel.emotions import EMOTIONS
     from m3dfel.errors import InputError
-    from m3dfel.losses import IntensityAwareLoss
     from m3dfel.models.m3dfel import M3DFEL
-    from m3dfel.recognizer import Prediction, Recognizer
+    from m3dfel.recognition.recognizer import Prediction, Recognizer
+    from m3dfel.training.losses import IntensityAwareLoss
 
 __version__ = "0.1.0"
 
@@ -19,10 +19,10 @@ __all__ = ["EMOTIONS", "M3DFEL", "InputError", "IntensityAwareLoss", "Prediction
 _HOMES = {
     "EMOTIONS": "emotions",
     "InputError": "errors",
-    "IntensityAwareLoss": "losses",
+    "IntensityAwareLoss": "training.losses",
     "M3DFEL": "models.m3dfel",
-    "Prediction": "recognizer",
-    "Recognizer": "recognizer",
+    "Prediction": "recognition.recognizer",
+    "Recognizer": "recognition.recognizer",
 }
 
 

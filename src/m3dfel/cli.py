@@ -123,8 +123,8 @@ def _settings(options: Namespace) -> TrainConfig:
 
 
 def _train(options: Namespace) -> int:
-    from m3dfel.terminal import print_run
-    from m3dfel.training import train
+    from m3dfel.report.terminal import print_run
+    from m3dfel.training.loop import train
 
     config = _settings(options)
     print_run(train(config, options.resume), config.output)
@@ -148,8 +148,8 @@ def _crossval_parser() -> ArgumentParser:
 
 
 def _crossval(options: Namespace) -> int:
-    from m3dfel.experiments import crossval
-    from m3dfel.terminal import print_summary
+    from m3dfel.experiments.comparing import crossval
+    from m3dfel.report.terminal import print_summary
 
     config = _settings(options)
     print_summary(crossval(config, options.only), config.output)
@@ -179,15 +179,15 @@ def _ablate_parser() -> ArgumentParser:
 
 
 def _ablate(options: Namespace) -> int:
-    from m3dfel.experiments import ablate
+    from m3dfel.experiments.comparing import ablate
 
     config = _settings(options)
     return _picture(ablate(config, options.seeds, options.vary), config.output)
 
 
 def _picture(table: pd.DataFrame, output: str) -> int:
-    from m3dfel.figures import plot_summary
-    from m3dfel.terminal import print_summary
+    from m3dfel.report.figures import plot_summary
+    from m3dfel.report.terminal import print_summary
 
     plot_summary(table, Path(output) / "table.png")
     print_summary(table, output)
@@ -211,7 +211,7 @@ def _compare_parser() -> ArgumentParser:
 
 
 def _compare(options: Namespace) -> int:
-    from m3dfel.experiments import compare
+    from m3dfel.experiments.comparing import compare
 
     config = _settings(options)
     return _picture(compare(config, options.seeds, options.methods), config.output)
@@ -234,9 +234,9 @@ def _failures_parser() -> ArgumentParser:
 
 
 def _failures(options: Namespace) -> int:
-    from m3dfel.page import write_failures
-    from m3dfel.summary import read_run
-    from m3dfel.terminal import print_failures
+    from m3dfel.evaluation.runs import read_run
+    from m3dfel.report.page import write_failures
+    from m3dfel.report.terminal import print_failures
 
     folder = Path(options.output or Path(options.run) / "failures")
     counts, located = write_failures(read_run(options.run), folder)
@@ -256,8 +256,8 @@ def _report_parser() -> ArgumentParser:
 
 
 def _report(options: Namespace) -> int:
-    from m3dfel.page import write_report
-    from m3dfel.summary import read_run
+    from m3dfel.evaluation.runs import read_run
+    from m3dfel.report.page import write_report
 
     write_report([read_run(run) for run in options.runs], Path(options.output))
     Console().print(f"written: {options.output}", highlight=False)
@@ -295,9 +295,9 @@ def _evaluate_parser() -> ArgumentParser:
 
 def _evaluate(options: Namespace) -> int:
     from m3dfel.checkpoints import load_model
-    from m3dfel.evaluation import evaluate
-    from m3dfel.figures import plot_confusion
-    from m3dfel.terminal import print_metrics
+    from m3dfel.evaluation.measuring import evaluate
+    from m3dfel.report.figures import plot_confusion
+    from m3dfel.report.terminal import print_metrics
 
     output = Path(options.output)
     models = {name: load_model(name).to(options.device) for name in options.model}
@@ -360,8 +360,8 @@ def _predict_parser() -> ArgumentParser:
 
 
 def _predict(options: Namespace) -> int:
-    from m3dfel.recognizer import Recognizer, find_sources
-    from m3dfel.terminal import print_timeline
+    from m3dfel.recognition.recognizer import Recognizer, find_sources
+    from m3dfel.report.terminal import print_timeline
 
     recognizer = Recognizer.from_pretrained(
         options.model,
@@ -423,7 +423,7 @@ def _data_parser() -> ArgumentParser:
 
 def _data(options: Namespace) -> int:
     from m3dfel.data.dataset import check_data
-    from m3dfel.terminal import print_manifest
+    from m3dfel.report.terminal import print_manifest
 
     manifest = check_data(options.path, options.fold)
     print_manifest(manifest)

@@ -15,13 +15,13 @@ from rich.console import Console
 from m3dfel.checkpoints import load_model
 from m3dfel.config import TrainConfig, find_recipe, from_settings
 from m3dfel.data.manifest import SYNTHETIC_SPLITS
-from m3dfel.data.synthetic import SyntheticClip, render, synthetic_clips, truth, truth_table
-from m3dfel.evaluation import evaluate
-from m3dfel.figures import plot_confusion
+from m3dfel.evaluation.measuring import evaluate
 from m3dfel.files import write_text
-from m3dfel.recognizer import Recognizer
-from m3dfel.terminal import print_metrics, print_timeline
-from m3dfel.training import train
+from m3dfel.recognition.recognizer import Recognizer
+from m3dfel.report.figures import plot_confusion
+from m3dfel.report.terminal import print_metrics, print_timeline
+from m3dfel.synthetic.clips import SyntheticClip, render, synthetic_clips, truth, truth_table
+from m3dfel.training.loop import train
 from m3dfel.video.decode import write_video
 
 FPS = 25.0

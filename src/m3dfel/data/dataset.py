@@ -30,9 +30,9 @@ from m3dfel.config import AugmentConfig
 from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
 from m3dfel.data.sampling import centred_indices, random_indices
 from m3dfel.data.stills import moving_clip, static_clip
-from m3dfel.data.synthetic import SyntheticClip, parse_synthetic, render
 from m3dfel.data.transforms import evaluation_transform, training_transform
 from m3dfel.errors import InputError
+from m3dfel.synthetic.clips import SyntheticClip, parse_synthetic, render
 from m3dfel.video.decode import frame_files, read_video
 
 logger = logging.getLogger(__name__)

@@ -21,16 +21,12 @@ from typing import Literal
 import pandas as pd
 import torch
 
-from m3dfel.data.synthetic import is_synthetic, synthetic_clips
 from m3dfel.emotions import EMOTIONS, parse_emotion
 from m3dfel.errors import InputError
-from m3dfel.video.decode import PICTURE_SUFFIXES
+from m3dfel.synthetic.clips import is_synthetic, synthetic_clips
+from m3dfel.video.decode import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 Kind = Literal["frames", "video", "still", "synthetic"]
-
-VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
-)
 
 _DFEW, _FERV39K = "EmoLabel_DataSplit", "4_setups"  # the folders that tell them
 

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
-from m3dfel.models.aggregation import Aggregation
-from m3dfel.models.backbone import Backbone, normalization
-from m3dfel.models.dliam import DLIAM
-from m3dfel.models.lstm import LSTMAggregation
-from m3dfel.models.transformer import TransformerAggregation
+from m3dfel.models.aggregations.aggregation import Aggregation
+from m3dfel.models.aggregations.dliam import DLIAM
+from m3dfel.models.aggregations.lstm import LSTMAggregation
+from m3dfel.models.aggregations.transformer import TransformerAggregation
+from m3dfel.models.backbones.video_resnet import Backbone, normalization
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 

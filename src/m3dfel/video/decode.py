@@ -32,6 +32,9 @@ logger = logging.getLogger(__name__)
 Picture = npt.NDArray[np.uint8]
 
 PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
+)
 
 _DEFAULT_RATE = 25.0
 # Containers state their length to a frame or two; less than this is no sign of damage.

@@ -1,0 +1,1 @@
+"""Backbones: what reads one instance, one file each."""

@@ -1,0 +1,1 @@
+"""A trained model on videos: what each face expresses, and when."""

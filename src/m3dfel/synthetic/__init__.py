@@ -1,0 +1,1 @@
+"""Drawn clips of faces whose expression, frame by frame, is known."""

@@ -1,0 +1,67 @@
+import json
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from m3dfel.errors import InputError
+from m3dfel.evaluation.metrics import compute_metrics, fit_temperature
+
+LABELS = ["happiness", "sadness", "neutral"]
+
+
+def said(predicted: list[int], confidence: float = 20.0) -> torch.Tensor:
+    return confidence * torch.eye(3)[predicted]
+
+
+def test_war_counts_clips_and_uar_counts_classes():
+    metrics = compute_metrics(said([0, 0, 0, 1, 0]), torch.tensor([0, 0, 0, 1, 1]), LABELS)
+    assert metrics.war == 4 / 5
+    assert metrics.uar == pytest.approx((1 + 1 / 2) / 2)
+    assert metrics.recall == {"happiness": 1.0, "sadness": 0.5, "neutral": None}
+    assert metrics.support == {"happiness": 3, "sadness": 2, "neutral": 0}
+    assert metrics.confusion_counts == [[3, 0, 0], [1, 1, 0], [0, 0, 0]]
+    assert metrics.confusion == [[1, 0, 0], [0.5, 0.5, 0], [0, 0, 0]]
+    assert json.loads(json.dumps(metrics.to_dict()))["war"] == 0.8
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
+def test_fractions_are_those_of_the_counts(pairs: list[tuple[int, int]]):
+    predicted, targets = zip(*pairs, strict=True)
+    metrics = compute_metrics(said(list(predicted)), torch.tensor(targets), LABELS)
+    assert metrics.war == sum(p == t for p, t in pairs) / len(pairs)
+    recalls = [
+        sum(p == t == c for p, t in pairs) / targets.count(c) for c in range(3) if c in targets
+    ]
+    assert metrics.uar == pytest.approx(sum(recalls) / len(recalls))
+
+
+def test_calibration_is_the_gap_between_confidence_and_accuracy():
+    sure_and_half_right = compute_metrics(said([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), LABELS)
+    assert sure_and_half_right.ece == pytest.approx(0.5, abs=1e-3)
+    unsure = compute_metrics(said([0, 0, 0], 0.0), torch.tensor([0, 1, 2]), LABELS)
+    assert unsure.ece == pytest.approx(0, abs=1e-3)
+
+
+def test_nothing_to_measure_is_told():
+    with pytest.raises(InputError, match="no clips"):
+        compute_metrics(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), LABELS)
+
+
+def test_logits_that_are_not_numbers_are_told_not_counted():
+    logits = said([0, 1])
+    logits[1, 2] = float("nan")
+    with pytest.raises(InputError, match="1 of 2 clips is not a number"):
+        compute_metrics(logits, torch.tensor([0, 0]), LABELS)
+
+
+def test_the_temperature_makes_probabilities_honest():
+    """Right three times out of four, but sure of it each time: the temperature says how sure."""
+    logits, targets = said([0, 0, 0, 0] * 10, 6.0), torch.tensor([0, 0, 0, 1] * 10)
+    temperature = fit_temperature(logits, targets)
+    shares = (logits / temperature).softmax(1)
+    assert float(shares[0, 0]) == pytest.approx(0.75, abs=0.01)
+    before, after = (compute_metrics(x, targets, LABELS) for x in (logits, logits / temperature))
+    assert after.ece < 0.02 < before.ece
+    assert fit_temperature(logits / temperature, targets) == pytest.approx(1, abs=0.01)
