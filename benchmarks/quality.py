@@ -17,7 +17,7 @@ import torch
 
 from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.data.dataset import read_picture
-from m3dfel.data.manifest import Clip, read_manifest, restrict
+from m3dfel.data.manifest import Clip, keep_labels, read_manifest
 from m3dfel.data.transforms import evaluation_transform
 from m3dfel.evaluation.metrics import compute_metrics
 from m3dfel.models.m3dfel import M3DFEL
@@ -63,7 +63,7 @@ def measure(model: M3DFEL, clips: list[Clip], change: Callable[[np.ndarray], np.
 @torch.inference_mode()
 def main(path: str) -> None:
     model = load_model(BUNDLED)
-    clips = restrict(read_manifest(path).split("val"), model.labels)[::EVERY]
+    clips = keep_labels(read_manifest(path).split("val"), model.labels)[::EVERY]
     print(f"{len(clips)} pictures")
     for eyes in (38, 24, 16, 12, 10, 8, 6, 4):
         print(f"eyes {eyes:2d} px   {measure(model, clips, lambda p, e=eyes: smaller(p, e))}")

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from m3dfel.config import Stage, TrainConfig, changed, check, find_recipe, stage_before
+from m3dfel.config import Stage, TrainConfig, check, find_recipe, previous_stage, with_overrides
 from m3dfel.emotions import COLOURS, EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
 
@@ -78,10 +78,10 @@ def test_every_emotion_has_a_colour_of_its_own():
 def test_a_changed_configuration_differs_in_that_alone():
     config = usable()
     config.stages = [Stage(frames=4, bag_size=1, epochs=3, lr=1e-3)]
-    other = changed(config, {"model.bag_size": 8, "loss.ial_weight": 0})
+    other = with_overrides(config, {"model.bag_size": 8, "loss.ial_weight": 0})
     assert (other.model.bag_size, other.loss.ial_weight) == (8, 0)
     other.model.bag_size, other.loss.ial_weight = 4, 0.1
-    assert other == config == changed(config, {})
+    assert other == config == with_overrides(config, {})
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_a_changed_configuration_differs_in_that_alone():
 )
 def test_a_change_that_cannot_be_made_says_why(changes, words):
     with pytest.raises(InputError, match=words):
-        changed(usable(), changes)
+        with_overrides(usable(), changes)
 
 
 def test_a_stage_learns_from_other_data_when_told_and_joins_as_the_model_does_unless_told():
@@ -103,11 +103,11 @@ def test_a_stage_learns_from_other_data_when_told_and_joins_as_the_model_does_un
     config.data.sha256, config.data.folds = "abc", 3
     config.model.aggregation = "lstm"
     config.stages = [Stage(frames=4, bag_size=1, epochs=3, lr=1e-3)]
-    before = stage_before(config)
+    before = previous_stage(config)
     assert before.data.path == "synthetic"
     assert (before.data.sha256, before.data.folds) == ("abc", 3)
     assert before.model.aggregation == "lstm"
     config.stages[0].path, config.stages[0].aggregation = "other.csv", "mean"
-    before = stage_before(config)
+    before = previous_stage(config)
     assert (before.data.path, before.data.sha256, before.data.folds) == ("other.csv", "", 0)
     assert before.model.aggregation == "mean"

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from m3dfel.errors import InputError
-from m3dfel.files import replacing
+from m3dfel.files import atomic_write
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.models.published import read_published
 
@@ -108,7 +108,7 @@ def save_model(model: M3DFEL, folder: Path, half: bool = False) -> None:
 def save_state(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
     """Write tensors and a JSON-able record as one safetensors file, whole or not at all."""
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with replacing(path) as temporary:
+    with atomic_write(path) as temporary:
         save_file(whole, temporary, metadata={"record": json.dumps(record)})
 
 

@@ -250,7 +250,7 @@ def from_settings(settings: dict[str, Any]) -> TrainConfig:
         raise InputError(f"the configuration cannot be used: {told}") from error
 
 
-def changed(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
+def with_overrides(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
     """Return a configuration with some settings changed.
 
     Args:
@@ -272,7 +272,7 @@ def changed(config: TrainConfig, changes: Mapping[str, Any]) -> TrainConfig:
     return from_settings(settings)
 
 
-def stage_before(config: TrainConfig) -> TrainConfig | None:
+def previous_stage(config: TrainConfig) -> TrainConfig | None:
     """Return the run that comes first and whose weights this one starts from, if any.
 
     It is the last of the stages, with those before it as its own; its folder is within the run's.
@@ -318,7 +318,7 @@ def check(config: TrainConfig) -> None:
     ]
     if wrong:
         raise InputError("the configuration cannot be used: " + "; ".join(wrong))
-    earlier = stage_before(config)
+    earlier = previous_stage(config)
     if earlier:
         try:
             check(earlier)

@@ -20,7 +20,7 @@ from m3dfel.files import write_text
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report.figures import plot_confusion
 from m3dfel.report.terminal import print_metrics, print_timeline
-from m3dfel.synthetic.clips import SyntheticClip, render, synthetic_clips, truth, truth_table
+from m3dfel.synthetic.clips import SyntheticClip, intensities, render, synthetic_clips, truth_table
 from m3dfel.training.loop import train
 from m3dfel.video.decode import write_video
 
@@ -57,7 +57,7 @@ def run_demo(folder: Path, video: str | None = None) -> None:
     write_text(folder / "held_out_truth.csv", truth_table(clips).to_csv(index=False))
     prediction = recognizer(str(film), aligned=True)
     prediction.save(folder)
-    prediction.plot(folder / "held_out.png", np.concatenate([truth(c) for c in clips]), FPS)
+    prediction.plot(folder / "held_out.png", np.concatenate([intensities(c) for c in clips]), FPS)
     true = ", then ".join(clip.emotion for clip in clips)
     print_timeline(prediction.table, title=f"held_out.mp4 (a drawn face; in truth: {true})")
 

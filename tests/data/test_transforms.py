@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from m3dfel.config import AugmentConfig
-from m3dfel.data.transforms import evaluation_transform, mix, training_transform
+from m3dfel.data.transforms import evaluation_transform, mixup, training_transform
 
 
 def noise(frames: int = 1) -> torch.Tensor:
@@ -60,11 +60,11 @@ def test_blur_takes_detail_away_and_leaves_the_light():
 
 def test_mixup_blends_clips_as_it_says():
     clips, targets = torch.rand(6, 2, 3, 4, 4), torch.arange(6)
-    mixed, partners, share = mix(clips, targets, 0.4, seed=3)
+    mixed, partners, share = mixup(clips, targets, 0.4, seed=3)
     assert 0.5 <= share <= 1
     assert sorted(partners.tolist()) == targets.tolist()
     torch.testing.assert_close(mixed, share * clips + (1 - share) * clips[partners])
-    again, _, _ = mix(clips, targets, 0.4, seed=3)
+    again, _, _ = mixup(clips, targets, 0.4, seed=3)
     assert torch.equal(mixed, again)
-    same, partners, share = mix(clips, targets, 0.0, seed=3)
+    same, partners, share = mixup(clips, targets, 0.0, seed=3)
     assert (same is clips, partners is targets, share) == (True, True, 1.0)

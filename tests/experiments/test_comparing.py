@@ -13,7 +13,7 @@ import pytest
 from m3dfel.cli import main
 from m3dfel.config import Stage, TrainConfig
 from m3dfel.errors import InputError
-from m3dfel.evaluation.runs import names_of, read_run
+from m3dfel.evaluation.runs import read_run, short_names
 from m3dfel.experiments.comparing import METHODS, ablate, compare, crossval
 from m3dfel.report.page import write_report
 from small_data import tiny
@@ -241,6 +241,6 @@ def test_runs_of_other_labels_are_not_put_side_by_side(ferv39k: Path, tmp_path: 
         config.output, config.data.labels = str(tmp_path / name), list(labels)
         ablate(config, [0], ["loss.ial_weight=0"])
         runs.append(read_run(tmp_path / name / "unchanged/seed-0"))
-    assert names_of(runs) == ["all/unchanged/seed-0", "two/unchanged/seed-0"]
+    assert short_names(runs) == ["all/unchanged/seed-0", "two/unchanged/seed-0"]
     with pytest.raises(InputError, match="differ in their label sets"):
         write_report(runs, tmp_path / "report.html")

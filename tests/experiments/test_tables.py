@@ -7,11 +7,16 @@ import pandas as pd
 import pytest
 import torch
 
-from m3dfel.evaluation.failures import causes, count_causes, localization, target_frames
+from m3dfel.evaluation.failures import (
+    count_causes,
+    failure_causes,
+    localization,
+    sampled_target_frames,
+)
 from m3dfel.evaluation.metrics import compute_metrics
 from m3dfel.evaluation.runs import Run
 from m3dfel.experiments.literature import PUBLISHED
-from m3dfel.experiments.tables import compared, difference
+from m3dfel.experiments.tables import compare_groups, paired_difference
 from m3dfel.synthetic.clips import synthetic_clips
 
 LABELS = ["happiness", "sadness", "neutral"]
@@ -59,12 +64,12 @@ def test_a_difference_is_believed_when_it_is_large_and_not_when_it_is_small():
     slightly = [
         e if place == 0 else p for place, (e, p) in enumerate(zip(emotions, poor, strict=True))
     ]
-    told = difference([answering(emotions, poor)], [answering(emotions, emotions)])
+    told = paired_difference([answering(emotions, poor)], [answering(emotions, emotions)])
     assert 0 < told["war_low"] < told["war_difference"] < told["war_high"]
     assert 0 < told["uar_low"] < told["uar_difference"] < told["uar_high"]
-    told = difference([answering(emotions, poor)], [answering(emotions, slightly)])
+    told = paired_difference([answering(emotions, poor)], [answering(emotions, slightly)])
     assert told["war_low"] <= 0 <= told["war_high"]
-    again = difference([answering(emotions, poor)], [answering(emotions, slightly)])
+    again = paired_difference([answering(emotions, poor)], [answering(emotions, slightly)])
     assert told == again, "the same runs always give the same interval"
 
 
@@ -74,7 +79,7 @@ def test_the_interval_holds_the_chance_of_the_seeds():
     half = [e if i % 2 else w for i, (e, w) in enumerate(zip(emotions, wrong, strict=True))]
     steady = [answering(emotions, half)] * 2
     unsteady = [answering(emotions, emotions), answering(emotions, wrong)]
-    calm, wild = difference(steady, steady), difference(steady, unsteady)
+    calm, wild = paired_difference(steady, steady), paired_difference(steady, unsteady)
     assert calm["war_difference"] == wild["war_difference"] == pytest.approx(0)
     assert wild["war_high"] - wild["war_low"] > 80 > calm["war_high"] - calm["war_low"]
 
@@ -84,8 +89,8 @@ def test_clips_of_one_person_are_no_independent_witnesses():
     emotions, people = LABELS * 40, [str(place // 12) for place in range(120)]
     wrong = ["neutral" if e == "sadness" else "sadness" for e in emotions]
     half = [e if int(p) % 2 else w for e, p, w in zip(emotions, people, wrong, strict=True)]
-    by_clip = difference([answering(emotions, wrong)], [answering(emotions, half)])
-    by_person = difference([answering(emotions, wrong, people)], [answering(emotions, half)])
+    by_clip = paired_difference([answering(emotions, wrong)], [answering(emotions, half)])
+    by_person = paired_difference([answering(emotions, wrong, people)], [answering(emotions, half)])
     assert by_clip["war_difference"] == by_person["war_difference"] == pytest.approx(50)
     wide, narrow = (told["war_high"] - told["war_low"] for told in (by_person, by_clip))
     assert wide > 2.5 * narrow
@@ -94,7 +99,7 @@ def test_clips_of_one_person_are_no_independent_witnesses():
 def test_rows_are_compared_only_where_they_measured_the_same_clips():
     one = answering(LABELS, LABELS)
     other = run_of(LABELS, np.eye(3)[:, None], ["a", "b", "c"])
-    table = compared({"one": [one], "same": [one], "other": [other]}).set_index("name")
+    table = compare_groups({"one": [one], "same": [one], "other": [other]}).set_index("name")
     assert table.loc["same", "war_difference"] == 0
     assert np.isnan(table.loc["other", "war_difference"])
     assert table.loc["one", "war"] == 100
@@ -111,7 +116,7 @@ def test_a_failure_is_of_fusion_where_the_decisive_instance_was_right():
         ]
     )
     run = run_of(["happiness"] * 4, evidence)
-    failed = causes(run).set_index("path")
+    failed = failure_causes(run).set_index("path")
     assert failed["cause"].to_dict() == {
         "clip-1": "fusion",
         "clip-2": "classification",
@@ -119,7 +124,7 @@ def test_a_failure_is_of_fusion_where_the_decisive_instance_was_right():
     }
     assert failed["instances_right"].to_dict() == {"clip-1": 1, "clip-2": 1, "clip-3": 0}
     assert failed.loc["clip-2", "decisive"] == "sadness"
-    counts = count_causes(causes(run), run.clips, LABELS).set_index("emotion")
+    counts = count_causes(failure_causes(run), run.clips, LABELS).set_index("emotion")
     assert counts.loc["happiness"].tolist() == [4, 3, 2, 1]
     assert counts.loc["sadness"].tolist() == [0, 0, 0, 0]
     assert counts.loc["all"].tolist() == [4, 3, 2, 1]
@@ -128,7 +133,7 @@ def test_a_failure_is_of_fusion_where_the_decisive_instance_was_right():
 def test_localization_tells_looking_at_the_target_frames_from_looking_away():
     clips = synthetic_clips(0, range(4), 1, LABELS, brief=True)
     paths, emotions = [str(clip) for clip in clips], [clip.emotion for clip in clips]
-    shown = np.stack([target_frames(path, 16) for path in paths]).astype(float)
+    shown = np.stack([sampled_target_frames(path, 16) for path in paths]).astype(float)
     evidence = np.zeros((len(clips), 16, 3))
     for place, emotion in enumerate(emotions):
         evidence[place, :, LABELS.index(emotion)] = shown[place]

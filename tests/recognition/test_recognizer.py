@@ -21,7 +21,7 @@ from m3dfel.recognition.recognizer import (
     Recognizer,
     cut_track,
     find_sources,
-    smoothed,
+    smooth_probabilities,
 )
 from m3dfel.video.decode import Frame, read_video, write_video
 from m3dfel.video.faces import Detection
@@ -168,12 +168,12 @@ def test_probabilities_are_averaged_alike_before_and_after():
     times_s = np.arange(21) * 0.1
     spike = np.zeros((21, 2))
     spike[:, 0], spike[10] = 1, (0, 1)
-    averaged = smoothed(spike, times_s, np.zeros(21, bool), 0.2)
+    averaged = smooth_probabilities(spike, times_s, np.zeros(21, bool), 0.2)
     assert averaged.sum(1) == pytest.approx(1)
     assert averaged[:, 1] == pytest.approx(averaged[::-1, 1])
     assert averaged[:, 1].argmax() == 10
     assert 0 < averaged[10, 1] < 0.3
-    assert (smoothed(spike, times_s, np.zeros(21, bool), 0) == spike).all()
+    assert (smooth_probabilities(spike, times_s, np.zeros(21, bool), 0) == spike).all()
     with pytest.raises(InputError, match="averaged over -1 s"):
         Recognizer(small_model(), smooth_s=-1)
 
@@ -181,7 +181,7 @@ def test_probabilities_are_averaged_alike_before_and_after():
 def test_clips_that_are_not_read_lend_nothing_to_their_neighbours():
     shares = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
     unread = np.array([False, True, False])
-    averaged = smoothed(shares, np.arange(3) * 0.1, unread, 0.2)
+    averaged = smooth_probabilities(shares, np.arange(3) * 0.1, unread, 0.2)
     assert averaged[[0, 2]].tolist() == [[1, 0], [1, 0]]
     assert np.isnan(averaged[1]).all()
 

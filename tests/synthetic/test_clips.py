@@ -10,10 +10,10 @@ from m3dfel.synthetic.clips import (
     PROTOTYPES,
     SyntheticClip,
     action_units,
+    intensities,
     parse_synthetic,
     render,
     synthetic_clips,
-    truth,
     truth_table,
 )
 
@@ -73,7 +73,7 @@ def test_clips_are_32_to_64_frames_long_and_differ():
 
 @pytest.mark.parametrize("clip", EXPRESSIVE[::7], ids=str)
 def test_an_expression_comes_and_goes_between_neutral_frames(clip):
-    intensity = truth(clip)
+    intensity = intensities(clip)
     assert intensity.shape == (clip.n_frames,)
     assert intensity[0] == intensity[-1] == 0
     assert 0.5 < intensity.max() <= 1
@@ -85,7 +85,9 @@ def test_an_expression_comes_and_goes_between_neutral_frames(clip):
 def test_the_label_is_weak_and_the_apex_is_not_always_in_the_same_place():
     table = truth_table(EXPRESSIVE)
     assert 0.25 < table["target"].mean() < 0.6
-    apex = [np.average(np.arange(c.n_frames), weights=truth(c)) / c.n_frames for c in EXPRESSIVE]
+    apex = [
+        np.average(np.arange(c.n_frames), weights=intensities(c)) / c.n_frames for c in EXPRESSIVE
+    ]
     assert np.std(apex) > 0.07
 
 
@@ -102,7 +104,7 @@ def test_the_truth_table_has_a_row_a_frame_for_every_clip():
     assert table.groupby("path", sort=False).size().to_dict() == {str(c): c.n_frames for c in clips}
     last = table[table["path"] == str(clips[-1])]
     assert last["frame"].tolist() == list(range(clips[-1].n_frames))
-    assert np.array_equal(last["intensity"], truth(clips[-1]))
+    assert np.array_equal(last["intensity"], intensities(clips[-1]))
     strong = last["intensity"] > 0.5 * last["intensity"].max()
     assert np.array_equal(last["target"], strong)
 
@@ -112,9 +114,9 @@ def test_the_truth_of_no_clips_is_an_empty_table():
 
 
 def test_changing_the_answer_does_not_change_the_clip():
-    before = truth(CLIPS[0])
-    truth(CLIPS[0])[:] = 9
-    assert np.array_equal(truth(CLIPS[0]), before)
+    before = intensities(CLIPS[0])
+    intensities(CLIPS[0])[:] = 9
+    assert np.array_equal(intensities(CLIPS[0]), before)
 
 
 @pytest.mark.parametrize("emotion", [e for e in EMOTIONS if e != "neutral"])
@@ -123,7 +125,7 @@ def test_at_the_apex_the_units_of_the_prototype_act(emotion):
         units = action_units(clip)
         assert units.to_numpy().min() >= 0
         assert units.to_numpy().max() <= 1
-        apex = units.iloc[truth(clip).argmax()]
+        apex = units.iloc[intensities(clip).argmax()]
         for unit, weight in PROTOTYPES[emotion].items():
             assert apex[unit] > 0.35 * weight
 
@@ -224,7 +226,7 @@ def test_no_single_pixel_tells_happiness_from_anger():
     apex = {
         emotion: np.stack(
             [
-                render(clip, [int(truth(clip).argmax())], size)[0].mean(-1)
+                render(clip, [int(intensities(clip).argmax())], size)[0].mean(-1)
                 for clip in synthetic_clips(2, range(40), 1, [emotion])
             ]
         )

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from m3dfel.checkpoints import load_model
-from m3dfel.config import OptimConfig, Stage, stage_before
+from m3dfel.config import OptimConfig, Stage, previous_stage
 from m3dfel.data.dataset import EpochBatches
 from m3dfel.data.manifest import checksum
 from m3dfel.errors import InputError
@@ -151,7 +151,7 @@ def test_stages_follow_one_another_each_from_the_weights_of_the_last(dfew: Path,
     frames = load_model(str(tmp_path / "run" / "stage-2" / "stage-1"))
     assert (frames.frames, frames.bag_size) == (1, 1)
     # What the frames taught is where the instances begin: a face that stands still looks the same.
-    begins = build_model(stage_before(config)).eval()
+    begins = build_model(previous_stage(config)).eval()
     still = torch.rand(2, 1, 3, 16, 16)
     with torch.inference_mode():
         expected = frames(still)

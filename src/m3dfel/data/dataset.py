@@ -128,7 +128,7 @@ class TrainingClips(Dataset[Sample]):
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, wanted = key
-        with _seeded(mix_seeds(self.seed, epoch, wanted)):
+        with _seeded(combine_seeds(self.seed, epoch, wanted)):
             for step in range(len(self)):
                 index = (wanted + step) % len(self)
                 try:
@@ -167,7 +167,7 @@ def _neutral_stills(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
     return neutral
 
 
-def mix_seeds(*numbers: int) -> int:
+def combine_seeds(*numbers: int) -> int:
     """Return one seed for several numbers, far apart for neighbours."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
@@ -234,7 +234,7 @@ class EpochBatches:
         return self.clips // self.batch_size * self.parts
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        generator = torch.Generator().manual_seed(mix_seeds(self.seed, self.epoch))
+        generator = torch.Generator().manual_seed(combine_seeds(self.seed, self.epoch))
         if self.weights is None:
             order = torch.randperm(self.available, generator=generator)[: self.clips]
         else:

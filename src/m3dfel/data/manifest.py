@@ -125,7 +125,7 @@ def _dataset(root: Path) -> str:
     return "FERV39k" if (root / _FERV39K).is_dir() else root.name
 
 
-def clip_at(path: str, emotion: str = "neutral") -> Clip:
+def clip_from_path(path: str, emotion: str = "neutral") -> Clip:
     """Return the clip at a path that a manifest once gave.
 
     Raises:
@@ -152,12 +152,12 @@ def checksum(path: str) -> str:
     return digest.hexdigest()
 
 
-def restrict(clips: Iterable[Clip], labels: Sequence[str]) -> list[Clip]:
+def keep_labels(clips: Iterable[Clip], labels: Sequence[str]) -> list[Clip]:
     """Return the clips whose emotion is in the label set."""
     return [clip for clip in clips if clip.emotion in labels]
 
 
-def hold_back(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Clip], list[Clip]]:
+def hold_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Clip], list[Clip]]:
     """Part training clips from validation clips, class by class, no identity on both sides.
 
     Args:
@@ -177,7 +177,7 @@ def hold_back(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[C
     return kept, [replace(clip, split="val") for clip in clips if _group(clip) in held]
 
 
-def refold(clips: Sequence[Clip], folds: int, fold: int, seed: int) -> list[Clip]:
+def assign_folds(clips: Sequence[Clip], folds: int, fold: int, seed: int) -> list[Clip]:
     """Part all clips anew, whatever their splits: one fold to test on, the others to train on.
 
     Args:

@@ -98,7 +98,7 @@ class CameraNoise(nn.Module):
         return (clip + noise).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def mix(clips: Tensor, targets: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor, float]:
+def mixup(clips: Tensor, targets: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor, float]:
     """Blend each clip of a batch with a partner (mixup, Zhang et al., ICLR 2018).
 
     Args:

@@ -17,10 +17,10 @@ from scipy.stats import mannwhitneyu
 
 from m3dfel.data.sampling import centred_indices
 from m3dfel.evaluation.runs import Run, Values
-from m3dfel.synthetic.clips import is_synthetic, parse_synthetic, targets
+from m3dfel.synthetic.clips import is_synthetic, parse_synthetic, target_frames
 
 
-def causes(run: Run) -> pd.DataFrame:
+def failure_causes(run: Run) -> pd.DataFrame:
     """Return a row a wrong clip, the most confident first, with the cause of the failure.
 
     An instance's own answer is the emotion that its evidence speaks for most, and the decisive
@@ -101,15 +101,15 @@ def localization(run: Run) -> dict[str, float] | None:
     }
 
 
-def target_frames(path: str, frames: int) -> npt.NDArray[np.bool_]:
+def sampled_target_frames(path: str, frames: int) -> npt.NDArray[np.bool_]:
     """Return which of the frames that a model sees of a drawn clip show its emotion: bool (T,)."""
     clip = parse_synthetic(path)
-    return targets(clip)[centred_indices(clip.n_frames, frames).numpy()]
+    return target_frames(clip)[centred_indices(clip.n_frames, frames).numpy()]
 
 
 def _located(path: str, scores: Values, frames: int) -> tuple[float, float, float, float]:
     """Return of a drawn clip the AUC, whether the strongest instance hits, chance, target share."""
-    target = target_frames(path, frames)
+    target = sampled_target_frames(path, frames)
     hit: npt.NDArray[np.bool_] = target.reshape(len(scores), -1).max(1)
     each = np.repeat(scores, frames // len(scores))
     auc = np.nan

@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from m3dfel.data.dataset import Batch, EvaluationClips, evaluation_loader
-from m3dfel.data.manifest import Clip, read_manifest, restrict
+from m3dfel.data.manifest import Clip, keep_labels, read_manifest
 from m3dfel.errors import InputError
 from m3dfel.evaluation.metrics import Metrics, compute_metrics
 from m3dfel.files import write_text
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Measured:
+class SplitOutputs:
     """What a model said of a split, on every process alike, in the order of the split.
 
     Attributes:
@@ -52,7 +52,7 @@ class Measured:
     targets: Tensor
     evidence: Tensor
 
-    def calibrated(self, shift: Tensor, temperature: float) -> Measured:
+    def calibrated(self, shift: Tensor, temperature: float) -> SplitOutputs:
         """Return the same with `shift`, (classes,), added to the logits and these then divided."""
         instances = self.evidence.shape[1]
         return replace(
@@ -62,7 +62,7 @@ class Measured:
         )
 
 
-def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> Measured:
+def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
     """Run a model over evaluation batches; across processes, every one gets the whole.
 
     Args:
@@ -91,10 +91,10 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> Measured:
         raise InputError("not one clip of the split could be read: run `m3dfel data check`")
     indices, *columns = (torch.cat(column) for column in zip(*parts, strict=True))
     order = indices.argsort()
-    return Measured(indices[order], *(column[order] for column in columns))
+    return SplitOutputs(indices[order], *(column[order] for column in columns))
 
 
-def metrics_of(measured: Measured, labels: Sequence[str]) -> Metrics:
+def split_metrics(measured: SplitOutputs, labels: Sequence[str]) -> Metrics:
     """Return the metrics of what was measured."""
     return compute_metrics(measured.logits, measured.targets, labels)
 
@@ -144,7 +144,7 @@ def evaluate(
     """
     manifest = read_manifest(data, fold)
     name, clips = choose_split(manifest.clips, split)
-    known = restrict(clips, model.labels)
+    known = keep_labels(clips, model.labels)
     if not known:
         raise InputError(
             f"{data} has no clip of the model's emotions ({', '.join(model.labels)}) in {name}"
@@ -155,7 +155,7 @@ def evaluate(
         workers,
     )
     measured = measure(model, _with_progress(loader, name))
-    results = metrics_of(measured, model.labels).to_dict() | {
+    results = split_metrics(measured, model.labels).to_dict() | {
         "data": data,
         "dataset": manifest.dataset,
         "split": name,
@@ -168,7 +168,7 @@ def evaluate(
         },
     }
     folder = Path(output)
-    write_answers(folder, {name: (known, measured)}, model.labels)
+    write_outputs(folder, {name: (known, measured)}, model.labels)
     write_text(folder / "results.json", json.dumps(results, indent=2))
     return results
 
@@ -177,8 +177,8 @@ def _with_progress(loader: DataLoader[Any], split: str) -> Iterable[Batch | None
     return track(loader, f"measuring {split}", console=Console(stderr=True), transient=True)
 
 
-def write_answers(
-    folder: Path, answers: Mapping[str, tuple[Sequence[Clip], Measured]], labels: Sequence[str]
+def write_outputs(
+    folder: Path, answers: Mapping[str, tuple[Sequence[Clip], SplitOutputs]], labels: Sequence[str]
 ) -> None:
     """Write what a model said of some splits: `clips.csv` and `instances.csv`.
 
@@ -194,7 +194,7 @@ def write_answers(
 
 
 def clip_table(
-    split: str, clips: Sequence[Clip], measured: Measured, labels: Sequence[str]
+    split: str, clips: Sequence[Clip], measured: SplitOutputs, labels: Sequence[str]
 ) -> pd.DataFrame:
     """Return a row a measured clip.
 
@@ -220,7 +220,7 @@ def clip_table(
 
 
 def instance_table(
-    clips: Sequence[Clip], measured: Measured, labels: Sequence[str]
+    clips: Sequence[Clip], measured: SplitOutputs, labels: Sequence[str]
 ) -> pd.DataFrame:
     """Return a row an instance: path, instance (from 0), evidence_<emotion>."""
     instances = measured.evidence.shape[1]

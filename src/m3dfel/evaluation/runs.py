@@ -101,7 +101,7 @@ def read_run(folder: str | Path) -> Run:
     return Run(place, config, results, counted, instances[instances["path"].isin(counted["path"])])
 
 
-def names_of(runs: Sequence[Run]) -> list[str]:
+def short_names(runs: Sequence[Run]) -> list[str]:
     """Return the shortest ends of the runs' folders that tell them apart."""
     parts = [run.folder.resolve().parts for run in runs]
     for length in range(1, max(map(len, parts)) + 1):

@@ -19,12 +19,12 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from m3dfel.config import OFFICIAL_FOLDS, TrainConfig, changed, check, stage_before
+from m3dfel.config import OFFICIAL_FOLDS, TrainConfig, check, previous_stage, with_overrides
 from m3dfel.data.manifest import read_manifest
 from m3dfel.errors import InputError
 from m3dfel.evaluation.runs import Run, read_run
-from m3dfel.experiments.tables import compared, published_rows, summarize, write_tables
-from m3dfel.files import replacing
+from m3dfel.experiments.tables import compare_groups, published_rows, summarize, write_tables
+from m3dfel.files import atomic_write
 from m3dfel.training.loop import train
 
 _FRAMES = "frames"  # stands for the clip's number of frames: every frame is an instance
@@ -121,7 +121,7 @@ def ablate(base: TrainConfig, seeds: Sequence[int], vary: Sequence[str]) -> pd.D
     for change in vary:
         setting, values = _read_change(change)
         for value in values:
-            varied = changed(base, {setting: value})
+            varied = with_overrides(base, {setting: value})
             if varied != base:
                 told = value if isinstance(value, str) else json.dumps(value)
                 folder = f"{setting}={told}".replace("/", "-")
@@ -167,7 +167,7 @@ def crossval(base: TrainConfig, folds: Sequence[int] = ()) -> pd.DataFrame:
     folders = [Path(base.output) / f"fold-{fold}" for fold in wanted]
     runs = _train_all(
         [
-            changed(base, {"data.fold": fold, "output": str(folder)})
+            with_overrides(base, {"data.fold": fold, "output": str(folder)})
             for fold, folder in zip(wanted, folders, strict=True)
         ]
     )
@@ -184,7 +184,7 @@ def _over_seeds(
     base: TrainConfig, variants: Sequence[Variant], seeds: Sequence[int]
 ) -> pd.DataFrame:
     configs = [
-        changed(
+        with_overrides(
             base,
             {
                 **variant.changes,
@@ -200,7 +200,7 @@ def _over_seeds(
         variant.name: runs[place * len(seeds) : (place + 1) * len(seeds)]
         for place, variant in enumerate(variants)
     }
-    table = compared(groups)
+    table = compare_groups(groups)
     write_tables(table, Path(base.output))
     return table
 
@@ -230,12 +230,12 @@ def _copy_stage(config: TrainConfig, earlier: Sequence[TrainConfig]) -> None:
 
     What was changed is often nothing that this stage knows of, and it is not trained once more.
     """
-    stage = stage_before(config)
+    stage = previous_stage(config)
     if not stage or Path(stage.output).exists():
         return
-    for other in filter(None, map(stage_before, earlier)):
+    for other in filter(None, map(previous_stage, earlier)):
         if _finished(other) and replace(other, output="") == replace(stage, output=""):
-            with replacing(Path(stage.output)) as copied:
+            with atomic_write(Path(stage.output)) as copied:
                 # Without its configuration, which names the other folder: training writes its own.
                 shutil.copytree(other.output, copied, ignore=shutil.ignore_patterns("config.yaml"))
             return

@@ -40,7 +40,7 @@ def summarize(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def compared(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+def compare_groups(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """Return `summarize`, and beside it by how much each row differs from the first.
 
     The columns are those of `difference`, empty in the first row and wherever a row did not measure
@@ -48,7 +48,9 @@ def compared(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     """
     first = next(iter(groups.values()))
     differences = [
-        difference(first, runs) if runs is not first and _clips_of(runs) == _clips_of(first) else {}
+        paired_difference(first, runs)
+        if runs is not first and _clips_of(runs) == _clips_of(first)
+        else {}
         for runs in groups.values()
     ]
     return summarize(groups).join(pd.DataFrame(differences, index=range(len(groups))))
@@ -69,7 +71,7 @@ def _clips_of(runs: Sequence[Run]) -> set[tuple[str, ...]]:
     return {tuple(run.clips["path"]) for run in runs}
 
 
-def difference(
+def paired_difference(
     old: Sequence[Run], new: Sequence[Run], resamples: int = RESAMPLES, seed: int = 0
 ) -> dict[str, float]:
     """Return how much better new runs are than old ones, with 95 % intervals, in points.
@@ -154,7 +156,7 @@ def published_rows(dataset: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def readable(table: pd.DataFrame) -> pd.DataFrame:
+def format_table(table: pd.DataFrame) -> pd.DataFrame:
     """Return a summary as it is read: one column a measure, mean ± spread, difference [interval].
 
     Args:
@@ -189,7 +191,7 @@ def _with_bounds(shift: float, low: float, high: float) -> str:
 
 def write_tables(table: pd.DataFrame, folder: Path) -> None:
     """Write a summary as `table.csv` (numbers), `table.md` and `table.tex` (as it is read)."""
-    read = readable(table)
+    read = format_table(table)
     write_text(folder / "table.csv", table.round(4).to_csv(index=False))
     write_text(folder / "table.md", read.to_markdown(index=False, disable_numparse=True) + "\n")
     write_text(folder / "table.tex", _latex(read))

@@ -26,7 +26,7 @@ from torch import Tensor
 from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.data.transforms import evaluation_transform
 from m3dfel.errors import InputError
-from m3dfel.files import replacing, write_text
+from m3dfel.files import atomic_write, write_text
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.report.figures import plot_timeline
 from m3dfel.video.align import TEMPLATE
@@ -125,7 +125,7 @@ class Prediction:
         told = self.clips.drop(columns=_names("raw", self.labels))
         write_text(folder / f"{self.stem}.csv", told.to_csv(index=False))
         write_text(folder / f"{self.stem}.json", json.dumps(record, indent=1))
-        with replacing(folder / f"{self.stem}.parquet") as temporary:
+        with atomic_write(folder / f"{self.stem}.parquet") as temporary:
             pd.concat([boxed, listed], axis=1).to_parquet(temporary, index=False)
         self.plot(folder / f"{self.stem}.png")
 
@@ -274,7 +274,7 @@ class Recognizer:
             for start in range(len(raw))
         ]
         unread = np.array(of_clips) != ""
-        shares = smoothed(
+        shares = smooth_probabilities(
             raw, (borders_s[: len(raw)] + borders_s[-len(raw) :]) / 2, unread, self.smooth_s
         )
         return _Reading(
@@ -315,7 +315,7 @@ def cut_track(
     return chosen, np.linspace(start_s, end_s, instances + 1)
 
 
-def smoothed(
+def smooth_probabilities(
     shares: npt.NDArray[np.float64],
     times_s: npt.NDArray[np.float64],
     unread: npt.NDArray[np.bool_],

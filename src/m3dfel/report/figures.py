@@ -23,7 +23,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from m3dfel.emotions import COLOURS
-from m3dfel.files import replacing
+from m3dfel.files import atomic_write
 
 Values = npt.NDArray[np.float64]
 
@@ -198,7 +198,7 @@ def _draw_face(axes: Axes, clips: pd.DataFrame, labels: Sequence[str]) -> None:
         axes.fill_between(times, base, height, color=colour, alpha=0.35, linewidth=0, zorder=2)
         axes.fill_between(times, base, height, where=wins, color=colour, linewidth=0, zorder=3)
         _label_row(axes, base, label, weight="bold" if wins.any() else "normal", color=_INK)
-    for first, last, mark in runs_of_equal(marks):
+    for first, last, mark in equal_spans(marks):
         if np.isnan(shares[0, first]):
             _write_mark(axes, times[first], times[last], len(labels), mark)
     axes.annotate(
@@ -275,13 +275,13 @@ def _draw_evidence(axes: Axes, instances: pd.DataFrame, labels: Sequence[str]) -
 def _name_runs(axes: Axes, chosen: Sequence[str], starts: Values, ends: Values) -> None:
     """Write the emotion over every run of instances that speak for the same and is wide enough."""
     inches = axes.get_window_extent().width / axes.figure.dpi / np.diff(axes.get_xlim())[0]
-    for first, last, emotion in runs_of_equal(chosen):
+    for first, last, emotion in equal_spans(chosen):
         if (ends[last] - starts[first]) * inches > 0.07 * len(emotion):
             middle = (starts[first] + ends[last]) / 2
             axes.text(middle, -0.26, emotion, **_CENTRED, size=7.5, color=_MUTED)
 
 
-def runs_of_equal(words: Sequence[str] | npt.NDArray[np.str_]) -> Iterator[tuple[int, int, str]]:
+def equal_spans(words: Sequence[str] | npt.NDArray[np.str_]) -> Iterator[tuple[int, int, str]]:
     """Yield the first and last place of every run of equal words, and the word."""
     for word, places in groupby(range(len(words)), key=lambda place: words[place]):
         run = list(places)
@@ -291,9 +291,7 @@ def runs_of_equal(words: Sequence[str] | npt.NDArray[np.str_]) -> Iterator[tuple
 def _shade_targets(axes: Axes, truth: Values, fps: float, named: bool) -> None:
     shown = truth > 0.5 * truth.max(initial=0)
     spans = [
-        (first, last + 1)
-        for first, last, word in runs_of_equal(shown.astype(str))
-        if word == "True"
+        (first, last + 1) for first, last, word in equal_spans(shown.astype(str)) if word == "True"
     ]
     for first, after in spans:
         axes.axvspan(first / fps, after / fps, color=_TARGET, linewidth=0, zorder=0)
@@ -517,7 +515,7 @@ def _heading(figure: Figure, title: str, explanation: str) -> None:
 
 def _written(figure: Figure, path: str | Path | None) -> Figure:
     if path is not None:
-        with replacing(Path(path)) as temporary:
+        with atomic_write(Path(path)) as temporary:
             figure.savefig(temporary)
     return figure
 

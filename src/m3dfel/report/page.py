@@ -21,12 +21,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from m3dfel.data.dataset import read_clip
-from m3dfel.data.manifest import clip_at
+from m3dfel.data.manifest import clip_from_path
 from m3dfel.data.sampling import centred_indices
 from m3dfel.errors import InputError
-from m3dfel.evaluation.failures import causes, count_causes, localization, target_frames
-from m3dfel.evaluation.runs import Run, names_of
-from m3dfel.experiments.tables import compared, published_rows, readable
+from m3dfel.evaluation.failures import (
+    count_causes,
+    failure_causes,
+    localization,
+    sampled_target_frames,
+)
+from m3dfel.evaluation.runs import Run, short_names
+from m3dfel.experiments.tables import compare_groups, format_table, published_rows
 from m3dfel.files import write_text
 from m3dfel.report.figures import (
     percent,
@@ -53,8 +58,8 @@ def write_report(runs: Sequence[Run], path: Path) -> None:
     """
     if any(run.labels != runs[0].labels for run in runs):
         raise InputError("the runs differ in their label sets: report them apart")
-    names = names_of(runs)
-    table = compared({name: [run] for name, run in zip(names, runs, strict=True)})
+    names = short_names(runs)
+    table = compare_groups({name: [run] for name, run in zip(names, runs, strict=True)})
     published = published_rows(runs[0].results["dataset"])
     table = pd.concat([table, published], ignore_index=True) if len(published) else table
     metrics = [run.metrics for run in runs]
@@ -66,7 +71,7 @@ def write_report(runs: Sequence[Run], path: Path) -> None:
     page = {
         "title": f"M3DFEL: {', '.join(names)}",
         "measured": _measured(runs),
-        "table": _table(readable(table)),
+        "table": _table(format_table(table)),
         "curves": _inline(plot_curves(histories)) if histories else "",
         "recalls": _inline(plot_recalls(dict(zip(names, metrics, strict=True)))),
         "matrices": [
@@ -102,7 +107,7 @@ def _timeline(run: Run, place: int) -> str:
 
 def _evidence(run: Run, place: int, title: str) -> str:
     path = str(run.clips["path"][place])
-    shown = target_frames(path, run.frames) if is_synthetic(path) else None
+    shown = sampled_target_frames(path, run.frames) if is_synthetic(path) else None
     return _inline(plot_evidence(run.evidence[place], run.labels, title, shown))
 
 
@@ -120,15 +125,15 @@ def write_failures(run: Run, folder: Path) -> tuple[pd.DataFrame, dict[str, floa
     Raises:
         InputError: a file cannot be written.
     """
-    failed = causes(run)
+    failed = failure_causes(run)
     counts = count_causes(failed, run.clips, run.labels)
     located = localization(run)
     places = {path: place for place, path in enumerate(run.clips["path"])}
     page = {
-        "title": f"Why {names_of([run])[0]} fails",
+        "title": f"Why {short_names([run])[0]} fails",
         "measured": _measured([run]),
         "counts": _table(counts),
-        "localization": _table(readable_localization(located)) if located else "",
+        "localization": _table(format_localization(located)) if located else "",
         "clips": [
             _failure(run, row, places[row["path"]])
             for row in failed.head(_ERRORS_SHOWN).to_dict("records")
@@ -142,7 +147,7 @@ def write_failures(run: Run, folder: Path) -> tuple[pd.DataFrame, dict[str, floa
     return counts, located
 
 
-def readable_localization(located: dict[str, float]) -> pd.DataFrame:
+def format_localization(located: dict[str, float]) -> pd.DataFrame:
     """Return what `localization` found as it is read, in one row."""
     return pd.DataFrame(
         {
@@ -167,7 +172,7 @@ def _failure(run: Run, row: dict[Any, Any], place: int) -> dict[str, Any]:
 
 def _frames(path: str, frames: int) -> str:
     """Return the frames that the model saw, in two rows, as a picture."""
-    clip = read_clip(clip_at(path), frames, _THUMBNAIL, centred_indices)
+    clip = read_clip(clip_from_path(path), frames, _THUMBNAIL, centred_indices)
     small = [
         np.asarray(Image.fromarray(frame).resize((_THUMBNAIL, _THUMBNAIL)))
         for frame in clip.permute(0, 2, 3, 1).numpy()

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from m3dfel.data.manifest import Manifest
 from m3dfel.emotions import COLOURS
-from m3dfel.experiments.tables import readable
-from m3dfel.report.figures import percent, runs_of_equal
+from m3dfel.experiments.tables import format_table
+from m3dfel.report.figures import equal_spans, percent
 
 
 def print_metrics(results: dict[str, Any], name: str) -> None:
@@ -81,7 +81,7 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
                 *((middles[1:] + middles[:-1]) / 2),
                 own["end_s"].iloc[-1],
             ]
-            for first, last, answer in runs_of_equal(answers[own.index].tolist()):
+            for first, last, answer in equal_spans(answers[own.index].tolist()):
                 confidence = own["confidence"].iloc[first : last + 1].mean()
                 colour = f"[{COLOURS[answer]}]■[/] " if answer in COLOURS else "  "
                 table.add_row(
@@ -133,7 +133,7 @@ def print_summary(table: pd.DataFrame, folder: str) -> None:
         table: of `experiments.crossval`, `ablate` or `compare`.
         folder: where the tables are.
     """
-    read = readable(table)
+    read = format_table(table)
     shown = Table(title=escape(folder), title_justify="left", title_style="bold")
     read = read[[c for c in read.columns if c in ("", "runs") or "WAR" in c or "UAR" in c]]
     for column in read.columns:

@@ -113,7 +113,7 @@ def synthetic_clips(
 # --- truth ----------------------------------------------------------------------------------------
 
 
-def truth(clip: SyntheticClip) -> NDArray[np.float64]:
+def intensities(clip: SyntheticClip) -> NDArray[np.float64]:
     """Return how strongly each frame shows the clip's emotion, 0 to 1, `(n_frames,)`.
 
     Zero in neutral frames, and throughout a neutral clip.
@@ -121,12 +121,12 @@ def truth(clip: SyntheticClip) -> NDArray[np.float64]:
     return _motion(clip).intensity.copy()
 
 
-def targets(clip: SyntheticClip) -> NDArray[np.bool_]:
+def target_frames(clip: SyntheticClip) -> NDArray[np.bool_]:
     """Return which frames are target frames, `(n_frames,)`; a neutral clip has none.
 
     They are those whose intensity is more than half the clip's largest.
     """
-    intensity = truth(clip)
+    intensity = intensities(clip)
     return np.greater(intensity, 0.5 * intensity.max())
 
 
@@ -135,7 +135,9 @@ def truth_table(clips: Iterable[SyntheticClip]) -> pd.DataFrame:
     rows: list[tuple[str, int, float, bool]] = []
     for clip in clips:
         frames = range(clip.n_frames)
-        rows += zip([str(clip)] * clip.n_frames, frames, truth(clip), targets(clip), strict=True)
+        rows += zip(
+            [str(clip)] * clip.n_frames, frames, intensities(clip), target_frames(clip), strict=True
+        )
     return pd.DataFrame(rows, columns=["path", "frame", "intensity", "target"])
 
 

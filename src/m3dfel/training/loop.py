@@ -36,27 +36,27 @@ from torch.optim import AdamW
 from torch.optim.swa_utils import AveragedModel
 
 from m3dfel.checkpoints import load_model, load_state, save_model, save_state
-from m3dfel.config import DataConfig, OptimConfig, TrainConfig, check, stage_before
+from m3dfel.config import DataConfig, OptimConfig, TrainConfig, check, previous_stage
 from m3dfel.data.dataset import (
     EpochBatches,
     EvaluationClips,
     TrainingClips,
+    combine_seeds,
     evaluation_loader,
-    mix_seeds,
     training_loader,
 )
 from m3dfel.data.manifest import (
     Clip,
     Manifest,
+    assign_folds,
     checksum,
-    hold_back,
+    hold_out,
+    keep_labels,
     read_manifest,
-    refold,
-    restrict,
 )
-from m3dfel.data.transforms import mix
+from m3dfel.data.transforms import mixup
 from m3dfel.errors import InputError
-from m3dfel.evaluation.measuring import Measured, measure, metrics_of, write_answers
+from m3dfel.evaluation.measuring import SplitOutputs, measure, split_metrics, write_outputs
 from m3dfel.evaluation.metrics import fit_temperature
 from m3dfel.files import write_text
 from m3dfel.models.backbones.video_resnet import load_pretrained
@@ -100,7 +100,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     if (folder / "results.json").exists():
         finished: dict[str, Any] = json.loads((folder / "results.json").read_text())
         return finished
-    earlier = stage_before(config)
+    earlier = previous_stage(config)
     if earlier:
         train(earlier, resume)
     _say(fabric, f"{folder}: {optim.epochs} epochs on clips of {config.model.frames} frames")
@@ -123,9 +123,9 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         class_weights=config.loss.class_weights,
         logit_adjustment=config.loss.logit_adjustment,
     ).to(fabric.device)
-    ema = averaged(model, optim.ema) if optim.ema else None
+    ema = ema_model(model, optim.ema) if optim.ema else None
     final = cast(M3DFEL, ema.module) if ema else model
-    state = State(model, optimizer, ema)
+    state = TrainingState(model, optimizer, ema)
     history = state.load(folder) if resume else []
     steps = len(loader) // optim.accumulate
 
@@ -136,9 +136,9 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
             losses = []
             for part, batch in enumerate(loader):
                 step, last_part = divmod(part + 1, optim.accumulate)
-                seed = mix_seeds(config.seed, epoch, part, fabric.global_rank)
+                seed = combine_seeds(config.seed, epoch, part, fabric.global_rank)
                 clips, targets = model.normalize(batch["clips"]), batch["targets"]
-                clips, partners, share = mix(clips, targets, config.augment.mixup, seed)
+                clips, partners, share = mixup(clips, targets, config.augment.mixup, seed)
                 with fabric.no_backward_sync(network, enabled=last_part != 0):
                     logits = network(clips)
                     loss = share * criterion(logits, targets)
@@ -184,7 +184,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         if best:
             save_model(best, folder / "best")
         told = {name: (measured[name], answer) for name, answer in answers.items()}
-        write_answers(folder, told, final.labels)
+        write_outputs(folder, told, final.labels)
         write_text(folder / "results.json", json.dumps(results, indent=2))
     fabric.barrier()
     return results
@@ -209,20 +209,20 @@ def build_model(config: TrainConfig) -> M3DFEL:
     weights = architecture.pop("weights")
     torch.manual_seed(config.seed)
     model = M3DFEL(config.data.labels, **architecture)
-    earlier = stage_before(config)
+    earlier = previous_stage(config)
     if earlier:
-        _take_over(model, earlier.output)
+        transfer_weights(model, earlier.output)
     elif weights == "pretrained":
         load_pretrained(model.backbone)
     elif weights != "none":
-        _take_over(model, weights)
+        transfer_weights(model, weights)
     return model
 
 
 _KERNELS = "aggregation.pooling.weight"  # of DLIAM's convolution, (1, N, 3)
 
 
-def _take_over(model: M3DFEL, name: str) -> None:
+def transfer_weights(model: M3DFEL, name: str) -> None:
     """Fill a model with a trained one's weights: its backbone, and what else fits.
 
     Label sets may differ; the classifier then starts afresh. Bag sizes may differ; the kernels of
@@ -260,8 +260,8 @@ def split_clips(manifest: Manifest, config: TrainConfig) -> dict[str, list[Clip]
     labels = config.data.labels
     clips = list(manifest.clips)
     if config.data.folds:
-        clips = refold(clips, config.data.folds, config.data.fold, config.seed)
-    usable = restrict(clips, labels)
+        clips = assign_folds(clips, config.data.folds, config.data.fold, config.seed)
+    usable = keep_labels(clips, labels)
     splits = {n: [c for c in usable if c.split == n] for n in ("train", "val", "test")}
     if not splits["train"]:
         raise InputError(
@@ -269,13 +269,13 @@ def split_clips(manifest: Manifest, config: TrainConfig) -> dict[str, list[Clip]
             f"{', '.join(dict.fromkeys(clip.split for clip in manifest.clips))}"
         )
     if not splits["val"] and config.data.val_fraction:
-        splits["train"], splits["val"] = hold_back(
+        splits["train"], splits["val"] = hold_out(
             splits["train"], config.data.val_fraction, config.seed
         )
     return splits
 
 
-def averaged(model: M3DFEL, decay: float) -> AveragedModel:
+def ema_model(model: M3DFEL, decay: float) -> AveragedModel:
     """Return the exponential moving average of a model's weights, to be updated after every step.
 
     Early on the decay is smaller, so that the average soon forgets where the model began.
@@ -291,7 +291,7 @@ def averaged(model: M3DFEL, decay: float) -> AveragedModel:
 
 
 @dataclass
-class State:
+class TrainingState:
     """What a run must remember to go on as if it had never stopped."""
 
     model: M3DFEL
@@ -453,7 +453,7 @@ def _training_batches(fabric: Fabric, config: TrainConfig, clips: list[Clip]) ->
     return batches, fabric.setup_dataloaders(loader, use_distributed_sampler=False)
 
 
-def _measure(fabric: Fabric, model: M3DFEL, clips: list[Clip], config: TrainConfig) -> Measured:
+def _measure(fabric: Fabric, model: M3DFEL, clips: list[Clip], config: TrainConfig) -> SplitOutputs:
     data = EvaluationClips(clips, model.labels, model.frames, model.size, model.zoom)
     loader = evaluation_loader(
         data,
@@ -468,7 +468,7 @@ def _measure(fabric: Fabric, model: M3DFEL, clips: list[Clip], config: TrainConf
 def _metrics(
     fabric: Fabric, model: M3DFEL, clips: list[Clip], config: TrainConfig
 ) -> dict[str, Any]:
-    return metrics_of(_measure(fabric, model, clips, config), model.labels).to_dict()
+    return split_metrics(_measure(fabric, model, clips, config), model.labels).to_dict()
 
 
 def _best(history: list[dict[str, Any]], split: str, select: str) -> dict[str, Any] | None:
@@ -491,14 +491,14 @@ def _answers(
     splits: dict[str, list[Clip]],
     history: list[dict[str, Any]],
     config: TrainConfig,
-) -> tuple[dict[str, Measured], dict[str, Any]]:
+) -> tuple[dict[str, SplitOutputs], dict[str, Any]]:
     """Return what the run's model says of val and test, and what calibrating it came to.
 
     The best model on val is calibrated on val, in place: what is restored of the classes'
     unevenness and the temperature go into its classifier, so that whatever reads the model gets
     calibrated answers. Without val the model stays as it is.
     """
-    answers: dict[str, Measured] = {}
+    answers: dict[str, SplitOutputs] = {}
     calibrated = {}
     if splits["val"]:
         val = _measure(fabric, model, splits["val"], config)
@@ -514,8 +514,8 @@ def _answers(
         calibrated["calibrated"] = {
             "epoch": best["epoch"],
             "temperature": temperature,
-            "ece_before": metrics_of(val.calibrated(shift, 1.0), model.labels).ece,
-            "val": metrics_of(answers["val"], model.labels).to_dict(),
+            "ece_before": split_metrics(val.calibrated(shift, 1.0), model.labels).ece,
+            "val": split_metrics(answers["val"], model.labels).to_dict(),
         }
     if splits["test"]:
         answers["test"] = _measure(fabric, model, splits["test"], config)
@@ -526,7 +526,7 @@ def _results(
     fabric: Fabric,
     model: M3DFEL,
     measured: dict[str, list[Clip]],
-    answers: dict[str, Measured],
+    answers: dict[str, SplitOutputs],
     history: list[dict[str, Any]],
     config: TrainConfig,
 ) -> dict[str, Any]:
@@ -539,17 +539,17 @@ def _results(
         if not config.test_every_epoch:
             results["last"]["test"] = _metrics(fabric, model, measured["test"], config)
         if "best_on_val" in results:
-            results["best_on_val"]["test"] = metrics_of(answers["test"], model.labels).to_dict()
+            results["best_on_val"]["test"] = split_metrics(answers["test"], model.labels).to_dict()
     return results | {
         "selected_by": f"val {config.select}",
         "seed": config.seed,
         "clips": {name: len(clips) for name, clips in measured.items()},
         "history": history,
-        "environment": environment(fabric),
+        "environment": environment_info(fabric),
     }
 
 
-def environment(fabric: Fabric) -> dict[str, Any]:
+def environment_info(fabric: Fabric) -> dict[str, Any]:
     """Return what a stranger needs to know of the machine to run this again."""
     packages = ("m3dfel", "torch", "torchvision", "lightning-fabric", "numpy")
     return {
