@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from m3dfel.config import Stage, TrainConfig, check, find_recipe, previous_stage, with_overrides
-from m3dfel.emotions import COLOURS, EMOTIONS, parse_emotion, parse_label_set
+from m3dfel.emotions import EMOTIONS, colours, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
 
 
@@ -69,10 +69,19 @@ def test_an_unknown_emotion_names_the_known_ones():
         parse_emotion("bored")
 
 
-def test_every_emotion_has_a_colour_of_its_own():
-    assert len({COLOURS[emotion] for emotion in EMOTIONS}) == 7
+def test_label_sets_are_free_words_without_repeats():
+    assert parse_label_set(["Happy", "Contempt"]) == ("happiness", "contempt")
     with pytest.raises(InputError, match="different"):
         parse_label_set(["fear", "Fear"])
+    with pytest.raises(InputError, match="different"):
+        parse_label_set(["fear", " "])
+
+
+def test_every_emotion_has_a_colour_of_its_own_and_the_seven_keep_theirs():
+    more = ["contempt", *EMOTIONS, "anxiety", "helplessness", "disappointment"]
+    chosen = colours(more)
+    assert len(set(chosen.values())) == len(more)
+    assert {e: chosen[e] for e in EMOTIONS} == colours(EMOTIONS)
 
 
 def test_a_changed_configuration_differs_in_that_alone():

@@ -1,8 +1,7 @@
-"""The seven emotions, the words and numbers each data set uses for them, and their colours.
+"""Emotions: the seven that most data sets share, the words for them, and the colour of each.
 
-Everything that names an emotion (manifests, models, tables, figures) takes the name, the order and
-the colour from here. The order is DFEW's, which FERV39k and the text files of other repositories
-share (0 = happiness … 6 = fear).
+The order of the seven is DFEW's, which FERV39k and the text files of other repositories share
+(0 = happiness … 6 = fear). Label sets are free: any other word is an emotion too.
 """
 
 from __future__ import annotations
@@ -20,8 +19,15 @@ EMOTIONS: tuple[str, ...] = (
     "disgust",
     "fear",
 )
+"""The default label set.
 
-COLOURS: dict[str, str] = {
+Example:
+    >>> from m3dfel import EMOTIONS
+    >>> EMOTIONS[:3]
+    ('happiness', 'sadness', 'neutral')
+"""
+
+_COLOURS: dict[str, str] = {
     "happiness": "#e6a817",
     "sadness": "#3b6fb6",
     "neutral": "#8c8c8c",
@@ -30,6 +36,10 @@ COLOURS: dict[str, str] = {
     "disgust": "#6a994e",
     "fear": "#7b5ea7",
 }
+
+# For all other words, in order: told apart with every common form of colour blindness (from the
+# palettes of Okabe and Ito, 2008, and Tol, 2021) and unlike the seven above.
+_OTHER_COLOURS = ("#882255", "#88ccee", "#332288", "#ddcc77", "#cc79a7", "#7a4b12", "#222222")
 
 _WORDS: dict[str, str] = {
     "happy": "happiness",
@@ -41,26 +51,45 @@ _WORDS: dict[str, str] = {
 }
 
 
-def parse_emotion(word: str) -> str:
-    """Return the emotion a data set's own word stands for, whatever its case.
+def parse_emotion(word: str, labels: Sequence[str] = EMOTIONS) -> str:
+    """Return the emotion that a data set's own word means, whatever its case.
+
+    Args:
+        word: such as `Happy` or `happiness`.
+        labels: the emotions that are expected.
 
     Raises:
-        InputError: the word names none of the seven emotions.
+        InputError: the word means none of the emotions expected.
     """
-    name = word.strip().lower()
-    name = _WORDS.get(name, name)
-    if name not in EMOTIONS:
-        raise InputError(f"unknown emotion {word!r}: use one of {', '.join(EMOTIONS)}")
+    name = _normalize(word)
+    if name not in labels:
+        raise InputError(f"unknown emotion {word!r}: use one of {', '.join(labels)}")
     return name
 
 
 def parse_label_set(words: Sequence[str]) -> tuple[str, ...]:
-    """Return the emotions named, in the given order, checked to be at least two and all different.
+    """Return a label set from words, in the given order.
 
     Raises:
-        InputError: an unknown emotion, one given twice, or fewer than two.
+        InputError: an empty word, a repeated emotion, or fewer than two.
     """
-    labels = tuple(parse_emotion(word) for word in words)
-    if len(labels) < 2 or len(set(labels)) != len(labels):
+    labels = tuple(_normalize(word) for word in words)
+    if len(labels) < 2 or len(set(labels)) != len(labels) or not all(labels):
         raise InputError(f"a label set needs two or more different emotions, not {list(words)}")
     return labels
+
+
+def _normalize(word: str) -> str:
+    name = word.strip().lower()
+    return _WORDS.get(name, name)
+
+
+def colours(labels: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each emotion of a label set, as `#rrggbb`.
+
+    The seven keep their colours in every label set. Other words take theirs from a colour-blind
+    safe row, in the order of the label set; beyond seven of them, colours repeat.
+    """
+    others = [label for label in labels if label not in _COLOURS]
+    chosen = {label: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, label in enumerate(others)}
+    return {label: _COLOURS.get(label) or chosen[label] for label in labels}

@@ -255,7 +255,7 @@ def test_a_saved_model_comes_back_whole(tmp_path: Path):
         ({"bag_size": 0}, "bag size is 0"),
         ({"frames": 0, "bag_size": 1}, "the clip's 0 frames"),
         ({"depth": 50}, "depth is 50"),
-        ({"labels": ["joy", "anger"]}, "unknown emotion 'joy'"),
+        ({"labels": ["anger", "Angry"]}, "two or more different emotions"),
         ({"backbone": "vgg"}, "the backbone is 'vgg' but must be one of r3d, r2plus1d"),
         ({"aggregation": "sum"}, "the aggregation is 'sum' but must be dliam"),
         ({"norm": "group"}, "the norm is 'group' but must be dmin"),

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from m3dfel.emotions import COLOURS
+from m3dfel.emotions import colours
 from m3dfel.files import atomic_write
 
 Values = npt.NDArray[np.float64]
@@ -191,7 +191,7 @@ def _draw_face(axes: Axes, clips: pd.DataFrame, labels: Sequence[str]) -> None:
     times, shares, marks = _curves(clips, labels)
     answer = np.where(marks == "", shares.argmax(0), -1)
     for place, label in enumerate(labels):
-        base, colour = len(labels) - 1 - place, COLOURS[label]
+        base, colour = len(labels) - 1 - place, colours(labels)[label]
         height = base + 0.9 * shares[place]
         wins = answer == place
         axes.plot(times[[0, -1]], [base, base], color=_RULE, linewidth=0.8, zorder=1)
@@ -262,7 +262,7 @@ def _draw_evidence(axes: Axes, instances: pd.DataFrame, labels: Sequence[str]) -
         ends - starts,
         bottom=-1.2,
         align="edge",
-        color=[COLOURS[emotion] for emotion in chosen],
+        color=[colours(labels)[emotion] for emotion in chosen],
         edgecolor="white",
         linewidth=0.4,
         zorder=3,
@@ -442,7 +442,7 @@ def plot_recalls(results: Mapping[str, dict[str, Any]]) -> Figure:
         bars = axes.bar(x, heights, 0.92 * width, label=name)
         if len(results) == 1:
             for bar, label in zip(bars, labels, strict=True):
-                bar.set_color(COLOURS[label])
+                bar.set_color(colours(labels)[label])
             axes.bar_label(bars, fmt="%.1f", size=8, color=_MUTED)
     axes.set(xticks=range(len(labels)), xticklabels=labels, ylim=(0, 105))
     axes.grid(axis="y", color=_RULE, linewidth=0.5)
@@ -474,7 +474,12 @@ def plot_evidence(
         values = [*strength[:, place], strength[-1, place]]
         style: dict[str, Any] = {"linewidth": 1.8 if named else 0.8, "alpha": 1.0 if named else 0.4}
         axes.step(
-            range(instances + 1), values, where="post", color=COLOURS[label], label=named, **style
+            range(instances + 1),
+            values,
+            where="post",
+            color=colours(labels)[label],
+            label=named,
+            **style,
         )
     if targets is not None:
         each = instances / len(targets)

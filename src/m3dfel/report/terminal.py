@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from m3dfel.data.manifest import Manifest
-from m3dfel.emotions import COLOURS
+from m3dfel.emotions import colours
 from m3dfel.experiments.tables import format_table
 from m3dfel.report.figures import equal_spans, percent
 
@@ -74,6 +74,7 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
         table.add_column("emotion")
         table.add_column("confidence %", justify="right")
         answers = clips["emotion"].where(clips["mark"] == "", clips["mark"])
+        colour_of = colours([c.removeprefix("p_") for c in clips.columns if c.startswith("p_")])
         for face, own in clips.groupby("face"):
             middles = ((own["start_s"] + own["end_s"]) / 2).to_numpy()
             borders = [
@@ -83,7 +84,7 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
             ]
             for first, last, answer in equal_spans(answers[own.index].tolist()):
                 confidence = own["confidence"].iloc[first : last + 1].mean()
-                colour = f"[{COLOURS[answer]}]■[/] " if answer in COLOURS else "  "
+                colour = f"[{colour_of[answer]}]■[/] " if answer in colour_of else "  "
                 table.add_row(
                     str(face) if first == 0 else "",
                     f"{borders[first]:.2f}",
