@@ -4,8 +4,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from m3dfel.config import OptimConfig, TrainConfig
+from m3dfel.models.m3dfel import M3DFEL
 
 
 def write_frames(folder: Path, count: int, side: int = 24, shade: int = 0) -> None:
@@ -22,9 +24,34 @@ def tiny(output: Path, data: Path | str, **optim: float) -> TrainConfig:
     config.data.path = str(data)
     config.data.val_fraction = 0.4
     model = config.model
-    model.weights, model.width, model.depth, model.size = "none", 4, 10, 16
+    model.weights, model.size, model.backbone_options = "none", 16, {"width": 4, "depth": 10}
     model.frames, model.bag_size = 8, 2
     config.optim = OptimConfig(epochs=2, warmup_epochs=1, batch_size=4, lr=1e-2)
     for name, value in optim.items():
         setattr(config.optim, name, value)
     return config
+
+
+def small_model(**arguments) -> M3DFEL:
+    """A model of a few thousand weights, always the same ones."""
+    torch.manual_seed(0)
+    small = {"frames": 8, "size": 16, "bag_size": 2}
+    small["backbone_options"] = {"width": 4, "depth": 10}
+    return M3DFEL(**{**small, **arguments})
+
+
+def published_name(ours: str) -> str:
+    """Return the published model's name of one of our weights."""
+    names = {
+        "backbone": "features",
+        "aggregation.lstm": "lstm",
+        "aggregation.qkv": "to_qkv",
+        "aggregation.norm.gamma": "norm.weight",
+        "aggregation.norm.beta": "norm.bias",
+        "aggregation.norm.mean_lambda": "norm.mean_weight",
+        "aggregation.norm.var_lambda": "norm.var_weight",
+        "aggregation.pooling": "pwconv",
+        "classifier": "fc",
+    }
+    part = next(part for part in names if ours == part or ours.startswith(part + "."))
+    return names[part] + ours.removeprefix(part)

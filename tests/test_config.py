@@ -30,15 +30,21 @@ def test_every_wrong_value_is_named_at_once():
     config = usable()
     config.model.bag_size = 5
     config.optim.lr = -1
-    config.data.fold = 6
-    with pytest.raises(InputError) as told:
+    config.data.folds, config.data.fold = 5, 6
+    config.augment.crop_scale = (0.5, 2)
+    config.select = "f1"
+    config.model.aggregation_options = {"norm": "group"}
+    with pytest.raises(InputError) as error:
         check(config)
     for words in (
         "model.bag_size is 5 but must be a divisor of model.frames (16)",
-        "optim.lr is -1",
+        "optim.lr is -1 but must be above 0",
         "data.fold is 6 but must be 1 to 5",
+        "augment.crop_scale is (0.5, 2) but both must be above 0 and at most 1",
+        "select is 'f1' but must be one of war, uar",
+        "wrong option of the aggregation dliam: norm is group but must be one of 'dmin', 'none'",
     ):
-        assert words in str(told.value)
+        assert words in str(error.value)
 
 
 def test_a_label_set_of_one_is_refused():
@@ -99,7 +105,9 @@ def test_a_changed_configuration_differs_in_that_alone():
         ({"model.bags": 8}, "no setting 'model.bags': `m3dfel train --help`"),
         ({"model": 8}, "no setting 'model'"),
         ({"model.bag_size.x": 8}, "no setting 'model.bag_size.x'"),
-        ({"model.bag_size": "many"}, "configuration cannot be used: .*bag_size.*many"),
+        ({"model.bag_size": "many"}, "bag_size is 'many' but must be a number, 1 or more"),
+        ({"optim.lr": -1}, "optim.lr is -1 but must be above 0"),
+        ({"select": "f1"}, "select is f1 but must be one of 'war', 'uar'"),
     ],
 )
 def test_a_change_that_cannot_be_made_says_why(changes, words):

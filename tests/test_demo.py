@@ -18,7 +18,7 @@ def short(monkeypatch):
     def config(run: Path):
         settings = demo_config(run)
         settings.stages[0].epochs = settings.optim.epochs = 1
-        settings.model.width = 4
+        settings.model.backbone_options["width"] = 4
         return settings
 
     monkeypatch.setattr(m3dfel.demo, "demo_config", config)

@@ -1,25 +1,28 @@
-"""Words to calls: the command line.
+"""The command line: turns words into calls, and computes nothing.
 
 `m3dfel train | evaluate | predict | crossval | ablate | compare | failures | report | demo | data`.
-Settings come from dataclasses and YAML through jsonargparse; nothing is computed here.
+Settings come from dataclasses and YAML through jsonargparse. torch is imported only by commands
+that need it, so that `m3dfel --help` is quick.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
+from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 
-from m3dfel.config import TrainConfig, find_recipe, from_settings
+from m3dfel.config import TrainConfig, find_recipe, from_settings, recipes
 from m3dfel.errors import InputError
+from m3dfel.ranges import explain
+from m3dfel.registry import AGGREGATIONS, BACKBONES, Registry, load_plugin
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,27 +40,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     logging.captureWarnings(True)
     try:
-        words = _with_recipes(list(sys.argv[1:] if arguments is None else arguments))
-        options = _parser().parse_args(words)
+        words = _load_plugins(list(sys.argv[1:] if arguments is None else arguments))
+        options = _parser().parse_args(_with_recipes(words))
         return _COMMANDS[options.command](options[options.command])
+    except ArgumentError as error:
+        command = f"{words[0]} " if words and words[0] in _COMMANDS else ""
+        _print_error(f"{explain(error)} (see m3dfel {command}--help)")
+        return 2
     except InputError as error:
-        _tell(error)
+        _print_error(error)
         return 2
     except KeyboardInterrupt:
-        _ERRORS.print("interrupted; a training goes on with --resume")
+        _ERRORS.print("interrupted; continue a training with --resume")
         return 130
 
 
-def _tell(sentence: object) -> None:
+def _print_error(sentence: object) -> None:
     _ERRORS.print(f"[bold red]error:[/] {escape(str(sentence))}", highlight=False, soft_wrap=True)
 
 
 def _parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="m3dfel",
+        exit_on_error=False,
         description="Recognise facial expressions in video, and train and measure the models that "
         "do: M3DFEL with the intensity-aware loss.",
         epilog="First steps: `m3dfel predict VIDEO`, or `m3dfel demo` to train a model now.",
+    )
+    parser.add_argument(
+        "--plugin",
+        metavar="FILE",
+        help="a Python file or module with backbones, aggregations or data layouts of your own; "
+        "may be given several times",
     )
     commands = parser.add_subcommands(required=True, dest="command", metavar="COMMAND")
     commands.add_subcommand("train", _train_parser(), help="train a model on a data set")
@@ -65,44 +79,92 @@ def _parser() -> ArgumentParser:
     commands.add_subcommand("predict", _predict_parser(), help="recognise the faces in videos")
     commands.add_subcommand("crossval", _crossval_parser(), help="train and measure all folds")
     commands.add_subcommand("ablate", _ablate_parser(), help="train with one setting varied")
-    commands.add_subcommand("compare", _compare_parser(), help="train other methods alike")
-    commands.add_subcommand("failures", _failures_parser(), help="tell why a model fails")
-    commands.add_subcommand("report", _report_parser(), help="write a page of finished runs")
-    commands.add_subcommand("demo", _demo_parser(), help="train, measure and run a small model now")
-    commands.add_subcommand("data", _data_parser(), help="look a data set over")
+    commands.add_subcommand("compare", _compare_parser(), help="train several methods")
+    commands.add_subcommand("failures", _failures_parser(), help="find out why a model fails")
+    commands.add_subcommand("report", _report_parser(), help="write a page about finished runs")
+    commands.add_subcommand("demo", _demo_parser(), help="train, measure and run a small model")
+    commands.add_subcommand("data", _data_parser(), help="check a data set")
     return parser
 
 
+def _load_plugins(words: list[str]) -> list[str]:
+    """Import all plugins, wherever they are named, and return the other words."""
+    others: list[str] = []
+    rest = iter(_split_at_equals(words))
+    for word in rest:
+        if word != "--plugin":
+            others.append(word)
+        elif (name := next(rest, None)) is None:
+            raise InputError("--plugin names nothing: give a Python file or module after it")
+        else:
+            load_plugin(name)
+    return others
+
+
+def _split_at_equals(words: list[str]) -> list[str]:
+    options = ("--config=", "--output=", "--plugin=")
+    return [
+        part
+        for word in words
+        for part in (word.split("=", 1) if word.startswith(options) else [word])
+    ]
+
+
 def _with_recipes(words: list[str]) -> list[str]:
-    """Let `--config` take a shipped recipe's name, and `--resume` alone find its run's config."""
-    words = [part for word in words for part in _apart(word)]
-    for place, word in enumerate(words[:-1]):
+    """Let `--config` take a recipe by name, and `--resume` find the configuration of its run."""
+    for i, word in enumerate(words[:-1]):
         if word == "--config":
-            words[place + 1] = str(find_recipe(words[place + 1]))
+            words[i + 1] = str(find_recipe(words[i + 1]))
     if words[:1] == ["train"] and "--resume" in words and "--config" not in words:
-        for place, word in enumerate(words[:-1]):
-            config = Path(words[place + 1]) / "config.yaml"
+        for i, word in enumerate(words[:-1]):
+            config = Path(words[i + 1]) / "config.yaml"
             if word == "--output" and config.is_file():
                 return ["train", "--config", str(config), *words[1:]]
     return words
 
 
-def _apart(word: str) -> list[str]:
-    return word.split("=", 1) if word.startswith(("--config=", "--output=")) else [word]
+class _Parser(ArgumentParser):
+    """A parser whose help ends with lists that are read only when the help is shown."""
+
+    def __init__(self, *, lists: Callable[[], str] | None = None, **arguments: Any) -> None:
+        super().__init__(**({"exit_on_error": False} | arguments))
+        self._lists = lists
+
+    def format_help(self, *arguments: Any) -> str:
+        text: str = super().format_help(*arguments)
+        return text + ("\n" + self._lists() if self._lists else "")
+
+
+def _parts() -> str:
+    """Return the recipes and the parts that can be chosen by name, with their options."""
+    return (
+        f"recipes: {', '.join(recipes())}\n\n"
+        + _options_of("backbones", BACKBONES)
+        + "\n"
+        + _options_of("aggregations", AGGREGATIONS)
+    )
+
+
+def _options_of(title: str, registry: Registry[Any]) -> str:
+    lines = [f"{title} and their options:"]
+    for name in registry.names():
+        options = registry.options(name).values()
+        lines.append(f"  {name:12} " + ", ".join(f"{o.name}={o.default}" for o in options))
+    return "\n".join(line.rstrip() for line in lines) + "\n"
 
 
 # --- train ---------------------------------------------------------------------------------------
 
 
 def _train_parser() -> ArgumentParser:
-    parser = ArgumentParser(
+    parser = _Parser(
+        lists=_parts,
         usage="m3dfel train --config RECIPE --data.path DATA --output RUN [--SETTING VALUE …]",
-        description="Train a model. Recipes: dfew, ferv39k, bundled, synthetic, "
-        "synthetic-brief. Under `torchrun` it trains on all processes together.",
+        description="Train a model. Under `torchrun` it trains on all processes together.",
         epilog="Example: m3dfel train --config dfew --data.path DFEW --output runs/dfew-1",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on from the last whole epoch in --output"
+        "--resume", action="store_true", help="continue after the last complete epoch in --output"
     )
     return _with_settings(parser)
 
@@ -110,14 +172,16 @@ def _train_parser() -> ArgumentParser:
 def _with_settings(parser: ArgumentParser) -> ArgumentParser:
     """Add every setting of a run."""
     parser.add_argument(
-        "--config", action=ActionConfigFile, help="a recipe's name or a YAML file; options override"
+        "--config",
+        action=ActionConfigFile,
+        help="name of a recipe, or a YAML file; options override it",
     )
     parser.add_class_arguments(TrainConfig)
     return parser
 
 
 def _settings(options: Namespace) -> TrainConfig:
-    """Return the run that the options describe, whatever else is among them."""
+    """Return the run that the options describe; other options are ignored."""
     names = [field.name for field in fields(TrainConfig)]
     return from_settings({name: options[name] for name in names})
 
@@ -135,15 +199,15 @@ def _train(options: Namespace) -> int:
 
 
 def _crossval_parser() -> ArgumentParser:
-    parser = ArgumentParser(
+    parser = _Parser(
         usage="m3dfel crossval --config RECIPE --data.path DATA --output FOLDER "
         "[--SETTING VALUE …]",
         description="Train and measure every fold; write their mean and spread as table.md, "
-        "table.tex and table.csv, with published results, named so, beside them. Given again, it "
-        "goes on where it was stopped.",
+        "table.tex and table.csv, beside published results, which are marked as such. Run the same "
+        "command again to continue where it stopped.",
         epilog="Example: m3dfel crossval --config dfew --data.path DFEW --output runs/dfew",
     )
-    parser.add_argument("--only", type=int, nargs="+", default=[], help="these folds alone")
+    parser.add_argument("--only", type=int, nargs="+", default=[], help="only these folds")
     return _with_settings(parser)
 
 
@@ -157,12 +221,12 @@ def _crossval(options: Namespace) -> int:
 
 
 def _ablate_parser() -> ArgumentParser:
-    parser = ArgumentParser(
+    parser = _Parser(
         usage="m3dfel ablate --config RECIPE --vary SETTING=VALUE,VALUE… --output FOLDER "
         "[--SETTING VALUE …]",
         description="Train a recipe unchanged and with one setting changed at a time; write one "
         "table (table.md, table.tex, table.csv) and one picture (table.png), each change with the "
-        "95 % interval of its difference. Given again, it goes on where it was stopped.",
+        "95 % interval of its difference. Run the same command again to continue where it stopped.",
         epilog="Example: m3dfel ablate --config synthetic --vary model.bag_size=1,2,8,16 --seeds 0 "
         "1 2 --output runs/bag-size",
     )
@@ -172,9 +236,9 @@ def _ablate_parser() -> ArgumentParser:
         nargs="+",
         required=True,
         metavar="SETTING=VALUE,VALUE…",
-        help="settings and the values to try of each",
+        help="settings, each with the values to try",
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the runs")
     return _with_settings(parser)
 
 
@@ -195,19 +259,31 @@ def _picture(table: pd.DataFrame, output: str) -> int:
 
 
 def _compare_parser() -> ArgumentParser:
-    parser = ArgumentParser(
+    parser = _Parser(
         usage="m3dfel compare --config RECIPE --data.path DATA --output FOLDER [--SETTING VALUE …]",
-        description="Train M3DFEL and the methods it is compared with in one protocol; write one "
-        "table (table.md, table.tex, table.csv) and one picture (table.png), each method with the "
-        "95 % interval of its difference to the first. Given again, it goes on where it was "
-        "stopped. Methods: m3dfel, r3d, r2plus1d, mc3, resnet-lstm, resnet-transformer, mil-max, "
-        "mil-mean, mil-attention.",
+        lists=_methods,
+        description="Train M3DFEL and the methods it is compared with by the same protocol; write "
+        "one table (table.md, table.tex, table.csv) and one picture (table.png), each method with "
+        "the 95 % interval of its difference to the first. Run the same command again to continue "
+        "where it stopped.",
         epilog="Example: m3dfel compare --config synthetic --methods m3dfel r3d mil-max --output "
         "runs/methods",
     )
-    parser.add_argument("--methods", nargs="+", default=[], help="which, the first the reference")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="of the runs")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=[],
+        help="methods to train, the first is the reference; all if not given",
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the runs")
     return _with_settings(parser)
+
+
+def _methods() -> str:
+    from m3dfel.experiments.comparing import METHODS
+
+    names = (f"  {name:20} {method.name}" for name, method in METHODS.items())
+    return "\n".join(["methods:", *names]) + "\n\n" + _parts()
 
 
 def _compare(options: Namespace) -> int:
@@ -217,19 +293,19 @@ def _compare(options: Namespace) -> int:
     return _picture(compare(config, options.seeds, options.methods), config.output)
 
 
-# --- what runs came to ---------------------------------------------------------------------------
+# --- finished runs ---------------------------------------------------------------------------
 
 
 def _failures_parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        description="Tell why a model fails: whether the instances were wrong or only their "
-        "fusion, for each emotion; on drawn clips whether the evidence lies on the right frames; "
-        "and a page of the most confident errors with their frames. Reads a finished run's folder "
-        "or that of `m3dfel evaluate`.",
+    parser = _Parser(
+        description="Find out why a model fails: for each emotion whether the instances were wrong "
+        "or only their fusion; on drawn clips whether the evidence is on the right frames; and a "
+        "page of the most confident errors with their frames. Reads the folder of a finished run "
+        "or of `m3dfel evaluate`.",
         epilog="Example: m3dfel failures runs/dfew-1",
     )
     parser.add_argument("run", help="the folder of a finished run or of an evaluation")
-    parser.add_argument("--output", help="folder for what comes out; default: RUN/failures")
+    parser.add_argument("--output", help="folder for the results; default: RUN/failures")
     return parser
 
 
@@ -245,13 +321,13 @@ def _failures(options: Namespace) -> int:
 
 
 def _report_parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        description="Write one self-contained HTML page of finished runs: results side by side, "
+    parser = _Parser(
+        description="Write one self-contained HTML page about finished runs: results side by side, "
         "curves, recalls, confusion matrices, timelines, configuration, environment.",
         epilog="Example: m3dfel report runs/dfew-1 runs/dfew-2 --output report.html",
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs or evaluations")
-    parser.add_argument("--output", default="report.html", help="the page")
+    parser.add_argument("--output", default="report.html", help="the page to write")
     return parser
 
 
@@ -268,7 +344,7 @@ def _report(options: Namespace) -> int:
 
 
 def _evaluate_parser() -> ArgumentParser:
-    parser = ArgumentParser(
+    parser = _Parser(
         description="Measure one model, or two side by side, on a data set: WAR, UAR, recall of "
         "each emotion, confusion matrix, calibration error. Writes results.json, clips.csv and "
         "confusion.png; with two models, a folder for each and the picture of both.",
@@ -278,16 +354,17 @@ def _evaluate_parser() -> ArgumentParser:
         "--model",
         nargs="+",
         required=True,
-        help="a run, a model's folder, a .pth, a hub name, or `bundled`",
+        help="a run, the folder of a model, a .pth file, a name on the hub, or `bundled`",
     )
     parser.add_argument(
         "--data", required=True, help="a data set's root, a manifest (CSV, text), or `synthetic`"
     )
-    parser.add_argument("--output", required=True, help="folder for what comes out")
+    parser.add_argument("--output", required=True, help="folder for the results")
     parser.add_argument(
-        "--split", help="train, val, test or all; default: test, else val, else all"
+        "--split",
+        help="train, val, test or all; default: the first that exists of test, val and all",
     )
-    parser.add_argument("--fold", type=int, default=1, help="the official fold (DFEW)")
+    parser.add_argument("--fold", type=int, default=1, help="official fold of the data set")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     parser.add_argument("--workers", type=int, default=2, help="processes that read clips")
     return parser
@@ -302,8 +379,8 @@ def _evaluate(options: Namespace) -> int:
     output = Path(options.output)
     models = {name: load_model(name).to(options.device) for name in options.model}
     results = []
-    for place, (name, model) in enumerate(models.items(), 1):
-        folder = output if len(models) == 1 else output / f"{place}-{Path(name).name}"
+    for number, (name, model) in enumerate(models.items(), 1):
+        folder = output if len(models) == 1 else output / f"{number}-{Path(name).name}"
         results.append(
             evaluate(
                 model,
@@ -323,7 +400,7 @@ def _evaluate(options: Namespace) -> int:
 
 
 def _predict_parser() -> ArgumentParser:
-    parser = ArgumentParser(
+    parser = _Parser(
         description="Recognise what the faces in videos express, and when. Writes for each video "
         "a table (CSV, Parquet), all details (JSON) and a timeline picture.",
         epilog="Example: m3dfel predict holiday.mp4 --output predictions",
@@ -334,26 +411,26 @@ def _predict_parser() -> ArgumentParser:
     parser.add_argument(
         "--model",
         default="bundled",
-        help="a run, a model's folder, a .pth or a hub name; default: the model that comes with "
-        "the package",
+        help="a run, the folder of a model, a .pth file or a name on the hub; default: the model "
+        "that comes with the package",
     )
-    parser.add_argument("--output", default="predictions", help="folder for what comes out")
+    parser.add_argument("--output", default="predictions", help="folder for the results")
     parser.add_argument(
         "--aligned",
         action="store_true",
-        help="the frames show one cropped face already, as in face data sets: detect nothing",
+        help="the frames already show one cropped face, as in face data sets: skip detection",
     )
     parser.add_argument(
         "--clip_s",
         type=float,
         default=0.64,
-        help="seconds a clip covers: longer is steadier, shorter tells better when",
+        help="seconds per clip: longer clips are steadier, shorter ones locate changes better",
     )
     parser.add_argument(
         "--smooth_s",
         type=float,
         default=0.2,
-        help="average over time with a Gaussian of this standard deviation in seconds; 0: do not",
+        help="standard deviation in seconds of the Gaussian that averages over time; 0: none",
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     return parser
@@ -369,34 +446,34 @@ def _predict(options: Namespace) -> int:
         clip_s=options.clip_s,
         smooth_s=options.smooth_s,
     )
-    seen = 0
+    with_faces = 0
     for source in find_sources(options.paths):
         try:
             prediction = recognizer(source, aligned=options.aligned)
         except InputError as error:
-            _tell(error)
+            _print_error(error)
             continue
         prediction.save(options.output)
         if prediction.note:
-            _tell(prediction.note)
+            _print_error(prediction.note)
         else:
-            seen += 1
+            with_faces += 1
             print_timeline(prediction.table, Path(prediction.source).name)
-    return 0 if seen else 2
+    return 0 if with_faces else 2
 
 
 # --- demo and data -------------------------------------------------------------------------------
 
 
 def _demo_parser() -> ArgumentParser:
-    parser = ArgumentParser(
+    parser = _Parser(
         description="Train a small model on drawn faces, measure it on faces it has never seen, "
         "and show what it sees in a video: a few minutes on two cores, nothing to download."
     )
-    parser.add_argument("--output", default="demo", help="folder for what comes out")
+    parser.add_argument("--output", default="demo", help="folder for the results")
     parser.add_argument(
         "--video",
-        help="also say what the faces in this video of yours express, by the model that "
+        help="a video of yours: also show what the faces in it express, by the model that "
         "comes with the package",
     )
     return parser
@@ -410,14 +487,14 @@ def _demo(options: Namespace) -> int:
 
 
 def _data_parser() -> ArgumentParser:
-    parser = ArgumentParser(
-        description="Look a data set over before the long work starts: read every clip and tell "
-        "all that is wrong at once. Exits with 2 if anything is.",
+    parser = _Parser(
+        description="Check a data set before a long training: read every clip and list all "
+        "problems at once. Exits with 2 if there are any.",
         epilog="Example: m3dfel data check DFEW --fold 1",
     )
-    parser.add_argument("action", choices=["check"], help="read every clip, tell what is wrong")
+    parser.add_argument("action", choices=["check"], help="read every clip and list all problems")
     parser.add_argument("path", help="a data set's root, a manifest (CSV, text), or `synthetic`")
-    parser.add_argument("--fold", type=int, default=1, help="the official fold (DFEW)")
+    parser.add_argument("--fold", type=int, default=1, help="official fold of the data set")
     return parser
 
 

@@ -19,6 +19,7 @@ from typing import Any, Generic, TypeVar
 from jsonargparse import ArgumentError, ArgumentParser
 
 from m3dfel.errors import InputError
+from m3dfel.ranges import explain
 
 T = TypeVar("T")
 
@@ -112,8 +113,7 @@ class Registry(Generic[T]):
         try:
             return {option: parser.parse_object(dict(options))[option] for option in options}
         except ArgumentError as error:
-            reason = " ".join(str(error).split())
-            raise InputError(f"an option of the {self.kind} {name} is wrong: {reason}") from error
+            raise InputError(f"wrong option of the {self.kind} {name}: {explain(error)}") from error
 
     def _load(self) -> None:
         if not self._loaded:

@@ -80,14 +80,14 @@ def test_a_stopped_crossval_goes_on_fold_by_fold(ferv39k: Path, tmp_path: Path):
 
 def test_ablations_change_one_setting_at_a_time(ferv39k: Path, tmp_path: Path):
     config = small(tmp_path / "runs", ferv39k)
-    vary = ["model.bag_size=1,2", "optim.lr=1e-3", "model.norm=none, layer"]
+    vary = ["model.bag_size=1,2", "optim.lr=1e-3", "model.aggregation_options.norm=none, layer"]
     table = ablate(config, [0, 1], vary).set_index("name")
     assert table.index.tolist() == [
         "unchanged",
         "model.bag_size = 1",  # 2 is what it is
         "optim.lr = 1e-3",
-        "model.norm = none",
-        "model.norm = layer",
+        "model.aggregation_options.norm = none",
+        "model.aggregation_options.norm = layer",
     ]
     assert (table["runs"] == 2).all()
     changed = table.drop("unchanged")
@@ -100,14 +100,18 @@ def test_ablations_change_one_setting_at_a_time(ferv39k: Path, tmp_path: Path):
 def test_a_stage_that_nothing_was_changed_in_is_trained_once(ferv39k: Path, tmp_path: Path):
     config = small(tmp_path / "runs", ferv39k)
     config.stages = [Stage(frames=2, bag_size=1, aggregation="mean", epochs=1, lr=0.01)]
-    ablate(config, [0, 1], ["model.bag_size=1", "model.width=2"])
+    ablate(config, [0, 1], ["model.bag_size=1", "model.backbone_options.width=2"])
 
     def trained(run: str) -> int:
         return (tmp_path / "runs" / run / "stage-1/results.json").stat().st_mtime_ns
 
     assert trained("unchanged/seed-0") == trained("model.bag_size=1/seed-0")
     assert trained("unchanged/seed-1") == trained("model.bag_size=1/seed-1")
-    everyone = {trained(f"{v}/seed-{n}") for v in ("unchanged", "model.width=2") for n in (0, 1)}
+    everyone = {
+        trained(f"{v}/seed-{n}")
+        for v in ("unchanged", "model.backbone_options.width=2")
+        for n in (0, 1)
+    }
     assert len(everyone) == 4, "another seed or network begins by itself"
     stage = read_run(tmp_path / "runs/model.bag_size=1/seed-0/stage-1")
     assert stage.config["output"] == str(tmp_path / "runs/model.bag_size=1/seed-0/stage-1")
@@ -136,7 +140,10 @@ def test_a_stage_that_cannot_be_copied_whole_leaves_nothing(ferv39k, tmp_path, m
         ("model.bag_size=2", "nothing is varied"),
         ("model.bags=2", "no setting 'model.bags'"),
         ("data=2", "no setting 'data'"),
-        ("model.norm=group", "configuration cannot be used.*model.norm"),
+        (
+            "model.aggregation_options.norm=group",
+            "norm is group but must be one of",
+        ),
         ("model.bag_size=3", "model.bag_size is 3 but must be a divisor"),
         ("model.bag_size=[", "varies nothing"),
     ],
@@ -163,7 +170,7 @@ def test_several_settings_are_varied_however_they_are_told(words, tmp_path, caps
 
 def test_all_methods_train_in_the_same_protocol(ferv39k: Path, tmp_path: Path, capsys):
     words = ["--data.path", str(ferv39k), "--data.val_fraction", "0.4", "--workers", "0"]
-    words += ["--model.weights", "none", "--model.width", "4", "--model.depth", "10"]
+    words += ["--model.weights", "none", "--model.backbone_options", "{width: 4, depth: 10}"]
     words += ["--model.size", "16", "--model.frames", "4", "--model.bag_size", "2"]
     words += ["--optim.epochs", "1", "--optim.warmup_epochs", "0", "--optim.batch_size", "4"]
     words += ["--seeds", "0", "--output", str(tmp_path / "runs")]

@@ -44,7 +44,7 @@ def _one_thread():
 
 def small_model(bag_size: int = 4) -> M3DFEL:
     torch.manual_seed(0)
-    model = M3DFEL(size=32, width=4, depth=10, bag_size=bag_size).eval()
+    model = M3DFEL(size=32, bag_size=bag_size, backbone_options={"width": 4, "depth": 10}).eval()
     torch.nn.init.normal_(model.classifier.weight, std=3)
     return model
 

@@ -124,7 +124,8 @@ def test_training_goes_on_from_another_model(dfew: Path, tmp_path: Path):
     config.model.weights = str(tmp_path / "first")
     train(config)
     config = tiny(tmp_path / "third", dfew, epochs=1)
-    config.model.weights, config.model.width = str(tmp_path / "first"), 8
+    config.model.weights = str(tmp_path / "first")
+    config.model.backbone_options["width"] = 8
     with pytest.raises(InputError, match="do not fit this run's model"):
         train(config)
 

@@ -19,7 +19,7 @@ import pandas as pd
 import yaml
 from rich.console import Console
 
-from m3dfel.config import OFFICIAL_FOLDS, TrainConfig, check, previous_stage, with_overrides
+from m3dfel.config import TrainConfig, check, previous_stage, with_overrides
 from m3dfel.data.manifest import read_manifest
 from m3dfel.errors import InputError
 from m3dfel.evaluation.runs import Run, read_run
@@ -163,7 +163,7 @@ def crossval(base: TrainConfig, folds: Sequence[int] = ()) -> pd.DataFrame:
             f"{base.data.path} has no official folds: `m3dfel train` measures its own split; to "
             "part it into five all the same, give --data.folds 5"
         )
-    wanted = folds or range(1, (base.data.folds or OFFICIAL_FOLDS) + 1)
+    wanted = folds or range(1, (base.data.folds or 5) + 1)
     folders = [Path(base.output) / f"fold-{fold}" for fold in wanted]
     runs = _train_all(
         [

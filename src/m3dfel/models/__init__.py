@@ -1,1 +1,1 @@
-"""The network: backbone, DMIN, DLIAM and M3DFEL, one concept a file."""
+"""The network: M3DFEL, its backbones and its aggregations, one concept a file."""

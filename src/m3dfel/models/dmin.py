@@ -1,13 +1,13 @@
 """DMIN: dynamic multi-instance normalization (Wang et al., CVPR 2023).
 
-It stands within DLIAM between the self-attention and the gate. It keeps the instances of a bag
-consistent by mixing two ways to normalize, over the whole bag and over the instances, in shares
-that are learned.
+Inside DLIAM, between the self-attention and the gate. It keeps the instances of a bag consistent by
+mixing two normalizations, one over the whole bag and one over the instances, with learned weights.
 """
 
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 
@@ -16,14 +16,14 @@ class DMIN(nn.Module):
 
     Â_nc = (A_nc - Σ_k w_k μ_k) / sqrt(Σ_k w'_k σ²_k + ε) · γ_c + β_c,  k in {in, bn}
 
-    μ_in and σ²_in are taken over the N instances, channel by channel; μ_bn and σ²_bn over all N·C
-    values of the bag; w and w' are softmaxes of learned λ and λ'. The paper prints ε outside the
-    root; here it is inside, as in the published code, where it keeps a bag of one value finite.
+    μ_in and σ²_in are taken over the N instances, per channel; μ_bn and σ²_bn over all N·C values
+    of the bag; w and w' are softmaxes of the learned λ and λ'. The paper prints ε outside the root;
+    here it is inside, as in the published code, which keeps a bag of one value finite.
 
     Args:
         channels: C.
-        unbiased: divide σ²_in by N - 1, as the published code does, instead of the paper's N; a
-            bag of one instance has no such variance and gives NaN.
+        unbiased: divide σ²_in by N - 1, as the published code does, instead of the paper's N; a bag
+            of one instance has no such variance and gives NaN.
         eps: ε.
     """
 
@@ -36,7 +36,7 @@ class DMIN(nn.Module):
         self.mean_lambda = nn.Parameter(torch.ones(2))  # λ: of the instances, of the bag
         self.var_lambda = nn.Parameter(torch.ones(2))  # λ'
 
-    def forward(self, a: Tensor) -> Tensor:
+    def forward(self, a: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
         mean_in = a.mean(dim=1, keepdim=True)
         var_in = a.var(dim=1, keepdim=True, correction=int(self.unbiased))
         # Over the bag: E[a²] - E[a]², with E[a²] = E_c[σ²_in + μ_in²], which is the paper's

@@ -1,26 +1,25 @@
 """M3DFEL: a clip as a bag of 3D instances under one weak label (Wang et al., CVPR 2023).
 
-The way is clip → instances → backbone → aggregation → classifier; in M3DFEL itself the backbone is
-R3D and the aggregation DLIAM, and with other choices the same way leads to the methods it is
-compared with. Since pooling and classifier are linear, the logits split exactly into what each
-instance says: the evidence.
+Clip → instances → backbone → aggregation → classifier. In M3DFEL itself the backbone is R3D and the
+aggregation DLIAM; with other parts the same model is one of the methods it is compared with. Since
+pooling and classifier are linear, the logits split exactly into what each instance contributes: the
+evidence.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
+from jaxtyping import Float, Shaped, UInt8
 from torch import Tensor, nn
 
 from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
-from m3dfel.models.aggregations.aggregation import Aggregation
-from m3dfel.models.aggregations.dliam import DLIAM
-from m3dfel.models.aggregations.lstm import LSTMAggregation
-from m3dfel.models.aggregations.transformer import TransformerAggregation
-from m3dfel.models.backbones.video_resnet import Backbone, normalization
+from m3dfel.registry import AGGREGATIONS, BACKBONES
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -30,6 +29,7 @@ class M3DFEL(
     PyTorchModelHubMixin,
     library_name="m3dfel",
     license="mit",
+    pipeline_tag="video-classification",
     tags=["facial-expression-recognition", "video-classification"],
 ):
     """Recognise the emotion of a clip: float (B, T, 3, S, S) → logits (B, classes).
@@ -39,28 +39,32 @@ class M3DFEL(
 
     Args:
         labels: the label set, in the order of the logits.
-        frames: T, frames a clip.
+        frames: T, frames per clip.
         size: S, height and width of a frame in pixels.
-        bag_size: N, instances a clip; must divide `frames`.
-        width: channels of the backbone's first stage.
-        depth: of the backbone, 18 or 10.
-        backbone: what reads an instance: `r3d`, `r2plus1d`, `mc3`, or `resnet`, frame by frame.
-        aggregation: what joins a bag's instances: `dliam`, `lstm`, `transformer`, or a pooling of
-            their features alone: `mean`, `max`, `attention`.
-        bilstm: of DLIAM; these four are for ablations.
-        mhsa: of DLIAM.
-        norm: of DLIAM.
-        pooling: of DLIAM.
-        mean: of the frames on which the backbone was trained, for each of RGB, in 0 to 1; None for
-            those that the backbone's pretrained weights expect.
+        bag_size: N, instances per clip; must divide `frames`.
+        backbone: what reads an instance: a name in `registry.BACKBONES`, or a module that maps
+            (M, 3, t, S, S) to (M, F) and has `out_features`.
+        aggregation: what joins the instances of a bag: a name in `registry.AGGREGATIONS`, or a
+            module like `models.aggregation.Aggregation`.
+        backbone_options: options of a backbone given by name.
+        aggregation_options: options of an aggregation given by name.
+        mean: mean of the frames on which the backbone was trained, for each of RGB in 0 to 1; None
+            for what the backbone expects.
         std: their standard deviation.
-        zoom: how much closer than an aligned crop of a face the model looks. Whoever makes its
-            clips gives it the middle 1/zoom of the crop's width and height, S pixels a side.
+        zoom: magnification of the input relative to an aligned crop of a face: clips must be the
+            middle 1/zoom of the width and height of such crops, S pixels a side.
         grayscale: replace colour by luminance before the backbone.
-        unbiased: DMIN's variances as in the published code, not as in the paper.
 
     Raises:
-        InputError: labels, bag size, or parts that cannot be.
+        InputError: a wrong label set, bag size, name or option.
+
+    Example:
+        >>> import torch
+        >>> from m3dfel import M3DFEL
+        >>> model = M3DFEL(size=32, backbone_options={"width": 8, "depth": 10}).eval()
+        >>> clips = torch.randint(256, (2, 16, 3, 32, 32), dtype=torch.uint8)
+        >>> model(model.normalize(clips)).shape
+        torch.Size([2, 7])
     """
 
     mean: Tensor
@@ -73,19 +77,14 @@ class M3DFEL(
         frames: int = 16,
         size: int = 112,
         bag_size: int = 4,
-        width: int = 64,
-        depth: int = 18,
-        backbone: str = "r3d",
-        aggregation: str = "dliam",
-        bilstm: bool = True,
-        mhsa: bool = True,
-        norm: str = "dmin",
-        pooling: str = "conv1d",
+        backbone: str | nn.Module = "r3d",
+        aggregation: str | nn.Module = "dliam",
+        backbone_options: Mapping[str, Any] | None = None,
+        aggregation_options: Mapping[str, Any] | None = None,
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         zoom: float = 1.0,
         grayscale: bool = False,
-        unbiased: bool = False,
     ) -> None:
         super().__init__()
         if not 1 <= bag_size <= frames or frames % bag_size:
@@ -99,69 +98,96 @@ class M3DFEL(
         self.bag_size = bag_size
         self.instance_length = frames // bag_size
         self.grayscale = grayscale
-        self.backbone = Backbone(backbone, width, depth)
-        features = self.backbone.out_features
-        self.aggregation: Aggregation
-        if aggregation == "dliam":
-            self.aggregation = DLIAM(features, bag_size, bilstm, mhsa, norm, pooling, unbiased)
-        elif aggregation == "lstm":
-            self.aggregation = LSTMAggregation(features, bag_size)
-        elif aggregation == "transformer":
-            self.aggregation = TransformerAggregation(features, bag_size)
-        elif aggregation in ("mean", "max", "attention"):
-            self.aggregation = Aggregation(features, bag_size, aggregation)
-        else:
-            raise InputError(
-                f"the aggregation is {aggregation!r} but must be dliam, lstm, transformer, mean, "
-                "max or attention"
+        self._parts_have_names = isinstance(backbone, str) and isinstance(aggregation, str)
+        self.backbone: Any = backbone
+        if isinstance(backbone, str):
+            self.backbone = BACKBONES.create(backbone, backbone_options or {})
+        self.aggregation: Any = aggregation
+        if isinstance(aggregation, str):
+            self.aggregation = AGGREGATIONS.create(
+                aggregation, aggregation_options or {}, self.backbone.out_features, bag_size
             )
         self.classifier = nn.Linear(self.aggregation.out_features, len(self.labels))
-        usual = normalization(backbone)
-        mean, std = mean or usual[0], std or usual[1]
+        mean = mean or getattr(self.backbone, "mean", (0.0, 0.0, 0.0))
+        std = std or getattr(self.backbone, "std", (1.0, 1.0, 1.0))
         for name, values in ("mean", mean), ("std", std), ("luminance", LUMINANCE):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
-    def forward(self, clips: Tensor) -> Tensor:
+    def forward(self, clips: Float[Tensor, "B T 3 S S"]) -> Float[Tensor, "B classes"]:
         return self.fuse(self.instance_features(clips))
 
-    def normalize(self, frames: Tensor) -> Tensor:
-        """Turn pixels into the network's input: uint8 (…, 3, H, W) → float32 of that shape."""
+    def normalize(self, frames: UInt8[Tensor, "*clips 3 H W"]) -> Float[Tensor, "*clips 3 H W"]:
+        """Turn pixels into the network's input."""
         x = frames.to(self.mean) / 255
         if self.grayscale:
             x = (x * self.luminance).sum(-3, keepdim=True).expand(x.shape)
         return (x - self.mean) / self.std
 
-    def cut(self, clips: Tensor) -> Tensor:
-        """Cut clips along time into instances: (B, T, 3, H, W) → (B·N, 3, T/N, H, W)."""
+    def cut(self, clips: Shaped[Tensor, "B T 3 H W"]) -> Shaped[Tensor, "B*N 3 t H W"]:
+        """Cut clips into instances of t = T / N consecutive frames."""
         bags = torch.unflatten(clips, 1, (self.bag_size, self.instance_length))
         return bags.flatten(0, 1).transpose(1, 2)
 
-    def instance_features(self, clips: Tensor) -> Tensor:
-        """Read every instance by itself: (B, T, 3, H, W) → (B, N, F)."""
+    def instance_features(self, clips: Float[Tensor, "B T 3 S S"]) -> Float[Tensor, "B N F"]:
+        """Read every instance on its own."""
         return torch.unflatten(self.backbone(self.cut(clips)), 0, (-1, self.bag_size))
 
-    def fuse(self, features: Tensor) -> Tensor:
-        """Join a bag's instance features: (B, N, F) → logits (B, classes)."""
+    def fuse(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B classes"]:
+        """Join the instance features of each bag into logits."""
         logits: Tensor = self.classifier(self.aggregation(features))
         return logits
 
-    def explain(self, clips: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the logits and the evidence of each instance, as `fuse_explained` does.
-
-        Args:
-            clips: (B, T, 3, H, W), normalized.
-        """
+    def explain(
+        self, clips: Float[Tensor, "B T 3 S S"]
+    ) -> tuple[Float[Tensor, "B classes"], Float[Tensor, "B N classes"]]:
+        """Return the logits of normalized clips and the evidence of their instances."""
         return self.fuse_explained(self.instance_features(clips))
 
-    def fuse_explained(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Join a bag's instance features (B, N, F), and tell what each instance adds.
+    def fuse_explained(
+        self, features: Float[Tensor, "B N F"]
+    ) -> tuple[Float[Tensor, "B classes"], Float[Tensor, "B N classes"]]:
+        """Join the instance features of each bag, and split the logits by instance.
 
         Returns:
-            The logits (B, classes), and the evidence of each instance (B, N, classes), which sums
-            to the logits exactly: what belongs to no instance, the biases, is shared out evenly.
+            The logits, and the evidence of each instance, which sums to the logits exactly: what
+            belongs to no instance, the biases, is divided evenly.
         """
         related = self.aggregation.relate(features)
         logits = self.classifier(self.aggregation.pooling(related))
         alone = self.aggregation.pooling.contributions(related) @ self.classifier.weight.T
         rest = logits - alone.sum(1)
         return logits, alone + rest.unsqueeze(1) / self.bag_size
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        if not self._parts_have_names:
+            raise InputError(
+                "a model built from a ready backbone or aggregation cannot be saved, since nobody "
+                "could build it again: enter the class in its table (m3dfel.registry) and give "
+                "M3DFEL its name"
+            )
+        super()._save_pretrained(save_directory)
+
+    @classmethod
+    def _from_pretrained(  # type: ignore[override]
+        cls, *, config: Mapping[str, Any] | None = None, **arguments: Any
+    ) -> M3DFEL:
+        model: M3DFEL = super()._from_pretrained(**(_options_of_old(config or {}) | arguments))
+        return model
+
+
+# In config.json of version 0.1.0 the options of the parts stand beside those of the model.
+_OLD_BACKBONE_OPTIONS = ("width", "depth")
+_OLD_DLIAM_OPTIONS = ("bilstm", "mhsa", "norm", "pooling", "unbiased")
+
+
+def _options_of_old(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of the parts from a config.json of version 0.1.0, else nothing."""
+    if "width" not in config:
+        return {}
+    options: dict[str, Any] = {
+        "backbone_options": {name: config[name] for name in _OLD_BACKBONE_OPTIONS}
+    }
+    if config.get("aggregation", "dliam") == "dliam":
+        dliam = {name: config[name] for name in _OLD_DLIAM_OPTIONS if name in config}
+        options["aggregation_options"] = dliam
+    return options

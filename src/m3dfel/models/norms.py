@@ -1,20 +1,20 @@
-"""The normalizations that DLIAM's own, DMIN, is compared with in ablations.
+"""The normalizations that DMIN, DLIAM's own, is compared with in ablations.
 
-All take and return a bag of instances (B, N, C) and have a learned scale and shift for each
+All map a bag of instances (B, N, C) to the same shape and have a learned scale and shift per
 channel; they differ in what they take mean and variance over.
 """
 
 from __future__ import annotations
 
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3dfel.errors import InputError
 from m3dfel.models.dmin import DMIN
 
 
 class BatchNorm(nn.Module):
-    """Over all instances of all bags, channel by channel: (B, N, C) → same.
+    """Over all instances of all bags, per channel: (B, N, C) → (B, N, C).
 
     Args:
         channels: C.
@@ -22,45 +22,39 @@ class BatchNorm(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        # Three-dimensional as the backbone's, so that processes share its statistics alike.
+        # 3D like the backbone's, so that processes share its statistics in the same way.
         self.norm = nn.BatchNorm3d(channels)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
         volumes = input.transpose(1, 2)[..., None, None]
         normalized: Tensor = self.norm(volumes)
         return normalized.flatten(2).transpose(1, 2)
 
 
 class InstanceNorm(nn.LayerNorm):
-    """Over the instances of a bag, channel by channel: (B, N, C) → same.
+    """Over the instances of a bag, per channel: (B, N, C) → (B, N, C).
 
-    torch's own refuses a bag of one instance; this one gives it the shift alone.
+    Unlike torch's own it accepts a bag of one instance, which becomes the shift alone.
     """
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
         over_instances = F.layer_norm(input.transpose(1, 2), input.shape[1:2], eps=self.eps)
         return over_instances.transpose(1, 2) * self.weight + self.bias
 
 
 def make_norm(name: str, channels: int, unbiased: bool = False) -> nn.Module:
-    """Return `dmin`, `batch`, `layer` (over the channels of an instance), `instance` or `none`.
+    """Return a normalization: `dmin`, `batch`, `layer` (per instance), `instance` or `none`.
 
     Args:
         name: of the normalization.
         channels: C.
-        unbiased: DMIN's variances as in the published code.
-
-    Raises:
-        InputError: no normalization of that name.
+        unbiased: compute DMIN's variances as in the published code.
     """
     if name == "dmin":
         return DMIN(channels, unbiased)
-    if name == "batch":
-        return BatchNorm(channels)
-    if name == "layer":
-        return nn.LayerNorm(channels)
-    if name == "instance":
-        return InstanceNorm(channels)
-    if name == "none":
-        return nn.Identity()
-    raise InputError(f"the norm is {name!r} but must be dmin, batch, layer, instance or none")
+    return {
+        "batch": BatchNorm,
+        "layer": nn.LayerNorm,
+        "instance": InstanceNorm,
+        "none": nn.Identity,
+    }[name](channels)

@@ -1,47 +1,58 @@
-"""Pooling: how the instances of a bag, related or not, become one vector.
+"""Poolings: how the instances of a bag become one vector.
 
-Every pooling is a sum over the instances, so that a bag vector splits exactly into what each
-instance adds to it. The convolution is the paper's; mean and maximum are the classical poolings of
-multi-instance learning, gated attention that of Ilse et al. ("Attention-based Deep Multiple
-Instance Learning", ICML 2018).
+Every pooling is a sum over the instances, so a bag vector splits exactly into what each instance
+contributes. The convolution is the paper's; mean and maximum are the classical poolings of
+multi-instance learning, gated attention is by Ilse et al. ("Attention-based Deep Multiple Instance
+Learning", ICML 2018).
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3dfel.errors import InputError
+
+class Pooling(Protocol):
+    """What all poolings have in common: (B, N, C) → (B, C)."""
+
+    def __call__(self, x: Float[Tensor, "B N C"], /) -> Float[Tensor, "B C"]: ...
+
+    def contributions(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
+        """Return what each instance adds to the bag vector, apart from a bias."""
+        ...
 
 
 class MeanPooling(nn.Module):
     """The mean of the instances: (B, N, C) → (B, C)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B C"]:
         return x.mean(1)
 
-    def contributions(self, x: Tensor) -> Tensor:
-        """Return what each instance adds to the bag vector: (B, N, C) → same."""
+    def contributions(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
+        """Return what each instance adds to the bag vector."""
         return x / x.shape[1]
 
 
 class MaxPooling(nn.Module):
     """The largest value of each channel over the instances: (B, N, C) → (B, C)."""
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B C"]:
         return x.amax(1)
 
-    def contributions(self, x: Tensor) -> Tensor:
-        """Return what each instance adds to the bag vector: (B, N, C) → same.
+    def contributions(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
+        """Return what each instance adds to the bag vector.
 
-        A channel is added by the first instance in which it is largest.
+        A channel is contributed by the first instance in which it is largest.
         """
         chosen = F.one_hot(x.argmax(1), x.shape[1]).transpose(1, 2)
         return x * chosen
 
 
 class AttentionPooling(nn.Module):
-    """A weighted mean whose weights the instances earn by gated attention: (B, N, C) → (B, C).
+    """A mean weighted by gated attention: (B, N, C) → (B, C).
 
     Args:
         channels: C.
@@ -54,11 +65,11 @@ class AttentionPooling(nn.Module):
         self.gate = nn.Linear(channels, hidden)  # U
         self.weight = nn.Linear(hidden, 1, bias=False)  # w
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B C"]:
         return self.contributions(x).sum(1)
 
-    def contributions(self, x: Tensor) -> Tensor:
-        """Return what each instance adds to the bag vector: (B, N, C) → same."""
+    def contributions(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
+        """Return what each instance adds to the bag vector."""
         scores: Tensor = self.weight(self.value(x).tanh() * self.gate(x).sigmoid())
         return scores.softmax(1) * x
 
@@ -73,29 +84,25 @@ class ConvPooling(nn.Conv1d):
     def __init__(self, bag_size: int) -> None:
         super().__init__(bag_size, 1, kernel_size=3, padding=1)
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Float[Tensor, "B N C"]) -> Float[Tensor, "B C"]:
         return super().forward(input).squeeze(1)
 
-    def contributions(self, x: Tensor) -> Tensor:
-        """Return what each instance adds to the bag vector, less the bias: (B, N, C) → same."""
+    def contributions(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
+        """Return what each instance adds to the bag vector, apart from the bias."""
         kernels = self.weight.transpose(0, 1)
         return F.conv1d(x, kernels, padding=1, groups=x.shape[1])
 
 
-def make_pooling(
-    name: str, channels: int, bag_size: int
-) -> MeanPooling | MaxPooling | AttentionPooling | ConvPooling:
-    """Return the pooling of that name for bags (B, `bag_size`, `channels`).
+def make_pooling(name: str, channels: int, bag_size: int) -> Pooling:
+    """Return a pooling of bags (B, N, C): `conv1d`, `mean`, `max` or `attention`.
 
-    Raises:
-        InputError: no pooling of that name.
+    Args:
+        name: of the pooling.
+        channels: C.
+        bag_size: N.
     """
     if name == "conv1d":
         return ConvPooling(bag_size)
-    if name == "mean":
-        return MeanPooling()
-    if name == "max":
-        return MaxPooling()
     if name == "attention":
         return AttentionPooling(channels)
-    raise InputError(f"the pooling is {name!r} but must be conv1d, mean, max or attention")
+    return MaxPooling() if name == "max" else MeanPooling()

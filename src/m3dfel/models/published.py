@@ -1,9 +1,9 @@
-"""The authors' published weights, read into our model.
+"""Reads the authors' published weights into our model.
 
-Their checkpoints are `.pth` files that hold, beside the weights, objects of other classes (the
-command line's arguments, NumPy numbers, a recorder of the training); those are read as empty
-stand-ins, so that nothing in the file is ever run. Names of the published model (TFace,
-attribute/M3DFEL) stand left in `_NAMES`, ours right.
+Their checkpoints are `.pth` files that contain objects of other classes beside the weights
+(command-line arguments, NumPy numbers, a training recorder); these are replaced by empty stand-ins,
+so nothing in the file is ever executed. `_NAMES` maps the names of the published model (TFace,
+attribute/M3DFEL) to ours.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NAMES = {
 
 
 class _StandIn:
-    """Takes the place of any object that is not a weight; swallows whatever it is made from."""
+    """Replaces any object that is not a weight and ignores what it would be built from."""
 
     def __init__(self, *parts: object) -> None:
         pass
@@ -45,8 +45,8 @@ class _StandIn:
 def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL:
     """Read a checkpoint of the published model.
 
-    Bag size, width and depth are those of the weights; the variances are the published code's.
-    The published code does not normalize its input, and neither does the model returned: its
+    Bag size, width and depth follow from the weights; variances are computed as in the published
+    code. The published code does not normalize its input, and neither does the model returned: its
     `mean` is 0 and its `std` 1.
 
     Args:
@@ -69,11 +69,13 @@ def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL
         model = M3DFEL(
             labels,
             bag_size=weights["aggregation.pooling.weight"].shape[1],
-            width=weights["backbone.0.0.weight"].shape[0],
-            depth=18 if "backbone.1.1.conv1.0.weight" in weights else 10,
+            backbone_options={
+                "width": weights["backbone.0.0.weight"].shape[0],
+                "depth": 18 if "backbone.1.1.conv1.0.weight" in weights else 10,
+            },
+            aggregation_options={"unbiased": True},
             mean=(0.0, 0.0, 0.0),
             std=(1.0, 1.0, 1.0),
-            unbiased=True,
         )
         model.load_state_dict(weights)
     except (KeyError, IndexError, RuntimeError) as error:
@@ -89,16 +91,16 @@ def _state_dict(path: Path) -> dict[str, Tensor]:
         foreign = torch.serialization.get_unsafe_globals_in_checkpoint(path)
         stand_ins: list[Any] = [(_StandIn, name) for name in foreign]
         with torch.serialization.safe_globals(stand_ins):
-            held = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as error:
         raise InputError(f"no checkpoint at {path}: check the path") from error
-    except Exception as error:  # a damaged file can make the reader fail in any way
+    except Exception as error:  # a damaged file can fail in any way
         raise InputError(
-            f"{path} is not a checkpoint that can be read: is it a whole .pth file?"
+            f"{path} cannot be read as a checkpoint: is it a complete .pth file?"
         ) from error
-    state = held.get("state_dict", held) if isinstance(held, dict) else None
+    state = content.get("state_dict", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not state:
-        raise InputError(f"{path} holds no weights: expected a state_dict")
+        raise InputError(f"{path} contains no weights: expected a state_dict")
     if not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path} holds no weights: expected a state_dict of nothing but tensors")
+        raise InputError(f"{path} contains no weights: expected a state_dict with tensors only")
     return state

@@ -59,7 +59,6 @@ from m3dfel.errors import InputError
 from m3dfel.evaluation.measuring import SplitOutputs, measure, split_metrics, write_outputs
 from m3dfel.evaluation.metrics import fit_temperature
 from m3dfel.files import write_text
-from m3dfel.models.backbones.video_resnet import load_pretrained
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training.batchnorm import share_batch_norm
 from m3dfel.training.losses import M3DFELLoss
@@ -213,7 +212,7 @@ def build_model(config: TrainConfig) -> M3DFEL:
     if earlier:
         transfer_weights(model, earlier.output)
     elif weights == "pretrained":
-        load_pretrained(model.backbone)
+        model.backbone.load_pretrained()
     elif weights != "none":
         transfer_weights(model, weights)
     return model

@@ -1,1 +1,5 @@
-"""Aggregations: what joins a bag's instances into one vector, one file each."""
+"""Aggregations, one file each: what joins the instances of a bag into one vector.
+
+Each is a class with a constructor `(features, bag_size, *, options…)`, entered in the table by
+`@AGGREGATIONS.register(name)`; see `m3dfel.models.aggregation.Aggregation`.
+"""

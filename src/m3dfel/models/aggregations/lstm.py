@@ -1,16 +1,20 @@
-"""A baseline's aggregation: an LSTM reads the instances in order (as in CNN + LSTM of the field).
+"""A baseline: an LSTM reads the instances in order, as in the field's CNN + LSTM.
 
-With ResNet-18 on single frames before it, it is ResNet-18 + LSTM. Its answer is the mean of its
-states rather than the last one, so that every instance keeps its share of the evidence.
+After ResNet-18 on single frames it makes ResNet-18 + LSTM. The result is the mean of its states
+rather than the last one, so that every instance keeps its part of the evidence.
 """
 
 from __future__ import annotations
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3dfel.models.aggregations.aggregation import Aggregation
+from m3dfel.models.aggregation import Aggregation
+from m3dfel.models.pooling import MeanPooling
+from m3dfel.registry import AGGREGATIONS
 
 
+@AGGREGATIONS.register("lstm")
 class LSTMAggregation(Aggregation):
     """One LSTM layer, then the mean: (B, N, F) → (B, F).
 
@@ -20,9 +24,9 @@ class LSTMAggregation(Aggregation):
     """
 
     def __init__(self, features: int, bag_size: int) -> None:
-        super().__init__(features, bag_size)
+        super().__init__(features, MeanPooling())
         self.lstm = nn.LSTM(features, features, batch_first=True)
 
-    def relate(self, features: Tensor) -> Tensor:
+    def relate(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B N F"]:
         states: Tensor = self.lstm(features)[0]
         return states

@@ -1,19 +1,23 @@
-"""A baseline's aggregation: a Transformer encoder over the instances.
+"""A baseline: a Transformer encoder over the instances.
 
-With ResNet-18 on single frames before it, it is the idea of Former-DFER's temporal part (Zhao and
-Liu, "Former-DFER: Dynamic Facial Expression Recognition Transformer", ACM MM 2021): three layers of
-eight heads and learned places. Its answer is the mean of its states rather than a class token, so
-that every instance keeps its share of the evidence.
+After ResNet-18 on single frames it is the idea of the temporal part of Former-DFER (Zhao and Liu,
+"Former-DFER: Dynamic Facial Expression Recognition Transformer", ACM MM 2021): three layers of
+eight heads and learned positions. The result is the mean of its states rather than a class token,
+so that every instance keeps its part of the evidence.
 """
 
 from __future__ import annotations
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3dfel.models.aggregations.aggregation import Aggregation
+from m3dfel.models.aggregation import Aggregation
+from m3dfel.models.pooling import MeanPooling
+from m3dfel.registry import AGGREGATIONS
 
 
+@AGGREGATIONS.register("transformer")
 class TransformerAggregation(Aggregation):
     """Three encoder layers, then the mean: (B, N, F) → (B, F).
 
@@ -23,12 +27,12 @@ class TransformerAggregation(Aggregation):
     """
 
     def __init__(self, features: int, bag_size: int) -> None:
-        super().__init__(features, bag_size)
+        super().__init__(features, MeanPooling())
         layer = nn.TransformerEncoderLayer(
             features, nhead=8, dim_feedforward=2 * features, activation="gelu", batch_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, num_layers=3)
         self.places = nn.Parameter(0.02 * torch.randn(bag_size, features))
 
-    def relate(self, features: Tensor) -> Tensor:
+    def relate(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B N F"]:
         return self.encoder(features + self.places)

@@ -1,0 +1,73 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from m3dfel.models.dmin import DMIN
+from m3dfel.models.pooling import AttentionPooling
+from small_data import small_model as small
+
+
+@settings(deadline=None)
+@given(st.integers(1, 6), st.integers(1, 9), st.integers(0, 2**31))
+def test_dmin_follows_the_formula_of_the_paper(instances: int, channels: int, seed: int):
+    torch.manual_seed(seed)
+    dmin = DMIN(channels)
+    for parameter in dmin.parameters():
+        nn.init.normal_(parameter)
+    a = torch.randn(3, instances, channels)
+    w, v = dmin.mean_lambda.softmax(0), dmin.var_lambda.softmax(0)
+    mean = w[0] * a.mean(1, keepdim=True) + w[1] * a.mean((1, 2), keepdim=True)
+    biased = {"correction": 0, "keepdim": True}
+    var = v[0] * a.var(1, **biased) + v[1] * a.var((1, 2), **biased)
+    expected = (a - mean) / (var + 1e-5).sqrt() * dmin.gamma + dmin.beta
+    torch.testing.assert_close(dmin(a), expected, rtol=1e-3, atol=1e-4)
+
+
+PARTS = [
+    {"backbone": kind, "aggregation": name}
+    for kind in ("r3d", "r2plus1d", "mc3", "resnet")
+    for name in ("dliam", "lstm", "transformer", "mean", "max", "attention")
+]
+
+
+ABLATIONS = [
+    {"aggregation_options": options}
+    for options in (
+        {"bilstm": False},
+        {"mhsa": False},
+        {"bilstm": False, "mhsa": False},
+        *({"norm": norm} for norm in ("none", "batch", "layer", "instance")),
+        *({"pooling": pooling} for pooling in ("mean", "max", "attention")),
+    )
+]
+
+
+@pytest.mark.parametrize("bag_size", [1, 2, 4, 8])
+@pytest.mark.parametrize(
+    "parts", [*PARTS, *ABLATIONS], ids=lambda p: " ".join(map(str, p.values()))
+)
+def test_the_evidence_of_the_instances_sums_to_the_logits(parts: dict, bag_size: int):
+    model = small(bag_size=bag_size, **parts)
+    model(torch.rand(2, 8, 3, 16, 16))  # fills the statistics of batch normalization
+    model.eval()
+    clips = model.normalize(torch.randint(0, 256, (3, 8, 3, 16, 16), dtype=torch.uint8))
+    logits, evidence = model.explain(clips)
+    assert evidence.shape == (3, bag_size, 7)
+    torch.testing.assert_close(logits, model(clips))
+    torch.testing.assert_close(evidence.sum(1), logits)
+
+
+def test_gated_attention_follows_the_formula_of_its_paper():
+    pooling = AttentionPooling(6)
+    x = torch.randn(2, 3, 6)
+    scores = torch.stack(
+        [
+            torch.tanh(pooling.value(x[:, n])) * torch.sigmoid(pooling.gate(x[:, n]))
+            for n in range(3)
+        ],
+        1,
+    )
+    weights = (scores @ pooling.weight.weight.T).softmax(1)
+    torch.testing.assert_close(pooling(x), (weights * x).sum(1))
