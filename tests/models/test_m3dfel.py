@@ -16,7 +16,7 @@ from m3dfel.registry import AGGREGATIONS
 from small_data import small_model as small
 
 
-def test_instances_are_runs_of_consecutive_frames():
+def test_instances_are_consecutive_frames():
     model = small()
     assert model.instance_length == 4
     clips = torch.arange(16.0).view(2, 8, 1, 1, 1).expand(2, 8, 3, 16, 16)
@@ -61,6 +61,7 @@ def test_a_saved_model_loads_unchanged(tmp_path: Path):
         ({"frames": 0, "bag_size": 1}, "the clip's 0 frames"),
         ({"backbone_options": {"depth": 50}}, "depth is 50 but must be"),
         ({"labels": ["anger", "Angry"]}, "two or more different emotions"),
+        ({"backbone_options": {"width": 0}}, "the width of the backbone is 0"),
         ({"backbone": "vgg"}, "unknown backbone 'vgg': choose one of mc3, r2plus1d, r3d"),
         ({"aggregation": "sum"}, "unknown aggregation 'sum': choose one of attention, dliam"),
         ({"aggregation_options": {"norm": "group"}}, "norm is group but must be one of 'dmin'"),

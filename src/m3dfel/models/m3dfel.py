@@ -123,7 +123,9 @@ class M3DFEL(
             x = (x * self.luminance).sum(-3, keepdim=True).expand(x.shape)
         return (x - self.mean) / self.std
 
-    def cut(self, clips: Shaped[Tensor, "B T 3 H W"]) -> Shaped[Tensor, "B*N 3 t H W"]:
+    def cut(
+        self, clips: Shaped[Tensor, "B T 3 H W"]
+    ) -> Shaped[Tensor, "B*{self.bag_size} 3 {self.instance_length} H W"]:
         """Cut clips into instances of t = T / N consecutive frames."""
         bags = torch.unflatten(clips, 1, (self.bag_size, self.instance_length))
         return bags.flatten(0, 1).transpose(1, 2)

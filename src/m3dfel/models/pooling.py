@@ -8,13 +8,14 @@ Learning", ICML 2018).
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 
+@runtime_checkable
 class Pooling(Protocol):
     """What all poolings have in common: (B, N, C) → (B, C)."""
 

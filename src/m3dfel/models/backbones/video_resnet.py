@@ -27,7 +27,6 @@ from m3dfel._torchvision import (
     ResNet18_Weights,
 )
 from m3dfel.errors import InputError
-from m3dfel.ranges import PositiveInt
 from m3dfel.registry import BACKBONES
 
 
@@ -54,6 +53,9 @@ class VideoResNet(nn.Sequential):
         width: channels of the stem and the first stage; the four stages have 1, 2, 4 and 8 times as
             many.
         depth: 18 (two blocks a stage) or 10 (one).
+
+    Raises:
+        InputError: a width below 1.
     """
 
     convolutions: ClassVar[tuple[Any, Any, Any, Any]]
@@ -62,7 +64,9 @@ class VideoResNet(nn.Sequential):
     mean: ClassVar[tuple[float, float, float]] = (0.43216, 0.394666, 0.37645)
     std: ClassVar[tuple[float, float, float]] = (0.22803, 0.22145, 0.216989)
 
-    def __init__(self, *, width: PositiveInt = 64, depth: Literal[10, 18] = 18) -> None:
+    def __init__(self, *, width: int = 64, depth: Literal[10, 18] = 18) -> None:
+        if width < 1:
+            raise InputError(f"the width of the backbone is {width} but must be 1 or more")
         blocks = 2 if depth == 18 else 1
         first, second, third, fourth = self.convolutions
         super().__init__(
