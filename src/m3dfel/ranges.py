@@ -63,13 +63,20 @@ def explain(error: ArgumentError) -> str:
     number = re.match(r"Not of type (\w+): .*: ('.*')$", reason)
     if number:
         return f"{name} is {number[2]} but must be a number, {_REQUIREMENT_OF[number[1]]}"
-    expected = re.match(r"Expected an? (.+)\. Got value: (.+)$", reason)
+    expected = re.match(r"Expected an? (.+)\. Got value: (.+)$", reason) or re.match(
+        r"Does not .+ Union subtypes Subtypes: \[(.+)\] Errors: .+ Given value: (.+)$", reason
+    )
     if expected:
-        kind = expected[1].replace("typing.", "")
-        kind = re.sub(r"<class '(\w+)'>", r"\1", kind)
-        kind = re.sub(r"^Literal\[(.+)\]$", r"one of \1", kind)
-        return f"{name} is {expected[2]} but must be {kind}"
+        return f"{name} is {expected[2]} but must be {_in_words(expected[1])}"
     return f"{name}: {reason}"
+
+
+def _in_words(types: str) -> str:
+    """Return the name of a type, or of several, as people say it."""
+    types = re.sub(r"<class '(\w+)'>", r"\1", types.replace("typing.", ""))
+    types = re.sub(r"list\[Literal\[([^\]]+)\]\]", r"a list of \1", types)
+    types = re.sub(r"list\[(\w+)\]", r"a list of \1", types)
+    return re.sub(r"Literal\[([^\]]+)\]", r"one of \1", types).replace("NoneType", "null")
 
 
 _REQUIREMENT_OF = {getattr(kind, "__name__", ""): words for kind, words in REQUIREMENTS.items()}

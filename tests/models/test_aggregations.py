@@ -4,6 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from m3dfel.errors import InputError
+from m3dfel.models.aggregations.dliam import DLIAM
 from m3dfel.models.dmin import DMIN
 from m3dfel.models.pooling import AttentionPooling
 from small_data import small_model as small
@@ -39,7 +41,9 @@ ABLATIONS = [
         {"mhsa": False},
         {"bilstm": False, "mhsa": False},
         *({"norm": norm} for norm in ("none", "batch", "layer", "instance")),
-        *({"pooling": pooling} for pooling in ("mean", "max", "attention")),
+        *({"pooling": pooling} for pooling in ("conv1d-shared", "mean", "max", "attention")),
+        {"start": "mean"},
+        {"start": ["gate", "kernel"], "norm": "batch"},
     )
 ]
 
@@ -71,3 +75,56 @@ def test_gated_attention_follows_the_formula_of_its_paper():
     )
     weights = (scores @ pooling.weight.weight.T).softmax(1)
     torch.testing.assert_close(pooling(x), (weights * x).sum(1))
+
+
+@pytest.mark.parametrize("bag_size", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"pooling": "conv1d-shared"},
+        {"mhsa": False},
+        {"bilstm": False},
+        *({"norm": norm} for norm in ("batch", "layer", "instance")),
+    ],
+    ids=str,
+)
+def test_dliam_can_start_as_the_mean_of_the_instances(options: dict, bag_size: int):
+    torch.manual_seed(0)
+    dliam = DLIAM(8, bag_size, start="mean", **options)
+    features = torch.randn(3, bag_size, 8)
+    mean = features.mean(1).repeat(1, dliam.out_features // 8)
+    torch.testing.assert_close(dliam(features), mean, rtol=0, atol=1e-6)
+
+
+def test_dliam_that_starts_as_the_mean_learns_every_part_of_the_published_one():
+    torch.manual_seed(0)
+    dliam = DLIAM(8, 4, start="mean")
+    optimizer = torch.optim.SGD(dliam.parameters(), 0.5)
+    features, target = torch.randn(6, 4, 8), torch.randn(6, 16)
+    before = {name: value.clone() for name, value in dliam.state_dict().items()}
+    for _ in range(4):  # the BiLSTM only learns once s is no longer 0
+        optimizer.zero_grad()
+        nn.functional.mse_loss(dliam(features), target).backward()
+        optimizer.step()
+    for name, value in dliam.state_dict().items():
+        assert not torch.equal(value, before[name]), name
+
+
+def test_the_parts_that_start_as_the_mean_can_be_chosen_one_by_one():
+    names = {name for name, _ in DLIAM(8, 4, start=["kernel"]).named_parameters()}
+    assert names == {name for name, _ in DLIAM(8, 4).named_parameters()}
+    assert DLIAM(8, 4, start=["gate"]).norm.gamma.abs().sum() == 0
+    assert DLIAM(8, 4, start=["residual"]).residual_scale.shape == (16,)
+    with pytest.raises(InputError, match="cannot start open with the norm 'none'"):
+        DLIAM(8, 4, start="mean", norm="none")
+    with pytest.raises(
+        InputError, match="start is median but must be one of 'published', 'mean', a list of"
+    ):
+        small(aggregation_options={"start": "median"})
+
+
+def test_published_weights_load_only_into_the_published_form():
+    published = DLIAM(8, 4).state_dict()
+    with pytest.raises(RuntimeError, match="residual_scale"):
+        DLIAM(8, 4, start="mean").load_state_dict(published)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -80,30 +81,44 @@ class ConvPooling(nn.Conv1d):
 
     Args:
         bag_size: N.
+        shared: one kernel for all instances, so that none is preferred by its index; they are then
+            averaged instead of summed. Not part of the published model.
     """
 
-    def __init__(self, bag_size: int) -> None:
-        super().__init__(bag_size, 1, kernel_size=3, padding=1)
+    def __init__(self, bag_size: int, shared: bool = False) -> None:
+        super().__init__(1 if shared else bag_size, 1, kernel_size=3, padding=1)
+        self.bag_size = bag_size
 
     def forward(self, input: Float[Tensor, "B N C"]) -> Float[Tensor, "B C"]:
-        return super().forward(input).squeeze(1)
+        shared = self.in_channels < self.bag_size
+        return super().forward(input.mean(1, keepdim=True) if shared else input).squeeze(1)
 
     def contributions(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
         """Return what each instance adds to the bag vector, apart from the bias."""
         kernels = self.weight.transpose(0, 1)
+        if self.in_channels < self.bag_size:
+            kernels = kernels.expand(self.bag_size, 1, 3) / self.bag_size
         return F.conv1d(x, kernels, padding=1, groups=x.shape[1])
+
+    def start_as_mean(self) -> None:
+        """Initialize the kernels so that the bag vector is the mean of the instances."""
+        with torch.no_grad():
+            nn.init.zeros_(self.weight)
+            self.weight[:, :, 1] = 1 / self.in_channels
+        assert self.bias is not None
+        nn.init.zeros_(self.bias)
 
 
 def make_pooling(name: str, channels: int, bag_size: int) -> Pooling:
-    """Return a pooling of bags (B, N, C): `conv1d`, `mean`, `max` or `attention`.
+    """Return a pooling of bags (B, N, C): `conv1d`, `conv1d-shared`, `mean`, `max` or `attention`.
 
     Args:
         name: of the pooling.
         channels: C.
         bag_size: N.
     """
-    if name == "conv1d":
-        return ConvPooling(bag_size)
+    if name in ("conv1d", "conv1d-shared"):
+        return ConvPooling(bag_size, shared=name == "conv1d-shared")
     if name == "attention":
         return AttentionPooling(channels)
     return MaxPooling() if name == "max" else MeanPooling()

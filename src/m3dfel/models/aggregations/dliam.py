@@ -2,28 +2,47 @@
 
 It joins the instance features of a bag into one vector by weak long-term relations: BiLSTM,
 self-attention, DMIN, a gate, and a convolution that sums over the instances. For ablations each
-part can be left out or replaced.
+part can be left out or replaced. `start="mean"` is ours: the same module, initialized so that it
+begins as the mean of the instances and learns relations from there.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from m3dfel.errors import InputError
 from m3dfel.models.aggregation import Aggregation
 from m3dfel.models.norms import make_norm
-from m3dfel.models.pooling import make_pooling
+from m3dfel.models.pooling import ConvPooling, make_pooling
 from m3dfel.registry import AGGREGATIONS
 
 HEADS = 8
+
+Part: TypeAlias = Literal["residual", "gate", "kernel"]
+_MEAN: tuple[Part, ...] = ("residual", "gate", "kernel")
 
 
 @AGGREGATIONS.register("dliam")
 class DLIAM(Aggregation):
     """Join a bag: instance features (B, N, F) → bag vector (B, 2F), or (B, F) without BiLSTM.
+
+    As published, with F the features and N the bag size:
+
+        X = BiLSTM(F),  A = MHSA(X),  Â = DMIN(A),  Z = Σ_n k_n ∗ (X_n ⊙ σ(Â_n)) + b
+
+    A module that starts as the mean differs in three parts, each of which can be chosen alone:
+
+        residual:  X = [F, F] + s ⊙ BiLSTM(F), s one learned number per channel, 0 at the start
+        gate:      2σ(Â) instead of σ(Â), with γ = 0 in DMIN at the start, so that the gate is 1
+        kernel:    k_n = [0, 1/N, 0] and b = 0 at the start
+
+    With all three Z = [mean(F), mean(F)] before the first step. The published module has to find
+    its way from random relations, and often stays at chance for many epochs (docs/experiments.md).
 
     Args:
         features: F, features per instance; also the hidden size of the BiLSTM in each direction.
@@ -33,6 +52,10 @@ class DLIAM(Aggregation):
         norm: normalization of A.
         pooling: sum over the instances.
         unbiased: compute DMIN's variances as in the published code.
+        start: `published`, `mean`, or a list of the parts that start as the mean.
+
+    Raises:
+        InputError: a part that starts as the mean is missing from this module.
     """
 
     def __init__(
@@ -43,8 +66,9 @@ class DLIAM(Aggregation):
         bilstm: bool = True,
         mhsa: bool = True,
         norm: Literal["dmin", "none", "batch", "layer", "instance"] = "dmin",
-        pooling: Literal["conv1d", "mean", "max", "attention"] = "conv1d",
+        pooling: Literal["conv1d", "conv1d-shared", "mean", "max", "attention"] = "conv1d",
         unbiased: bool = False,
+        start: Literal["published", "mean"] | list[Part] = "published",
     ) -> None:
         channels = 2 * features if bilstm else features
         super().__init__(channels, make_pooling(pooling, channels, bag_size))
@@ -55,11 +79,22 @@ class DLIAM(Aggregation):
         )
         self.qkv = nn.Linear(channels, 3 * channels, bias=False) if mhsa else None
         self.norm = make_norm(norm, channels, unbiased)
+        parts = {"published": (), "mean": _MEAN}[start] if isinstance(start, str) else start
+        self.residual_scale = None
+        if "residual" in parts and bilstm:
+            self.residual_scale = nn.Parameter(torch.zeros(channels))  # s
+        self.gate_gain = 2 if "gate" in parts else 1
+        if "gate" in parts:
+            _zero_scale(self.norm, norm)
+        if "kernel" in parts and isinstance(self.pooling, ConvPooling):
+            self.pooling.start_as_mean()
 
     def relate(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B N C"]:
         x = self.lstm(features)[0] if self.lstm else features  # X
+        if self.residual_scale is not None:
+            x = features.repeat(1, 1, 2) + self.residual_scale * x
         a = self.attend(x) if self.qkv else x  # A
-        gated: Tensor = x * self.norm(a).sigmoid()  # X · σ(Â)
+        gated: Tensor = x * (self.gate_gain * self.norm(a).sigmoid())  # X · σ(Â)
         return gated
 
     def attend(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
@@ -70,3 +105,12 @@ class DLIAM(Aggregation):
         assert self.qkv
         q, k, v = self.qkv(x).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
         return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def _zero_scale(norm: nn.Module, name: str) -> None:
+    """Make a normalization return its shift, 0 at the start, whatever its input."""
+    scales = [p for part, p in norm.named_parameters() if part.endswith(("gamma", "weight"))]
+    if not scales:
+        raise InputError(f"the gate of DLIAM cannot start open with the norm {name!r}: it has no γ")
+    for scale in scales:
+        nn.init.zeros_(scale)
