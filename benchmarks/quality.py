@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from m3dfel.checkpoints import BUNDLED, load_model
-from m3dfel.data.dataset import read_picture
-from m3dfel.data.manifest import Clip, keep_labels, read_manifest
+from m3dfel.data.manifest import Clip, read_manifest
+from m3dfel.data.reading import read_picture
+from m3dfel.data.splits import keep_labels
 from m3dfel.data.transforms import evaluation_transform
 from m3dfel.evaluation.metrics import compute_metrics
 from m3dfel.models.m3dfel import M3DFEL

@@ -499,7 +499,7 @@ def _data_parser() -> ArgumentParser:
 
 
 def _data(options: Namespace) -> int:
-    from m3dfel.data.dataset import check_data
+    from m3dfel.data.checking import check_data
     from m3dfel.report.terminal import print_manifest
 
     manifest = check_data(options.path, options.fold)

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from m3dfel.data.manifest import assign_folds, hold_out, keep_labels, read_manifest
+from m3dfel.data.manifest import read_manifest
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from small_data import write_frames
@@ -146,34 +146,6 @@ def test_the_drawn_faces_share_no_identity_between_splits():
     assert not people["train"] & people["val"] | people["test"] & (people["train"] | people["val"])
 
 
-def test_clips_are_held_back_by_identity_and_always_the_same():
-    clips = read_manifest("synthetic").split("train")
-    kept, held = hold_out(clips, 0.2, seed=1)
-    assert len(kept) + len(held) == len(clips)
-    assert 0.1 < len(held) / len(clips) < 0.3
-    assert {clip.split for clip in held} == {"val"}
-    assert not {clip.identity for clip in kept} & {clip.identity for clip in held}
-    assert hold_out(clips, 0.2, seed=1) == (kept, held)
-    assert hold_out(clips, 0.2, seed=2) != (kept, held)
-
-
-def test_folds_of_one_s_own_share_no_identity_and_every_class():
-    clips = read_manifest("synthetic").clips
-    tested = []
-    for fold in (1, 2, 3):
-        parted = assign_folds(clips, 3, fold, seed=0)
-        assert [clip.path for clip in parted] == [clip.path for clip in clips]
-        train = {clip.identity for clip in parted if clip.split == "train"}
-        test = {clip.identity for clip in parted if clip.split == "test"}
-        assert not train & test
-        assert {clip.emotion for clip in parted if clip.split == "test"} == set(EMOTIONS)
-        assert 0.3 < len(test) / len(train | test) < 0.37
-        tested += test
-    assert sorted(tested) == sorted({clip.identity for clip in clips})
-    with pytest.raises(InputError, match=r"too few for 500 folds: lower data\.folds"):
-        assign_folds(clips, 500, 500, seed=0)
-
-
 def test_brief_faces_are_the_same_people_showing_less():
     usual, brief = read_manifest("synthetic"), read_manifest("synthetic-brief")
     assert [c.identity for c in brief.clips] == [c.identity for c in usual.clips]
@@ -185,16 +157,6 @@ def test_uneven_faces_are_as_uneven_as_dfew_but_in_test():
     table = read_manifest("synthetic-uneven").table()
     assert table["train"].tolist() == [73, 57, 80, 65, 44, 4, 27]
     assert set(table["test"]) == {60}
-
-
-def test_every_class_with_two_clips_is_held_back(dfew: Path):
-    kept, held = hold_out(read_manifest(str(dfew)).split("train"), 0.1, seed=0)
-    assert {clip.emotion for clip in kept} == {clip.emotion for clip in held} == set(EMOTIONS)
-
-
-def test_a_label_set_can_be_narrower():
-    clips = keep_labels(read_manifest("synthetic").clips, ["happiness", "anger"])
-    assert {clip.emotion for clip in clips} == {"happiness", "anger"}
 
 
 def test_the_shared_stills_are_read(shared: Path):

@@ -13,7 +13,7 @@ import yaml
 
 from m3dfel.checkpoints import load_model
 from m3dfel.config import OptimConfig, Stage, previous_stage
-from m3dfel.data.dataset import EpochBatches
+from m3dfel.data.batches import EpochBatches
 from m3dfel.data.manifest import checksum
 from m3dfel.errors import InputError
 from m3dfel.training.loop import build_model, learning_rate, train

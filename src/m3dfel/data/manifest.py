@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-import torch
 
+from m3dfel.data.archives import split_member, zip_members
 from m3dfel.emotions import EMOTIONS, parse_emotion
 from m3dfel.errors import InputError
 from m3dfel.synthetic.clips import is_synthetic, synthetic_clips
@@ -150,78 +149,6 @@ def checksum(path: str) -> str:
     except OSError as error:
         raise InputError(f"cannot take the checksum of {path}: {error.strerror}") from error
     return digest.hexdigest()
-
-
-def keep_labels(clips: Iterable[Clip], labels: Sequence[str]) -> list[Clip]:
-    """Return the clips whose emotion is in the label set."""
-    return [clip for clip in clips if clip.emotion in labels]
-
-
-def hold_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Clip], list[Clip]]:
-    """Part training clips from validation clips, class by class, no identity on both sides.
-
-    Args:
-        clips: the training split.
-        fraction: share of each class's identities (or clips, where identities are unknown) to hold
-            back; a class with two or more gives at least one.
-        seed: the run's seed; the same clips and seed are always parted alike.
-
-    Returns:
-        The clips to train on and those held back.
-    """
-    held: set[str] = set()
-    for names in _shuffled_groups(clips, seed):
-        wanted = max(round(fraction * len(names)), 1 if fraction and len(names) > 1 else 0)
-        held.update(names[:wanted])
-    kept = [clip for clip in clips if _group(clip) not in held]
-    return kept, [replace(clip, split="val") for clip in clips if _group(clip) in held]
-
-
-def assign_folds(clips: Sequence[Clip], folds: int, fold: int, seed: int) -> list[Clip]:
-    """Part all clips anew, whatever their splits: one fold to test on, the others to train on.
-
-    Args:
-        clips: of a data set without official folds.
-        folds: how many there are; each has its share of every class and no identity in common.
-        fold: the one to test on, from 1.
-        seed: the run's seed; the same clips and seed are always parted alike.
-
-    Raises:
-        InputError: the fold gets no clips.
-    """
-    groups = [name for names in _shuffled_groups(clips, seed) for name in names]
-    tested = set(groups[fold - 1 :: folds])
-    if not tested:
-        raise InputError(
-            f"{len(groups)} identities or clips are too few for {folds} folds: lower data.folds"
-        )
-    return [replace(c, split="test" if _group(c) in tested else "train") for c in clips]
-
-
-def _group(clip: Clip) -> str:
-    """Return what a clip must not be parted from: its identity, or where unknown itself."""
-    return clip.identity or clip.path
-
-
-def _shuffled_groups(clips: Sequence[Clip], seed: int) -> list[list[str]]:
-    """Return the groups of clips, in one list for each emotion, in an order drawn from the seed.
-
-    A group of several emotions stands in the list of the rarest.
-    """
-    counts = Counter(clip.emotion for clip in clips)
-    rarest: dict[str, Clip] = {}
-    for clip in clips:
-        first = rarest.setdefault(_group(clip), clip)
-        if counts[clip.emotion] < counts[first.emotion]:
-            rarest[_group(clip)] = clip
-    by_emotion: dict[str, list[str]] = {}
-    for name, clip in rarest.items():
-        by_emotion.setdefault(clip.emotion, []).append(name)
-    generator = torch.Generator().manual_seed(seed)
-    return [
-        [names[i] for i in torch.randperm(len(names), generator=generator).tolist()]
-        for names in by_emotion.values()
-    ]
 
 
 # --- reading: one function a layout; each yields what the data set says, unchecked ---------------
@@ -358,20 +285,6 @@ def _container(file: Path, names: list[str]) -> Callable[[str], str]:
     return lambda name: str(best / name)
 
 
-@cache
-def zip_members(archive: str) -> frozenset[str]:
-    """Return the names of an archive's files.
-
-    Raises:
-        InputError: not a readable zip.
-    """
-    try:
-        with zipfile.ZipFile(archive) as pictures:
-            return frozenset(info.filename for info in pictures.infolist() if info.file_size)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot read the archive {archive}: {error}") from error
-
-
 def _read_class_folders(root: Path) -> Iterator[_Entry]:
     folders = sorted(item for item in root.iterdir() if item.is_dir())
     splits = [item for item in folders if item.name.lower() in ("train", "val", "test")]
@@ -428,9 +341,9 @@ def _kind(path: str) -> Kind:
     """Return what is at the path, or raise what is wrong with it."""
     if is_synthetic(path):
         return "synthetic"
-    archive, _, member = path.partition(".zip!")
+    archive, member = split_member(path)
     if member:
-        if member not in zip_members(archive + ".zip"):
+        if member not in zip_members(archive):
             raise InputError("not in the archive, or empty")
         return "still"
     item = Path(path)

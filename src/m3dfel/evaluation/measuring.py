@@ -25,8 +25,10 @@ from rich.progress import track
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from m3dfel.data.dataset import Batch, EvaluationClips, evaluation_loader
-from m3dfel.data.manifest import Clip, keep_labels, read_manifest
+from m3dfel.data.batches import Batch, evaluation_loader
+from m3dfel.data.dataset import EvaluationClips
+from m3dfel.data.manifest import Clip, read_manifest
+from m3dfel.data.splits import keep_labels
 from m3dfel.errors import InputError
 from m3dfel.evaluation.metrics import Metrics, compute_metrics
 from m3dfel.files import write_text

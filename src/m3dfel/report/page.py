@@ -20,8 +20,8 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 from PIL import Image
 
-from m3dfel.data.dataset import read_clip
 from m3dfel.data.manifest import clip_from_path
+from m3dfel.data.reading import read_clip
 from m3dfel.data.sampling import centred_indices
 from m3dfel.errors import InputError
 from m3dfel.evaluation.failures import (

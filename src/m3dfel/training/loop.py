@@ -37,23 +37,11 @@ from torch.optim.swa_utils import AveragedModel
 
 from m3dfel.checkpoints import load_model, load_state, save_model, save_state
 from m3dfel.config import DataConfig, OptimConfig, TrainConfig, check, previous_stage
-from m3dfel.data.dataset import (
-    EpochBatches,
-    EvaluationClips,
-    TrainingClips,
-    combine_seeds,
-    evaluation_loader,
-    training_loader,
-)
-from m3dfel.data.manifest import (
-    Clip,
-    Manifest,
-    assign_folds,
-    checksum,
-    hold_out,
-    keep_labels,
-    read_manifest,
-)
+from m3dfel.data.batches import EpochBatches, evaluation_loader, training_loader
+from m3dfel.data.dataset import EvaluationClips, TrainingClips
+from m3dfel.data.manifest import Clip, Manifest, checksum, read_manifest
+from m3dfel.data.seeds import combine_seeds
+from m3dfel.data.splits import split_clips
 from m3dfel.data.transforms import mixup
 from m3dfel.errors import InputError
 from m3dfel.evaluation.measuring import SplitOutputs, measure, split_metrics, write_outputs
@@ -94,7 +82,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     with fabric.rank_zero_first():
         _same_data(config.data)
         manifest = read_manifest(config.data.path, config.data.fold)
-        splits = split_clips(manifest, config)
+        splits = split_clips(manifest, config.data, config.seed)
     _open_run(fabric, folder, config, manifest, resume)
     if (folder / "results.json").exists():
         finished: dict[str, Any] = json.loads((folder / "results.json").read_text())
@@ -248,30 +236,6 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
             f"the weights of {name} do not fit this run's model: give it the same width and depth"
         )
     model.load_state_dict(own | fitting)
-
-
-def split_clips(manifest: Manifest, config: TrainConfig) -> dict[str, list[Clip]]:
-    """Return the run's train, val and test clips, restricted to its label set.
-
-    Raises:
-        InputError: nothing to train on.
-    """
-    labels = config.data.labels
-    clips = list(manifest.clips)
-    if config.data.folds:
-        clips = assign_folds(clips, config.data.folds, config.data.fold, config.seed)
-    usable = keep_labels(clips, labels)
-    splits = {n: [c for c in usable if c.split == n] for n in ("train", "val", "test")}
-    if not splits["train"]:
-        raise InputError(
-            f"{config.data.path} has no training clips of {', '.join(labels)}: it holds the splits "
-            f"{', '.join(dict.fromkeys(clip.split for clip in manifest.clips))}"
-        )
-    if not splits["val"] and config.data.val_fraction:
-        splits["train"], splits["val"] = hold_out(
-            splits["train"], config.data.val_fraction, config.seed
-        )
-    return splits
 
 
 def ema_model(model: M3DFEL, decay: float) -> AveragedModel:

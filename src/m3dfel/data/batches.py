@@ -1,0 +1,141 @@
+"""From data sets of clips to batches for the model: which clips, in which order.
+
+The order depends on the seed and the epoch alone. With several processes, each takes its own part
+of every batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from m3dfel.data.dataset import EvaluationClips, Sample, TrainingClips
+from m3dfel.data.seeds import combine_seeds
+from m3dfel.errors import InputError
+
+
+class Batch(TypedDict):
+    """A batch from a loader.
+
+    Attributes:
+        clips: uint8 (B, T, 3, S, S).
+        targets: int64 (B,), indices into the label set.
+        indices: int64 (B,), indices of the clips in the data set.
+    """
+
+    clips: Tensor
+    targets: Tensor
+    indices: Tensor
+
+
+class EpochBatches:
+    """A batch sampler for training on one process; set its `epoch` before each pass.
+
+    All processes draw the same order, and each takes its own part of every batch. Clips at the end
+    that do not fill a batch are left out of the epoch; a data set smaller than a batch is one
+    batch.
+
+    Args:
+        targets: the label of every clip.
+        batch_size: clips per batch, over all processes.
+        seed: the run's seed.
+        balance: 0 to draw every clip once per epoch; towards 1 to draw all classes equally often,
+            with replacement.
+        rank: index of this process.
+        processes: number of processes.
+        parts: how many parts a process's share of a batch is divided into, for gradient
+            accumulation.
+        epoch_clips: clips drawn per epoch; 0, or more than there are, for all.
+
+    Raises:
+        InputError: the batch size cannot be divided among processes and parts, or there are fewer
+            clips than processes.
+    """
+
+    def __init__(
+        self,
+        targets: Sequence[int],
+        batch_size: int,
+        seed: int,
+        balance: float = 0.0,
+        rank: int = 0,
+        processes: int = 1,
+        parts: int = 1,
+        epoch_clips: int = 0,
+    ) -> None:
+        if batch_size % (processes * parts):
+            raise InputError(
+                f"optim.batch_size is {batch_size} but must be a multiple of {processes} processes "
+                f"× {parts} accumulated parts"
+            )
+        self.clips = min(epoch_clips or len(targets), len(targets))
+        divisible = self.clips - self.clips % (processes * parts)
+        if not divisible:
+            raise InputError(f"{self.clips} training clips are too few for {processes} processes")
+        self.batch_size = min(batch_size, divisible)
+        self.available = len(targets)
+        self.seed, self.rank, self.processes, self.parts = seed, rank, processes, parts
+        self.epoch = 0
+        counts = torch.bincount(torch.tensor(targets)).clamp(min=1).double()
+        self.weights = counts[torch.tensor(targets)] ** -balance if balance else None
+
+    def __len__(self) -> int:
+        return self.clips // self.batch_size * self.parts
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        generator = torch.Generator().manual_seed(combine_seeds(self.seed, self.epoch))
+        if self.weights is None:
+            order = torch.randperm(self.available, generator=generator)[: self.clips]
+        else:
+            order = torch.multinomial(self.weights, self.clips, True, generator=generator)
+        for start in range(0, self.clips - self.batch_size + 1, self.batch_size):
+            batch = order[start : start + self.batch_size]
+            for part in batch.chunk(self.parts):
+                own = part[self.rank :: self.processes]
+                yield [(self.epoch, index) for index in own.tolist()]
+
+
+def training_loader(data: TrainingClips, batches: EpochBatches, workers: int) -> DataLoader[Sample]:
+    """Return the loader of training batches; set `batches.epoch` before each pass."""
+    return DataLoader(
+        data,
+        batch_sampler=batches,  # type: ignore[arg-type]  # its indices are (epoch, index)
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        collate_fn=_collate,
+        worker_init_fn=_use_one_thread,
+    )
+
+
+def evaluation_loader(
+    data: EvaluationClips, batch_size: int, workers: int, rank: int = 0, processes: int = 1
+) -> DataLoader[Sample | None]:
+    """Return the loader of one process's part of the clips, in order, without repetition."""
+    own = list(range(rank, len(data), processes))
+    batches = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
+    return DataLoader(
+        data,
+        batch_sampler=batches,
+        num_workers=workers,
+        collate_fn=_collate,
+        worker_init_fn=_use_one_thread,
+    )
+
+
+def _collate(samples: list[Sample | None]) -> Batch | None:
+    readable = [sample for sample in samples if sample is not None]
+    if not readable:
+        return None
+    clips, targets, indices = zip(*readable, strict=True)
+    return Batch(
+        clips=torch.stack(clips), targets=torch.tensor(targets), indices=torch.tensor(indices)
+    )
+
+
+def _use_one_thread(_: int) -> None:
+    # The workers already use all cores; threads inside them would only compete.
+    torch.set_num_threads(1)

@@ -1,0 +1,53 @@
+"""The check of a whole data set before a long training: every frame of every clip is read."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import torch
+from rich.console import Console
+from rich.progress import track
+
+from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
+from m3dfel.data.reading import read_clip
+from m3dfel.errors import InputError
+
+
+def check_data(path: str, fold: int = 1) -> Manifest:
+    """Read every frame of every clip of a data set.
+
+    Args:
+        path: as in `read_manifest`.
+        fold: the official fold, for data sets with folds.
+
+    Returns:
+        The manifest with the clips that can be read; the others are among its problems.
+
+    Raises:
+        InputError: there is no data set at the path, or no usable clip in it.
+    """
+    manifest = read_manifest(path, fold)
+    with ThreadPoolExecutor(os.cpu_count()) as readers:
+        reasons = list(
+            track(
+                readers.map(_problem, manifest.clips),
+                "reading every clip",
+                len(manifest.clips),
+                console=Console(stderr=True),
+                transient=True,
+            )
+        )
+    checked = list(zip(manifest.clips, reasons, strict=True))
+    readable = tuple(clip for clip, reason in checked if reason is None)
+    broken = tuple(Problem(clip.path, reason) for clip, reason in checked if reason is not None)
+    return replace(manifest, clips=readable, problems=manifest.problems + broken)
+
+
+def _problem(clip: Clip) -> str | None:
+    try:
+        read_clip(clip, 0, 16, lambda available, _: torch.arange(available))
+    except InputError as error:
+        return str(error)
+    return None

@@ -1,0 +1,94 @@
+"""From a clip of the manifest to its frames in memory.
+
+Every kind of clip (frame folder, video, still picture, synthetic clip) becomes one uint8 tensor
+(T, 3, H, W) of the frames that a function from `sampling.py` chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from m3dfel._opencv import cv2
+from m3dfel.data.archives import read_bytes
+from m3dfel.data.manifest import Clip
+from m3dfel.data.stills import static_clip
+from m3dfel.errors import InputError
+from m3dfel.synthetic.clips import SyntheticClip, parse_synthetic, render
+from m3dfel.video.decode import frame_files, read_video
+
+
+def read_clip(
+    clip: Clip,
+    frames: int,
+    size: int,
+    choose: Callable[[int, int], Tensor],
+    *,
+    keep_all: bool = False,
+) -> Tensor:
+    """Read the frames of a clip that `choose` selects.
+
+    Args:
+        clip: any clip of a manifest.
+        frames: T, the number of frames to read.
+        size: height and width in pixels at which a synthetic clip is drawn; other clips keep their
+            own size.
+        choose: returns the indices of T frames, given the number of frames available and T.
+        keep_all: draw all frames of a synthetic clip and keep them in memory, for callers that
+            read the clip again for other frames, as training does.
+
+    Returns:
+        uint8 (T, 3, H, W).
+
+    Raises:
+        InputError: the clip cannot be read; the message names it.
+    """
+    if clip.kind == "still":
+        return static_clip(read_picture(clip.path), frames)
+    if clip.kind == "synthetic":
+        synthetic = parse_synthetic(clip.path)
+        indices = choose(synthetic.n_frames, frames)
+        if keep_all:
+            return _draw(synthetic, range(synthetic.n_frames), size)[indices]
+        return _draw(synthetic, tuple(indices.tolist()), size)
+    if clip.kind == "video":
+        images = [frame.image for frame in read_video(clip.path)]
+        return _channels_first(np.stack([images[i] for i in choose(len(images), frames).tolist()]))
+    files = frame_files(clip.path)
+    pictures = [read_picture(str(files[i])) for i in choose(len(files), frames).tolist()]
+    if len({picture.shape for picture in pictures}) > 1:
+        raise InputError(f"{clip.path} has frames of different sizes: resize them to one size")
+    return torch.stack(pictures)
+
+
+@lru_cache(maxsize=4096)
+def _draw(clip: SyntheticClip, indices: Sequence[int], size: int) -> Tensor:
+    # Cached because drawing a clip takes longer than a training step of a small model.
+    return _channels_first(render(clip, indices, size))
+
+
+def read_picture(path: str, grayscale: bool = False) -> Tensor:
+    """Read a picture from a file or from `archive.zip!member`.
+
+    Returns:
+        uint8 RGB (3, H, W), or luminance (1, H, W).
+
+    Raises:
+        InputError: the file is missing, empty or not a picture.
+    """
+    data = read_bytes(path)
+    flag = cv2.IMREAD_GRAYSCALE if grayscale else cv2.IMREAD_COLOR
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
+    if pixels is None:
+        raise InputError(f"{path} is not a picture that can be read: replace or remove it")
+    if grayscale:
+        return torch.from_numpy(pixels)[None]
+    return torch.from_numpy(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)).permute(2, 0, 1)
+
+
+def _channels_first(frames: np.ndarray) -> Tensor:
+    return torch.from_numpy(frames).permute(0, 3, 1, 2)

@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from m3dfel.config import AugmentConfig
+from m3dfel.data.batches import EpochBatches, evaluation_loader, training_loader
+from m3dfel.data.dataset import EvaluationClips, TrainingClips
+from m3dfel.data.manifest import Clip, read_manifest
+from m3dfel.emotions import EMOTIONS
+from m3dfel.errors import InputError
+from small_data import write_frames
+
+
+def test_processes_share_each_batch_and_cover_it_once():
+    targets = [0] * 40
+    whole = list(EpochBatches(targets, 8, seed=3))
+    halves = [list(EpochBatches(targets, 8, 3, rank=rank, processes=2)) for rank in (0, 1)]
+    for batch, first, second in zip(whole, *halves, strict=True):
+        assert sorted(batch) == sorted(first + second)
+    parts = list(EpochBatches(targets, 8, seed=3, parts=2))
+    assert parts[0] + parts[1] == whole[0]
+    assert sorted(key for batch in whole for key in batch) == [(0, i) for i in range(40)]
+
+
+def test_the_order_depends_on_the_epoch_alone():
+    batches = EpochBatches([0] * 12, 4, seed=0)
+    first = list(batches)
+    assert first == list(batches)
+    batches.epoch = 1
+    assert [i for b in batches for _, i in b] != [i for b in first for _, i in b]
+
+
+def test_an_epoch_can_draw_fewer_clips():
+    batches = EpochBatches([0] * 40, 4, seed=0, epoch_clips=12)
+    assert len(batches) == len(list(batches)) == 3
+
+
+def test_balance_draws_rare_classes_as_often_as_common_ones():
+    targets = [0] * 950 + [1] * 50
+    indices = [i for b in EpochBatches(targets, 50, 0, balance=1.0) for _, i in b]
+    assert 0.4 < sum(i >= 950 for i in indices) / len(indices) < 0.6
+
+
+def test_a_data_set_smaller_than_a_batch_is_one_batch():
+    assert [len(b) for b in EpochBatches([0] * 7, 32, 0)] == [7]
+
+
+def test_clips_and_batch_size_must_suffice_for_the_processes():
+    with pytest.raises(InputError, match="multiple of 3 processes"):
+        EpochBatches([0] * 40, 8, 0, processes=3)
+    with pytest.raises(InputError, match="2 training clips are too few for 4 processes"):
+        EpochBatches([0] * 2, 8, 0, processes=4)
+
+
+def test_the_number_of_workers_does_not_change_the_batches(dfew: Path):
+    clips = read_manifest(str(dfew)).split("train")
+    data = TrainingClips(clips, EMOTIONS, 8, 16, AugmentConfig(), 0)
+    passes = []
+    for workers in (0, 2):
+        batches = EpochBatches([EMOTIONS.index(c.emotion) for c in clips], 4, seed=0)
+        loader = training_loader(data, batches, workers)
+        clips_seen = []
+        for epoch in range(2):
+            batches.epoch = epoch
+            clips_seen += [batch["clips"] for batch in loader]
+        passes.append(torch.stack(clips_seen))
+    assert (passes[0] == passes[1]).all()
+
+
+def test_processes_evaluate_every_clip_once(dfew: Path):
+    data = EvaluationClips(read_manifest(str(dfew)).split("test"), EMOTIONS, 4, 16)
+    seen = [
+        i
+        for rank in (0, 1)
+        for batch in evaluation_loader(data, 2, 0, rank, 2)
+        for i in batch["indices"].tolist()
+    ]
+    assert sorted(seen) == list(range(7))
+
+
+def test_clips_that_cannot_be_read_are_missing_from_the_batches(tmp_path: Path):
+    for name in ("a", "b", "c"):
+        write_frames(tmp_path / name, 3)
+    (tmp_path / "b" / "2.jpg").write_bytes(b"not a picture")
+    clips = [Clip(str(tmp_path / name), "frames", "fear", "test") for name in ("a", "b", "c")]
+    batches = list(evaluation_loader(EvaluationClips(clips, EMOTIONS, 3, 16), 2, 0))
+    assert [batch["indices"].tolist() for batch in batches] == [[0], [2]]
+    assert list(evaluation_loader(EvaluationClips(clips[1:2], EMOTIONS, 3, 16), 2, 0)) == [None]

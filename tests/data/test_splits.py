@@ -1,0 +1,89 @@
+from pathlib import Path
+
+import pytest
+
+from m3dfel.config import DataConfig
+from m3dfel.data.manifest import Clip, Manifest, read_manifest
+from m3dfel.data.splits import assign_folds, hold_out, keep_labels, split_clips
+from m3dfel.emotions import EMOTIONS
+from m3dfel.errors import InputError
+
+
+def test_held_out_clips_share_no_identity_with_the_others_and_are_always_the_same():
+    clips = read_manifest("synthetic").split("train")
+    kept, held = hold_out(clips, 0.2, seed=1)
+    assert len(kept) + len(held) == len(clips)
+    assert 0.1 < len(held) / len(clips) < 0.3
+    assert {clip.split for clip in held} == {"val"}
+    assert not {clip.identity for clip in kept} & {clip.identity for clip in held}
+    assert hold_out(clips, 0.2, seed=1) == (kept, held)
+    assert hold_out(clips, 0.2, seed=2) != (kept, held)
+
+
+def test_every_class_with_two_clips_is_held_out(dfew: Path):
+    kept, held = hold_out(read_manifest(str(dfew)).split("train"), 0.1, seed=0)
+    assert {clip.emotion for clip in kept} == {clip.emotion for clip in held} == set(EMOTIONS)
+
+
+def test_an_identity_counts_for_its_rarest_emotion():
+    rows = [("fear", "ann"), ("disgust", "ann"), ("fear", "bob"), ("fear", "cid")]
+    rows += [("disgust", "dan")]
+    clips = [Clip(f"{e}-{who}.mp4", "video", e, "train", who) for e, who in rows]
+    _, held = hold_out(clips, 0.5, seed=0)
+    assert len({clip.identity for clip in held} & {"ann", "dan"}) == 1
+    assert len({clip.identity for clip in held} & {"bob", "cid"}) == 1
+
+
+def test_assigned_folds_have_every_class_and_share_no_identity():
+    clips = read_manifest("synthetic").clips
+    tested = []
+    for fold in (1, 2, 3):
+        assigned = assign_folds(clips, 3, fold, seed=0)
+        assert [clip.path for clip in assigned] == [clip.path for clip in clips]
+        train = {clip.identity for clip in assigned if clip.split == "train"}
+        test = {clip.identity for clip in assigned if clip.split == "test"}
+        assert not train & test
+        assert {clip.emotion for clip in assigned if clip.split == "test"} == set(EMOTIONS)
+        assert 0.3 < len(test) / len(train | test) < 0.37
+        tested += test
+    assert sorted(tested) == sorted({clip.identity for clip in clips})
+    with pytest.raises(InputError, match=r"too few for 500 folds: lower data\.folds"):
+        assign_folds(clips, 500, 500, seed=0)
+
+
+def test_clips_outside_the_label_set_are_removed():
+    clips = keep_labels(read_manifest("synthetic").clips, ["happiness", "anger"])
+    assert {clip.emotion for clip in clips} == {"happiness", "anger"}
+
+
+def test_a_run_keeps_the_data_set_s_own_validation_split():
+    manifest = read_manifest("synthetic")
+    splits = split_clips(manifest, DataConfig(labels=["happiness", "fear"]), seed=0)
+    assert {name: len(clips) for name, clips in splits.items()} == {
+        "train": 160,
+        "val": 40,
+        "test": 120,
+    }
+
+
+def test_a_run_without_a_validation_split_holds_training_clips_out(dfew: Path):
+    manifest = read_manifest(str(dfew))
+    splits = split_clips(manifest, DataConfig(val_fraction=0.4), seed=0)
+    assert (len(splits["train"]), len(splits["val"]), len(splits["test"])) == (7, 7, 7)
+    assert not split_clips(manifest, DataConfig(val_fraction=0.0), seed=0)["val"]
+
+
+def test_a_run_can_assign_folds_of_its_own(ferv39k: Path):
+    manifest = read_manifest(str(ferv39k))
+    tested = [
+        clip.path
+        for fold in (1, 2, 3)
+        for clip in split_clips(manifest, DataConfig(folds=3, fold=fold), seed=0)["test"]
+    ]
+    assert sorted(tested) == sorted(clip.path for clip in manifest.clips)
+
+
+def test_a_data_set_without_training_clips_is_an_error():
+    clips = (Clip("a.mp4", "video", "fear", "test"),)
+    with pytest.raises(InputError, match=r"here has no training clips of .*its splits are test"):
+        split_clips(Manifest("here", "here", clips), DataConfig(), seed=0)
