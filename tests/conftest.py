@@ -1,9 +1,9 @@
-"""What several tests stand on: the shared real data, and small made-up data sets."""
+"""Fixtures that several rooms share: the folder of real data, and small made-up data sets."""
 
 import os
 from pathlib import Path
 
-# One thread a process, those that tests start included: the tests run side by side, and the last
+# One thread per process, also in processes that tests start: tests run in parallel, and the last
 # bits of a sum depend on the number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -30,10 +30,10 @@ def dfew(tmp_path: Path) -> Path:
         labels = root / "EmoLabel_DataSplit" / f"{split}(single-labeled)" / "set_1.csv"
         labels.parent.mkdir(parents=True)
         lines = ["order,label"]
-        for place in range(count):
-            order = first + place
-            write_frames(root / "Clip" / "clip_224x224" / f"{order:05d}", 10 + place, shade=order)
-            lines.append(f"{order},{place % 7 + 1}")
+        for index in range(count):
+            order = first + index
+            write_frames(root / "Clip" / "clip_224x224" / f"{order:05d}", 10 + index, shade=order)
+            lines.append(f"{order},{index % 7 + 1}")
         labels.write_text("\n".join(lines) + "\n")
     return root
 
@@ -47,10 +47,10 @@ def ferv39k(tmp_path: Path) -> Path:
         labels = root / "4_setups" / "All_scenes" / f"{split}_All.csv"
         labels.parent.mkdir(parents=True, exist_ok=True)
         lines = ["path label"]
-        for place in range(count):
-            word = words[place % 7]
-            name = f"{split.title()}/{word}/{place:04d}"
-            write_frames(root / "2_ClipsforFaceCrop" / name, 12, shade=place)
+        for index in range(count):
+            word = words[index % 7]
+            name = f"{split.title()}/{word}/{index:04d}"
+            write_frames(root / "2_ClipsforFaceCrop" / name, 12, shade=index)
             lines.append(f"{name} {word}")
         labels.write_text("\n".join(lines) + "\n")
     return root

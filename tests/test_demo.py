@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-import m3dfel.data.manifest
+import m3dfel.data.layouts.synthetic
 import m3dfel.demo
 from m3dfel.demo import demo_config, run_demo
 
@@ -12,7 +12,7 @@ from m3dfel.demo import demo_config, run_demo
 def short(monkeypatch):
     """The demo with a handful of clips and one epoch, to see that it runs through."""
     few = {"train": range(0, 3), "val": range(80, 81), "test": range(100, 101)}
-    monkeypatch.setattr(m3dfel.data.manifest, "SYNTHETIC_SPLITS", few)
+    monkeypatch.setattr(m3dfel.data.layouts.synthetic, "SYNTHETIC_SPLITS", few)
     monkeypatch.setattr(m3dfel.demo, "SYNTHETIC_SPLITS", few)
 
     def config(run: Path):

@@ -1,63 +1,17 @@
-import zipfile
 from pathlib import Path
 
 import pytest
 
-from m3dfel.data.manifest import read_manifest
-from m3dfel.emotions import EMOTIONS
+from m3dfel.data.manifest import Manifest, checksum, clip_from_path, read_manifest
 from m3dfel.errors import InputError
 from small_data import write_frames
 
 
-def told(manifest) -> dict[str, str]:
+def reasons(manifest: Manifest) -> dict[str, str]:
     return {Path(problem.path).name: problem.what for problem in manifest.problems}
 
 
-def test_dfew_is_read_as_its_authors_hand_it_out(dfew: Path):
-    manifest = read_manifest(str(dfew))
-    assert not manifest.problems
-    assert len(manifest.split("train")) == 14
-    assert len(manifest.split("test")) == 7
-    first = manifest.split("train")[0]
-    assert (Path(first.path).name, first.kind, first.emotion) == ("00001", "frames", "happiness")
-    assert [clip.emotion for clip in manifest.split("test")] == list(EMOTIONS)
-    assert manifest.table().loc["fear"].to_dict() == {"train": 2, "test": 1}
-
-
-def test_dfew_with_its_folder_twice_is_read_alike(dfew: Path):
-    clips = dfew / "Clip" / "clip_224x224"
-    clips.rename(dfew / "Clip" / "inner")
-    clips.mkdir()
-    (dfew / "Clip" / "inner").rename(clips / "clip_224x224")
-    assert len(read_manifest(str(dfew)).clips) == 21
-
-
-def test_a_fold_that_is_not_there_is_named(dfew: Path):
-    with pytest.raises(InputError, match=r"cannot read the labels .*set_2\.csv"):
-        read_manifest(str(dfew), fold=2)
-
-
-def test_ferv39k_is_read_as_its_authors_hand_it_out(ferv39k: Path):
-    manifest = read_manifest(str(ferv39k))
-    assert not manifest.problems
-    assert len(manifest.split("train")) == 14
-    assert {clip.emotion for clip in manifest.split("test")} == set(EMOTIONS)
-
-
-def test_text_annotations_number_emotions_from_zero(tmp_path: Path):
-    write_frames(tmp_path / "a clip", 3)
-    write_frames(tmp_path / "b", 3)
-    (tmp_path / "set_1_train.txt").write_text("a clip 3 0\n")
-    (tmp_path / "set_1_test.txt").write_text("b 3 6\n\n")
-    manifest = read_manifest(str(tmp_path))
-    assert {(c.emotion, c.split) for c in manifest.clips} == {
-        ("happiness", "train"),
-        ("fear", "test"),
-    }
-    assert len(read_manifest(str(tmp_path / "set_1_train.txt")).clips) == 1
-
-
-def test_all_that_is_wrong_is_told_at_once_and_the_rest_is_kept(tmp_path: Path):
+def test_all_problems_are_reported_at_once_and_the_other_clips_are_kept(tmp_path: Path):
     for name in ("good", "also", "both"):
         write_frames(tmp_path / name, 2)
     (tmp_path / "bare").mkdir()
@@ -71,7 +25,7 @@ def test_all_that_is_wrong_is_told_at_once_and_the_rest_is_kept(tmp_path: Path):
         "also": "train",
         "both": "test",
     }
-    problems = told(manifest)
+    problems = reasons(manifest)
     assert problems["good"] == "listed twice; kept once"
     assert problems["also"] == "listed twice, as sadness and as neutral; kept as sadness"
     assert problems["both"] == "in both splits, test and train; kept in test"
@@ -79,84 +33,107 @@ def test_all_that_is_wrong_is_told_at_once_and_the_rest_is_kept(tmp_path: Path):
     assert problems["bare"] == "a folder without frames"
 
 
-def test_an_unknown_label_is_told(tmp_path: Path):
+def test_files_that_are_no_clips_are_reported(tmp_path: Path):
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "notes.doc").write_text("x")
+    (tmp_path / "good.mp4").write_bytes(b"x")
+    (tmp_path / "all.txt").write_text("empty.mp4 1 0\nnotes.doc 1 0\ngood.mp4 1 0\n")
+    manifest = read_manifest(str(tmp_path / "all.txt"))
+    assert [clip.kind for clip in manifest.clips] == ["video"]
+    assert reasons(manifest) == {
+        "empty.mp4": "an empty file",
+        "notes.doc": "neither a picture, a video nor a folder of frames",
+    }
+
+
+def test_a_data_set_without_a_usable_clip_is_an_error(tmp_path: Path):
+    (tmp_path / "train.txt").write_text("gone 3 0\n")
+    with pytest.raises(InputError, match=r"read as text, .*no usable clip among 1; .*: missing"):
+        read_manifest(str(tmp_path))
+    (tmp_path / "train.txt").write_text("")
+    with pytest.raises(InputError, match="read as text, lists no clips"):
+        read_manifest(str(tmp_path))
+
+
+def test_words_outside_the_known_emotions_are_problems(tmp_path: Path):
+    table = tmp_path / "table.csv"
+    write_frames(tmp_path / "faces", 3)
+    table.write_text("file,emotion\n1.jpg,Happy\n2.jpg,contempt\n3.jpg,boredom\n")
+    manifest = read_manifest(str(table))
+    assert [clip.emotion for clip in manifest.clips] == ["happiness"]
+    assert "unknown emotion 'contempt'" in reasons(manifest)["2.jpg"]
+
+    manifest = read_manifest(str(table), labels=["Contempt", "happiness"])
+    assert [clip.emotion for clip in manifest.clips] == ["happiness", "contempt"]
+    assert list(reasons(manifest)) == ["3.jpg"]
+
+
+def test_a_label_set_of_one_s_own_names_class_folders(tmp_path: Path):
+    for word in ("Pain", "relief"):
+        write_frames(tmp_path / word / "clip", 2)
+    with pytest.raises(InputError, match=r"emotions of the label set.*found Pain, relief"):
+        read_manifest(str(tmp_path))
+    clips = read_manifest(str(tmp_path), labels=["relief", "pain"]).clips
+    assert [clip.emotion for clip in clips] == ["pain", "relief"]
+
+
+@pytest.mark.parametrize(
+    ("labels", "emotions"),
+    [
+        ((), ["happiness", "disgust"]),
+        (("disgust", "happiness", "anger"), ["happiness", "disgust"]),
+        (("relief", "pain", "joy", "fear", "rage", "shame"), ["relief", "shame"]),
+    ],
+)
+def test_numbers_are_indices_into_the_seven_or_into_other_label_sets(
+    labels, emotions, tmp_path: Path
+):
+    write_frames(tmp_path / "a", 2)
+    write_frames(tmp_path / "b", 2)
+    (tmp_path / "train.txt").write_text("a 2 0\nb 2 5\n")
+    assert [clip.emotion for clip in read_manifest(str(tmp_path), labels=labels).clips] == emotions
+
+
+def test_a_number_outside_the_label_set_is_a_problem(tmp_path: Path):
     write_frames(tmp_path / "good", 2)
     write_frames(tmp_path / "odd", 2)
-    (tmp_path / "train.txt").write_text("good 2 0\nodd 2 9\n")
-    assert "unknown emotion '9'" in told(read_manifest(str(tmp_path)))["odd"]
+    write_frames(tmp_path / "below", 2)
+    (tmp_path / "train.txt").write_text("good 2 0\nodd 2 9\nbelow 2 -1\n")
+    problems = reasons(read_manifest(str(tmp_path)))
+    assert "unknown emotion '9'" in problems["odd"]
+    assert "unknown emotion '-1'" in problems["below"]
 
 
-def test_a_csv_finds_its_pictures_in_a_folder_or_an_archive(tmp_path: Path):
-    write_frames(tmp_path / "faces", 2)
-    table = tmp_path / "faces.csv"
-    table.write_text("file,emotion,identity,split\n1.jpg,Happy,ann,train\n2.jpg,sad,bob,val\n")
-    folder = read_manifest(str(table))
-    assert {(c.emotion, c.identity, c.split, c.kind) for c in folder.clips} == {
-        ("happiness", "ann", "train", "still"),
-        ("sadness", "bob", "val", "still"),
-    }
-    with zipfile.ZipFile(tmp_path / "faces.zip", "w") as archive:
-        for name in ("1.jpg", "2.jpg"):
-            archive.write(tmp_path / "faces" / name, name)
-            (tmp_path / "faces" / name).unlink()
-    assert {Path(clip.path).name for clip in read_manifest(str(table)).clips} == {
-        "faces.zip!1.jpg",
-        "faces.zip!2.jpg",
-    }
+@pytest.mark.parametrize("fold", [0, 6])
+def test_a_fold_that_the_data_set_does_not_have_is_an_error(fold: int, dfew: Path):
+    with pytest.raises(InputError, match=f"DFEW has the folds 1 to 5: there is no fold {fold}"):
+        read_manifest(str(dfew), fold=fold)
 
 
-def test_a_csv_without_the_columns_says_which_it_needs(tmp_path: Path):
-    table = tmp_path / "faces.csv"
-    table.write_text("name,label\n1.jpg,Happy\n")
-    with pytest.raises(InputError, match="no column emotion or file, only name, label"):
-        read_manifest(str(table))
-
-
-def test_class_folders_with_and_without_splits(tmp_path: Path):
-    write_frames(tmp_path / "plain" / "happy" / "clip1", 2)
-    (tmp_path / "plain" / "sad").mkdir()
-    (tmp_path / "plain" / "sad" / "film.mp4").write_bytes(b"x")
-    assert [(c.kind, c.emotion) for c in read_manifest(str(tmp_path / "plain")).clips] == [
-        ("frames", "happiness"),
-        ("video", "sadness"),
+def test_the_manifest_knows_the_data_set_and_its_official_folds(dfew: Path, ferv39k: Path):
+    manifests = [read_manifest(path) for path in (str(dfew), str(ferv39k), "synthetic-brief")]
+    assert [(m.dataset, m.folds) for m in manifests] == [
+        ("DFEW", 5),
+        ("FERV39k", 0),
+        ("synthetic-brief", 0),
     ]
-    write_frames(tmp_path / "split" / "train" / "Fear" / "clip1", 2)
-    write_frames(tmp_path / "split" / "val" / "Fear" / "clip2", 2)
-    clips = read_manifest(str(tmp_path / "split")).clips
-    assert [clip.split for clip in clips] == ["train", "val"]
 
 
-def test_a_place_that_is_no_data_set_says_what_was_expected(tmp_path: Path):
-    with pytest.raises(InputError, match="no data set at"):
-        read_manifest(str(tmp_path / "gone"))
-    with pytest.raises(InputError, match=r"EmoLabel_DataSplit.*found no folders"):
-        read_manifest(str(tmp_path))
-    (tmp_path / "train.txt").write_text("gone 3 0\n")
-    with pytest.raises(InputError, match="1 clips, not one of them usable"):
-        read_manifest(str(tmp_path))
-    (tmp_path / "train.txt").write_text("just one\n")
-    with pytest.raises(InputError, match=r"train.txt line 1 .* expected `path frames label`"):
-        read_manifest(str(tmp_path))
+def test_a_clip_is_found_again_by_its_path(tmp_path: Path):
+    write_frames(tmp_path / "clip", 2)
+    assert clip_from_path(str(tmp_path / "clip"), "fear").kind == "frames"
+    with pytest.raises(InputError, match="missing"):
+        clip_from_path(str(tmp_path / "gone"))
 
 
-def test_the_drawn_faces_share_no_identity_between_splits():
-    manifest = read_manifest("synthetic")
-    people = {s: {c.identity for c in manifest.split(s)} for s in ("train", "val", "test")}
-    assert all(people.values())
-    assert not people["train"] & people["val"] | people["test"] & (people["train"] | people["val"])
-
-
-def test_brief_faces_are_the_same_people_showing_less():
-    usual, brief = read_manifest("synthetic"), read_manifest("synthetic-brief")
-    assert [c.identity for c in brief.clips] == [c.identity for c in usual.clips]
-    assert all(clip.path.endswith("/brief") for clip in brief.clips)
-    assert (brief.dataset, usual.dataset) == ("synthetic-brief", "synthetic")
-
-
-def test_uneven_faces_are_as_uneven_as_dfew_but_in_test():
-    table = read_manifest("synthetic-uneven").table()
-    assert table["train"].tolist() == [73, 57, 80, 65, 44, 4, 27]
-    assert set(table["test"]) == {60}
+def test_the_checksum_covers_the_archives_beside_the_table(tmp_path: Path):
+    table = tmp_path / "table.csv"
+    table.write_text("file,emotion\n")
+    alone = checksum(str(table))
+    (tmp_path / "faces.zip").write_bytes(b"x")
+    assert checksum(str(table)) != alone
+    with pytest.raises(InputError, match="cannot compute the checksum"):
+        checksum(str(tmp_path / "gone.csv"))
 
 
 def test_the_shared_stills_are_read(shared: Path):

@@ -211,7 +211,7 @@ def test_a_loss_that_explodes_is_told(dfew: Path, tmp_path: Path):
 
 def test_a_data_set_without_training_clips_is_refused(dfew: Path, tmp_path: Path):
     config = tiny(tmp_path / "run", dfew / "Clip" / "clip_224x224")
-    with pytest.raises(InputError, match="none of the data sets known"):
+    with pytest.raises(InputError, match="none of the known layouts"):
         train(config)
     assert not (tmp_path / "run").exists()
 

@@ -144,7 +144,7 @@ def evaluate(
     Raises:
         InputError: the data or the split cannot be used.
     """
-    manifest = read_manifest(data, fold)
+    manifest = read_manifest(data, fold, model.labels)
     name, clips = choose_split(manifest.clips, split)
     known = keep_labels(clips, model.labels)
     if not known:

@@ -157,13 +157,14 @@ def crossval(base: TrainConfig, folds: Sequence[int] = ()) -> pd.DataFrame:
     Raises:
         InputError: data without folds, or a configuration, data or folder that cannot be used.
     """
-    manifest = read_manifest(base.data.path, base.data.fold)
-    if manifest.dataset != "DFEW" and not base.data.folds:
+    manifest = read_manifest(base.data.path, base.data.fold, base.data.labels)
+    count = base.data.folds or manifest.folds
+    if not count:
         raise InputError(
             f"{base.data.path} has no official folds: `m3dfel train` measures its own split; to "
             "part it into five all the same, give --data.folds 5"
         )
-    wanted = folds or range(1, (base.data.folds or 5) + 1)
+    wanted = folds or range(1, count + 1)
     folders = [Path(base.output) / f"fold-{fold}" for fold in wanted]
     runs = _train_all(
         [

@@ -81,7 +81,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     optim = config.optim
     with fabric.rank_zero_first():
         _same_data(config.data)
-        manifest = read_manifest(config.data.path, config.data.fold)
+        manifest = read_manifest(config.data.path, config.data.fold, config.data.labels)
         splits = split_clips(manifest, config.data, config.seed)
     _open_run(fabric, folder, config, manifest, resume)
     if (folder / "results.json").exists():

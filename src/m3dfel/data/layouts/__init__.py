@@ -1,0 +1,146 @@
+"""Layouts: how data sets lie on disk, one module per layout.
+
+A layout says whether it recognises a path and yields the labelled clips it finds there as `Entry`
+rows, unchecked; `read_manifest` checks them. To add a layout, register a subclass of `Layout` in a
+module of this package, or in a file of your own (`m3dfel --plugin FILE`).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from m3dfel.emotions import EMOTIONS
+from m3dfel.errors import InputError
+from m3dfel.registry import LAYOUTS
+
+GENERIC = ("synthetic", "csv", "text", "class folders")
+"""The layouts that many data sets share. They are asked after all others, in this order."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A clip as a data set lists it, unchecked.
+
+    Attributes:
+        path: a folder of frames, a video, a picture, `archive.zip!member`, or the address of a
+            synthetic clip.
+        emotion: the data set's word for the emotion, or an index into the label set.
+        split: `train`, `val`, `test`, or the data set's own word.
+        identity: the person shown; empty if the data set does not say.
+    """
+
+    path: str
+    emotion: str | int
+    split: str
+    identity: str = ""
+
+
+class Layout(ABC):
+    """How a data set lies on disk.
+
+    Layouts are classes that are never instantiated. The name under which a layout is registered
+    becomes the name of the data set (`Manifest.dataset`), unless it is one of `GENERIC`.
+
+    Attributes:
+        folds: the number of official folds; 0 if there are none.
+        labels: the emotions that the data set's words may mean.
+        expects: what the layout looks for at the path, for error messages.
+
+    Example:
+        >>> from collections.abc import Iterator
+        >>> from pathlib import Path
+        >>> from m3dfel.data.layouts import Entry, Layout
+        >>> from m3dfel.registry import LAYOUTS
+        >>> @LAYOUTS.register("Interviews")
+        ... class Interviews(Layout):
+        ...     expects = "interviews.txt"
+        ...
+        ...     @staticmethod
+        ...     def recognizes(path: Path) -> bool:
+        ...         return (path / "interviews.txt").is_file()
+        ...
+        ...     @staticmethod
+        ...     def read(path: Path, fold: int) -> Iterator[Entry]:
+        ...         for line in (path / "interviews.txt").read_text().splitlines():
+        ...             video, emotion = line.split()
+        ...             yield Entry(str(path / video), emotion, "train")
+    """
+
+    folds: ClassVar[int] = 0
+    labels: ClassVar[tuple[str, ...]] = EMOTIONS
+    expects: ClassVar[str] = ""
+
+    @staticmethod
+    @abstractmethod
+    def recognizes(path: Path) -> bool:
+        """Return whether a data set of this layout lies at a path, which need not exist."""
+
+    @staticmethod
+    @abstractmethod
+    def read(path: Path, fold: int) -> Iterator[Entry]:
+        """Yield all clips of a data set.
+
+        Args:
+            path: a path that the layout recognises.
+            fold: the official fold, from 1 to `folds`; meaningless without official folds.
+
+        Raises:
+            InputError: the label files cannot be read.
+        """
+
+
+def find_layout(path: Path) -> tuple[str, type[Layout]]:
+    """Return the name and the class of the layout that recognises a path.
+
+    The layouts of single data sets are asked first, in the order of their names, then those of
+    `GENERIC`.
+
+    Raises:
+        InputError: nothing is at the path, or no layout recognises it.
+    """
+    for name in _order():
+        layout: type[Layout] = LAYOUTS.get(name)
+        if layout.recognizes(path):
+            return name, layout
+    if not path.exists():
+        raise InputError(f"no data set at {path}: check the path")
+    raise unknown_layout(path)
+
+
+def unknown_layout(path: Path) -> InputError:
+    """Return the error that lists what each layout expects, and the folders at the path."""
+    expected = "; ".join(f"{name}: {LAYOUTS.get(name).expects}" for name in _order())
+    folders = sorted(item.name for item in path.iterdir() if item.is_dir())
+    return InputError(
+        f"{path} has none of the known layouts: expected one of ({expected}), found "
+        f"{', '.join(folders[:5]) or 'no folders'}"
+    )
+
+
+def _order() -> list[str]:
+    return [*(name for name in LAYOUTS.names() if name not in GENERIC), *GENERIC]
+
+
+def label_lines(file: Path, *, header: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a label file that are not blank, each with its number from 1.
+
+    Args:
+        file: a text file in UTF-8.
+        header: whether to skip the first line.
+
+    Raises:
+        InputError: the file cannot be read as text.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise InputError(f"cannot read the labels {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read the labels {file}: it is not a text file") from error
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not (header and number == 1):
+            yield number, line

@@ -1,0 +1,52 @@
+"""Class folders: one folder per emotion, with its clips in it, within split folders or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from m3dfel.data.layouts import Entry, Layout
+from m3dfel.registry import LAYOUTS
+from m3dfel.video.decode import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+
+
+@LAYOUTS.register("class folders")
+class ClassFolders(Layout):
+    """Folders named after emotions; without split folders, all clips are of the test split."""
+
+    expects = "folders named after emotions of the label set, with the clips in them"
+
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        return any(_is_clip(item) for parent in _split_folders(path) for item in _items(parent))
+
+    @staticmethod
+    def read(path: Path, fold: int) -> Iterator[Entry]:
+        for parent, split in _split_folders(path).items():
+            for item in _items(parent):
+                if item.is_dir() or _is_media(item):
+                    yield Entry(str(item), item.parent.name, split)
+
+
+def _split_folders(root: Path) -> dict[Path, str]:
+    """Return the folders that hold the class folders, each with its split."""
+    splits = [item for item in _folders(root) if item.name.lower() in ("train", "val", "test")]
+    return {item: item.name.lower() for item in splits} or {root: "test"}
+
+
+def _items(parent: Path) -> Iterator[Path]:
+    """Yield what lies in the class folders of a split."""
+    for folder in _folders(parent):
+        yield from sorted(folder.iterdir())
+
+
+def _folders(path: Path) -> list[Path]:
+    return sorted(item for item in path.iterdir() if item.is_dir()) if path.is_dir() else []
+
+
+def _is_clip(item: Path) -> bool:
+    return any(map(_is_media, item.iterdir())) if item.is_dir() else _is_media(item)
+
+
+def _is_media(item: Path) -> bool:
+    return item.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES

@@ -1,0 +1,63 @@
+"""CSV tables: one row per clip, with the columns `file` and `emotion`.
+
+The columns `split` and `identity` are optional. Files are relative to the folder of the CSV, to a
+folder beside it or to a zip archive beside it: whichever holds most of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from m3dfel.data.archives import zip_members
+from m3dfel.data.layouts import Entry, Layout
+from m3dfel.errors import InputError
+from m3dfel.registry import LAYOUTS
+
+
+@LAYOUTS.register("csv")
+class Table(Layout):
+    """A CSV file; rows without a split are of the test split."""
+
+    expects = "a CSV file with the columns file and emotion"
+
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        return path.is_file() and path.suffix.lower() == ".csv"
+
+    @staticmethod
+    def read(path: Path, fold: int) -> Iterator[Entry]:
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read {path} as a table: {error}") from error
+        missing = {"file", "emotion"} - set(table.columns)
+        if missing:
+            raise InputError(
+                f"{path} has no column {' or '.join(sorted(missing))}, only "
+                f"{', '.join(table.columns)}: file and emotion are required, identity and split "
+                "are optional"
+            )
+        locate = _locator(path, table["file"].tolist())
+        for row in table.to_dict("records"):
+            split, identity = row.get("split") or "test", row.get("identity", "")
+            yield Entry(locate(row["file"]), row["emotion"], split, identity)
+
+
+def _locator(table: Path, names: Sequence[str]) -> Callable[[str], str]:
+    """Return a function from a file name in the table to its path.
+
+    The path lies in the folder or archive that holds most of a sample of the files.
+    """
+    sample = names[:: max(len(names) // 100, 1)]
+    folders = [table.parent, *sorted(item for item in table.parent.iterdir() if item.is_dir())]
+    counts = [sum((folder / name).exists() for name in sample) for folder in folders]
+    best = folders[counts.index(max(counts))]
+    for archive in sorted(table.parent.glob("*.zip")):
+        members = zip_members(str(archive))
+        if sum(name in members for name in sample) > max(counts):
+            return partial("{}!{}".format, archive)
+    return lambda name: str(best / name)

@@ -1,0 +1,55 @@
+"""Text annotations: lines of `path frames label`, as many repositories of this field use them.
+
+Paths are relative to the text file. A label is a word or a number from 0: an index into the label
+set (`read_manifest` says which).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from m3dfel.data.layouts import Entry, Layout, label_lines
+from m3dfel.errors import InputError
+from m3dfel.registry import LAYOUTS
+
+
+@LAYOUTS.register("text")
+class Text(Layout):
+    """One text file, or a folder of text files with train, val or test in their names."""
+
+    expects = "a file of `path frames label` lines, or a folder of *train*.txt files"
+
+    @staticmethod
+    def recognizes(path: Path) -> bool:
+        return path.is_file() or bool(_split_files(path))
+
+    @staticmethod
+    def read(path: Path, fold: int) -> Iterator[Entry]:
+        for file in [path] if path.is_file() else _split_files(path):
+            yield from _read_file(file)
+
+
+def _read_file(file: Path) -> Iterator[Entry]:
+    split = _split_in_name(file) or "test"
+    for number, line in label_lines(file):
+        words = line.rsplit(maxsplit=2)
+        if len(words) != 3:
+            raise InputError(f"{file} line {number} is {line!r}, expected `path frames label`")
+        clip, _, label = words
+        yield Entry(str(file.parent / clip), _word_or_index(label), split)
+
+
+def _word_or_index(label: str) -> str | int:
+    try:
+        return int(label)
+    except ValueError:
+        return label
+
+
+def _split_files(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.glob("*.txt")) if _split_in_name(file)]
+
+
+def _split_in_name(file: Path) -> str | None:
+    return next((split for split in ("train", "val", "test") if split in file.stem.lower()), None)
