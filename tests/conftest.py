@@ -54,3 +54,23 @@ def ferv39k(tmp_path: Path) -> Path:
             lines.append(f"{name} {word}")
         labels.write_text("\n".join(lines) + "\n")
     return root
+
+
+@pytest.fixture
+def mafw(tmp_path: Path) -> Path:
+    """A made-up data set in the layout of MAFW: 22 training and 11 test clips in fold 1."""
+    root = tmp_path / "MAFW"
+    words = [
+        *("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
+        *("contempt", "anxiety", "helplessness", "disappointment"),
+    ]
+    for split, first, count in (("train", 1, 22), ("test", 23, 11)):
+        folder = root / "Train & Test Set" / "single" / "no_caption" / "set_1"
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = []
+        for index in range(count):
+            number = first + index
+            write_frames(root / "data" / "frames" / f"{number:05d}", 10, shade=number)
+            lines.append(f"{number:05d}.mp4 {words[index % 11]}")
+        (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")
+    return root

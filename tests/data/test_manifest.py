@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from m3dfel.data.manifest import Manifest, checksum, clip_from_path, read_manifest
+from m3dfel.data.manifest import Clip, Manifest, checksum, clip_from_path, read_manifest
+from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from small_data import write_frames
 
@@ -117,6 +118,15 @@ def test_the_manifest_knows_the_data_set_and_its_official_folds(dfew: Path, ferv
         ("FERV39k", 0),
         ("synthetic-brief", 0),
     ]
+
+
+def test_the_table_counts_the_emotions_that_occur(mafw: Path, tmp_path: Path):
+    table = read_manifest(str(mafw)).table()
+    assert list(table.index[:7]) == list(EMOTIONS)
+    assert list(table.index[7:]) == ["contempt", "anxiety", "helplessness", "disappointment"]
+    assert set(table["train"]) == {2}
+    clips = tuple(Clip(f"{e}.mp4", "video", e, "test") for e in ("relief", "fear", "happiness"))
+    assert list(Manifest("here", "here", clips).table().index) == ["happiness", "fear", "relief"]
 
 
 def test_a_clip_is_found_again_by_its_path(tmp_path: Path):

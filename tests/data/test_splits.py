@@ -87,3 +87,11 @@ def test_a_data_set_without_training_clips_is_an_error():
     clips = (Clip("a.mp4", "video", "fear", "test"),)
     with pytest.raises(InputError, match=r"here has no training clips of .*its splits are test"):
         split_clips(Manifest("here", "here", clips), DataConfig(), seed=0)
+
+
+def test_labels_without_a_training_clip_are_named_in_a_warning(mafw: Path, dfew: Path, caplog):
+    manifest = read_manifest(str(mafw))
+    split_clips(manifest, DataConfig(labels=["contempt", "fear"]), seed=0)
+    assert not caplog.records
+    split_clips(read_manifest(str(dfew)), DataConfig(labels=["contempt", "fear", "pride"]), seed=0)
+    assert "no training clip is labelled contempt or pride" in caplog.text

@@ -65,7 +65,7 @@ class Manifest:
 
     Attributes:
         source: the path they were read from.
-        dataset: `DFEW`, `FERV39k`, or the file or folder name of any other data set.
+        dataset: `DFEW`, `FERV39k`, `MAFW`, or the file or folder name of any other data set.
         clips: the clips that can be used.
         problems: the clips that cannot.
         folds: the number of official folds, 0 if there are none.
@@ -106,7 +106,7 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
     Args:
         path: any of the following:
 
-            - the root folder of DFEW or FERV39k;
+            - the root folder of DFEW, FERV39k or MAFW;
             - a text file of `path frames label` lines, or a folder of such files with train, val or
               test in their names;
             - a CSV file with the columns file and emotion, and optionally split and identity,
