@@ -67,7 +67,7 @@ def learn(model: M3DFEL, clips: torch.Tensor, targets: torch.Tensor) -> None:
     F.cross_entropy(model(model.normalize(clips)), targets).backward()
 
 
-def draw(picture: torch.Tensor, size: int, transform: nn.Module) -> list[torch.Tensor]:
+def create_clips(picture: torch.Tensor, size: int, transform: nn.Module) -> list[torch.Tensor]:
     return [transform(moving_clip(picture, 1, size, AUGMENT.crop_scale)[0]) for _ in range(BATCH)]
 
 
@@ -93,9 +93,11 @@ def main() -> None:
     frames.to(memory_format=torch.channels_last_3d)
     shown, targets = pixels(BATCH, 1, 3, size, size), torch.randint(6, (BATCH,))
     compare(
-        f"drawing {BATCH} frames",
-        partial(draw, pixels(1, 128, 128), size, training_transform(size, AUGMENT, crop=False)),
-        f"learning from {BATCH} frames",
+        f"creating {BATCH} clips of one frame from stills",
+        partial(
+            create_clips, pixels(1, 128, 128), size, training_transform(size, AUGMENT, crop=False)
+        ),
+        "a training step on them",
         partial(learn, frames, shown, targets),
     )
 

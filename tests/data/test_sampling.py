@@ -18,7 +18,7 @@ def test_indices_are_within_the_video_and_in_order(available: int, wanted: int):
 
 
 @given(lengths, frames)
-def test_evaluation_takes_the_same_frames_from_both_ends(available: int, wanted: int):
+def test_evaluation_frames_are_centred(available: int, wanted: int):
     indices = centred_indices(available, wanted)
     left, right = int(indices[0]), available - 1 - int(indices[-1])
     assert abs(left - right) <= 1
@@ -31,7 +31,7 @@ def test_training_reaches_every_frame(available: int, wanted: int):
     assert len(seen) > 0.8 * available
 
 
-def test_a_video_of_the_clip_s_length_is_taken_frame_by_frame():
+def test_a_video_as_long_as_the_clip_is_used_frame_by_frame():
     assert centred_indices(16, 16).tolist() == list(range(16))
 
 

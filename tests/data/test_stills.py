@@ -21,7 +21,7 @@ def test_a_moving_clip_moves_a_little_and_smoothly():
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_a_mixed_clip_shows_both_pictures_and_says_which(seed: int):
+def test_a_mixed_clip_shows_both_pictures_and_returns_the_target_frames(seed: int):
     torch.manual_seed(seed)
     dark, bright = torch.zeros(3, 32, 32, dtype=torch.uint8), torch.full((3, 32, 32), 200)
     clip, target = moving_clip(dark, 16, 32, neutral=bright.to(torch.uint8))
@@ -33,7 +33,7 @@ def test_a_mixed_clip_shows_both_pictures_and_says_which(seed: int):
     assert target.int().diff().abs().sum() <= 2, "one stretch of target frames"
 
 
-def test_a_larger_picture_gives_the_same_clip():
+def test_the_size_of_the_picture_does_not_change_the_clip():
     expressive, _ = pictures()
     torch.manual_seed(3)
     small, _ = moving_clip(expressive, 4, 32)

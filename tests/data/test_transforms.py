@@ -19,18 +19,18 @@ def test_a_transform_is_the_same_in_every_frame_of_a_clip():
         assert (clip == clip[0]).all()
 
 
-def test_another_draw_gives_another_clip():
+def test_transforms_are_random():
     clip, transform = noise(), training_transform(32, AugmentConfig())
     assert (transform(clip) != transform(clip)).any()
 
 
-def test_camera_noise_is_new_in_every_frame():
+def test_camera_noise_differs_between_frames():
     torch.manual_seed(1)
     clip = training_transform(32, AugmentConfig(noise=20.0))(noise(2)).float()
     assert 0 < (clip[0] - clip[1]).std() < 40
 
 
-def test_all_can_be_turned_off():
+def test_every_transform_can_be_turned_off():
     clip = noise(2)
     nothing = training_transform(32, AugmentConfig(flip=0, jitter=0), crop=False)
     assert (nothing(clip) == clip).all()
@@ -42,14 +42,14 @@ def test_evaluation_only_resizes():
     assert (transform(noise(3)) == transform(noise(3))).all()
 
 
-def test_a_zoom_shows_the_middle_as_large():
+def test_zoom_enlarges_the_middle():
     clip = torch.zeros(2, 1, 64, 64, dtype=torch.uint8)
     clip[..., 16:48, 16:48] = 200
     assert (evaluation_transform(32, zoom=2.0)(clip) == 200).all()
     assert evaluation_transform(32)(clip).float().mean() == 50
 
 
-def test_blur_takes_detail_away_and_leaves_the_light():
+def test_blur_removes_detail_and_keeps_the_brightness():
     torch.manual_seed(0)
     augment = AugmentConfig(flip=0, jitter=0, blur=1.0)
     clip = noise(2)[..., :40]
@@ -58,13 +58,13 @@ def test_blur_takes_detail_away_and_leaves_the_light():
     assert blurred.mean() == pytest.approx(float(clip.float().mean()), rel=0.05)
 
 
-def test_mixup_blends_clips_as_it_says():
+def test_mixup_blends_clips_by_the_returned_weight():
     clips, targets = torch.rand(6, 2, 3, 4, 4), torch.arange(6)
-    mixed, partners, share = mixup(clips, targets, 0.4, seed=3)
-    assert 0.5 <= share <= 1
+    mixed, partners, weight = mixup(clips, targets, 0.4, seed=3)
+    assert 0.5 <= weight <= 1
     assert sorted(partners.tolist()) == targets.tolist()
-    torch.testing.assert_close(mixed, share * clips + (1 - share) * clips[partners])
+    torch.testing.assert_close(mixed, weight * clips + (1 - weight) * clips[partners])
     again, _, _ = mixup(clips, targets, 0.4, seed=3)
     assert torch.equal(mixed, again)
-    same, partners, share = mixup(clips, targets, 0.0, seed=3)
-    assert (same is clips, partners is targets, share) == (True, True, 1.0)
+    same, partners, weight = mixup(clips, targets, 0.0, seed=3)
+    assert (same is clips, partners is targets, weight) == (True, True, 1.0)

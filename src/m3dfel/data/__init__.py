@@ -1,1 +1,1 @@
-"""Manifests, sampling and transforms: from files on disk to clips for the model."""
+"""Labelled clips: from data sets on disk to batches for the model."""

@@ -1,9 +1,9 @@
-"""Which frames of a video make the clip.
+"""Sampling: which frames of a video make up the clip.
 
-The clip's T frames are spread evenly over the n frames there are: frame i comes from the i-th of T
-equal parts. Training starts at a random place within the part, the same for all (SPEC: int(n·i/T)
-plus a random offset); evaluation takes the middle, so that the same video always gives the same
-clip. Videos shorter than T repeat frames in order.
+The T frames of a clip are spread evenly over the n frames of the video: frame i comes from the i-th
+of T equal parts. Training takes a random position within the part, the same in all parts (the
+paper: int(n·i/T) plus a random offset); evaluation takes the middle, so the same video always gives
+the same clip. Videos with fewer than T frames repeat frames in order.
 """
 
 from __future__ import annotations
@@ -13,26 +13,31 @@ from torch import Tensor
 
 
 def centred_indices(available: int, frames: int) -> Tensor:
-    """Return the fixed, centred choice of evaluation.
+    """Return the indices of the frames for evaluation, in the middle of each part.
 
     Args:
-        available: n ≥ 1, frames there are.
-        frames: T ≥ 1, frames wanted.
+        available: n, the number of frames in the video, 1 or more.
+        frames: T, the number of frames in the clip, 1 or more.
 
     Returns:
-        int64 (T,), not falling, each from 0 to n - 1.
+        int64 (T,), in ascending order, each from 0 to n - 1.
+
+    Example:
+        >>> from m3dfel.data.sampling import centred_indices
+        >>> centred_indices(40, 4).tolist()
+        [5, 15, 25, 35]
     """
     return _indices(available, frames, 0.5)
 
 
 def random_indices(available: int, frames: int) -> Tensor:
-    """Return a random choice for training: one offset, below a T-th of the video, for all frames.
+    """Return the indices of the frames for training, at one random offset in all parts.
 
-    Args and result are those of `centred_indices`; the randomness is torch's.
+    Arguments and result are those of `centred_indices`; the offset is from torch's generator.
     """
     return _indices(available, frames, float(torch.rand(())))
 
 
-def _indices(available: int, frames: int, place: float) -> Tensor:
-    parts = (torch.arange(frames, dtype=torch.float64) + place) / frames
+def _indices(available: int, frames: int, position: float) -> Tensor:
+    parts = (torch.arange(frames, dtype=torch.float64) + position) / frames
     return (parts * available).long().clamp(max=available - 1)

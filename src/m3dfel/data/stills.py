@@ -1,12 +1,11 @@
-"""Still pictures as clips.
+"""Clips from still pictures.
 
-A face photographed once never stands quite still when it is filmed: a smooth random trajectory
-(shift, scale, rotation, light) turns a picture into a clip. A clip can also open or close with a
-neutral picture of the same person, so that a set of stills trains a video model under a weak label
-while the frames that really carry the expression are known.
+A smooth random camera motion (shift, scale, rotation, light) turns a picture into a clip. The clip
+can also begin or end with a neutral picture of the same person: a set of stills then trains a video
+model under a weak label, while the frames that show the expression are known.
 
-Drawing a clip must cost next to nothing beside learning from it, so the work is NumPy's and
-OpenCV's, on as many channels as the picture has (`benchmarks/speed.py`).
+Creating a clip must take much less time than training on it, so NumPy and OpenCV do the work, on as
+many channels as the picture has (measured in `benchmarks/speed.py`).
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ from m3dfel._opencv import cv2
 
 Values = npt.NDArray[np.float64]
 
-# Beyond the room the crop leaves, an aligned face strays no further: half-widths of the picture.
-_STRAY = 0.12
+# The largest shift of an aligned face, in half-widths of the picture.
+_MAX_SHIFT = 0.12
 
 
 def static_clip(picture: Tensor, frames: int) -> Tensor:
-    """Return the clip of a picture that does not move, for evaluation: uint8 (T, K, H, W)."""
+    """Return a clip without motion, for evaluation: uint8 (T, K, H, W)."""
     return picture.expand(frames, *picture.shape)
 
 
@@ -40,23 +39,23 @@ def moving_clip(
 ) -> tuple[Tensor, Tensor]:
     """Return a clip in which the picture moves a little, and which frames show it.
 
-    The camera's path is drawn once for the clip; the picture's border is mirrored. With `neutral`,
-    the clip shows that picture first, last, or first and last, and blends from one to the other
-    within about two frames. The randomness is torch's.
+    There is one random camera path per clip; beyond its border, the picture is mirrored. With
+    `neutral`, the clip begins, ends, or begins and ends with that picture, and blends from one
+    picture to the other within about two frames. The random numbers come from torch's generator.
 
     Args:
         picture: the expressive picture, uint8 (K, H, W), K channels.
-        frames: T.
+        frames: T, the number of frames.
         size: height and width of the clip in pixels.
-        crop_scale: share of the picture's area that the crop keeps, drawn between the two.
+        crop_scale: smallest and largest fraction of the picture's area that the random crop keeps.
         neutral: a neutral picture of the same person, uint8 (K, H, W), or None.
 
     Returns:
         The clip, uint8 (T, K, size, size), and its target frames, bool (T,): those in which the
-        expressive picture weighs more than the neutral one.
+        expressive picture has more weight than the neutral one.
     """
     rng = np.random.default_rng(int(torch.randint(2**62, ())))
-    weight = np.ones(frames) if neutral is None else _presence(rng, frames)
+    weight = np.ones(frames) if neutral is None else _expression_weight(rng, frames)
     paths = _camera_path(rng, frames, crop_scale)
     clip = _film(picture, paths, size)
     if neutral is not None:
@@ -68,7 +67,7 @@ def moving_clip(
 
 
 def _film(picture: Tensor, paths: Values, size: int) -> npt.NDArray[np.float32]:
-    """Return what the camera sees on its path, (T, size, size, K), from 0 to 255."""
+    """Return the picture as seen along the camera path, (T, size, size, K), from 0 to 255."""
     still = _shrink(picture.permute(1, 2, 0).numpy(), size)
     height, width = still.shape[:2]
     frames = [
@@ -85,9 +84,9 @@ def _film(picture: Tensor, paths: Values, size: int) -> npt.NDArray[np.float32]:
 
 
 def _in_pixels(matrix: Values, width: int, height: int, size: int) -> Values:
-    """Turn a map between coordinates of -1 to 1 into one from the clip's pixels to the picture's.
+    """Convert an affine map from coordinates of -1 to 1 to pixels: from the clip to the picture.
 
-    The borders of the picture are -1 and 1, pixel centres lie half a pixel within.
+    -1 and 1 are the borders of the picture; pixel centres lie half a pixel inside.
     """
     half = np.array([width, height]) / 2
     linear = matrix[:, :2] * half[:, None] * 2 / size
@@ -96,7 +95,7 @@ def _in_pixels(matrix: Values, width: int, height: int, size: int) -> Values:
 
 
 def _shrink(still: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
-    # Bilinear sampling reads single pixels: a picture far larger than the clip is averaged first.
+    # Bilinear sampling would skip pixels of a picture far larger than the clip.
     factor = still.shape[1] // (2 * size) + 1
     if factor == 1:
         return np.ascontiguousarray(still)
@@ -105,42 +104,43 @@ def _shrink(still: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
 
 
 def _light(rng: np.random.Generator, clip: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Change contrast and brightness for the clip, and let the light waver a little."""
-    middle = clip.mean()
+    """Change contrast and brightness of the clip, with a little flicker."""
+    mean = clip.mean()
     contrast = math.exp(rng.uniform(-0.35, 0.35))
-    waver = np.exp(rng.uniform(-0.25, 0.25) + _smooth_path(rng, len(clip), 0.05))
-    brightness = waver.astype(np.float32).reshape(-1, 1, 1, 1)
-    return np.asarray(((clip - middle) * contrast + middle) * brightness)
+    flicker = np.exp(rng.uniform(-0.25, 0.25) + _smooth_path(rng, len(clip), 0.05))
+    brightness = flicker.astype(np.float32).reshape(-1, 1, 1, 1)
+    return np.asarray(((clip - mean) * contrast + mean) * brightness)
 
 
 def _camera_path(rng: np.random.Generator, frames: int, crop_scale: tuple[float, float]) -> Values:
-    """Return one affine matrix a frame, (T, 2, 3), in the picture's coordinates of -1 to 1."""
+    """Return one affine matrix per frame, (T, 2, 3), in coordinates of -1 to 1."""
     side = math.sqrt(rng.uniform(*crop_scale))
     scale = side * np.exp(_smooth_path(rng, frames, 0.03))
     angle = rng.uniform(-0.15, 0.15) + _smooth_path(rng, frames, 0.05)
-    room = min(1 - side, _STRAY)
-    x, y = (rng.uniform(-room, room) + _smooth_path(rng, frames, 0.04) for _ in range(2))
+    limit = min(1 - side, _MAX_SHIFT)
+    x, y = (rng.uniform(-limit, limit) + _smooth_path(rng, frames, 0.04) for _ in range(2))
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     return np.stack([np.stack([cos, -sin, x], -1), np.stack([sin, cos, y], -1)], 1)
 
 
 def _smooth_path(rng: np.random.Generator, frames: int, amplitude: float) -> Values:
-    """Return a slow random motion around 0, (T,): a drift and a sway of at most one period."""
+    """Return a slow random motion around 0, (T,): a drift plus at most one period of a wave."""
     time = np.linspace(-1, 1, frames)
-    drift, sway = rng.uniform(-amplitude, amplitude, 2)
+    drift, wave = rng.uniform(-amplitude, amplitude, 2)
     return np.asarray(
-        drift * time + sway * np.sin(math.pi * (rng.random() * time + 2 * rng.random()))
+        drift * time + wave * np.sin(math.pi * (rng.random() * time + 2 * rng.random()))
     )
 
 
-def _presence(rng: np.random.Generator, frames: int) -> Values:
-    """Return how much of the expressive picture each frame shows, 0 to 1, (T,)."""
-    share = rng.uniform(0.25, 0.75)
-    start = rng.uniform(0, 1 - share)
-    # A third of the clips each: the expression stays on, was on before, or comes and goes.
+def _expression_weight(rng: np.random.Generator, frames: int) -> Values:
+    """Return the weight of the expressive picture in each frame, 0 to 1, (T,)."""
+    length = rng.uniform(0.25, 0.75)
+    start = rng.uniform(0, 1 - length)
+    # A third of the clips each: the expression lasts to the end, is there from the start, or both
+    # begins and ends within the clip.
     kind = rng.integers(3)
     time = (np.arange(frames) + 0.5) / frames
     blend = 2 / frames
-    rises = np.clip((time - (1 - share if kind == 0 else start)) / blend + 0.5, 0, 1)
-    falls = np.clip(((share if kind == 1 else start + share) - time) / blend + 0.5, 0, 1)
+    rises = np.clip((time - (1 - length if kind == 0 else start)) / blend + 0.5, 0, 1)
+    falls = np.clip(((length if kind == 1 else start + length) - time) / blend + 0.5, 0, 1)
     return np.asarray([rises, falls, np.minimum(rises, falls)][kind])

@@ -1,8 +1,7 @@
-"""Clip transforms: drawn once for a clip, applied alike to all its frames, on uint8.
+"""Transforms of uint8 clips, with the same random parameters for all frames of a clip.
 
-They take a clip from reading to the frame size of the model; normalization is the model's own, on
-its device. Training follows the paper (random resized crop, flip, colour jitter); evaluation only
-resizes.
+They bring a clip to the frame size of the model; the model normalizes it, on its own device.
+Training follows the paper (random resized crop, flip, colour jitter); evaluation only resizes.
 """
 
 from __future__ import annotations
@@ -16,23 +15,23 @@ from m3dfel.config import AugmentConfig
 
 
 def evaluation_transform(size: int, zoom: float = 1.0) -> nn.Module:
-    """Return the transform of evaluation: uint8 (T, K, H, W) → uint8 (T, K, size, size).
+    """Return the transform for evaluation: uint8 (T, K, H, W) → uint8 (T, K, size, size).
 
     Args:
         size: height and width of the result in pixels.
-        zoom: the middle 1/zoom of the width and height is what is resized, 1 or more.
+        zoom: 1 or more; only the middle 1/zoom of the width and height is kept.
     """
     resize = v2.Resize((size, size), antialias=True)
-    return v2.Compose([_Middle(zoom), resize]) if zoom > 1 else resize
+    return v2.Compose([_CentreCrop(zoom), resize]) if zoom > 1 else resize
 
 
 def training_transform(size: int, augment: AugmentConfig, *, crop: bool = True) -> nn.Module:
-    """Return the random transform of training: uint8 (T, K, H, W) → uint8 (T, K, size, size).
+    """Return the random transform for training: uint8 (T, K, H, W) → uint8 (T, K, size, size).
 
     Args:
         size: height and width of the result in pixels.
-        augment: kinds and strengths of the changes.
-        crop: False for clips that come cropped at random already, as clips made of stills do.
+        augment: which random changes, and how strong.
+        crop: False for clips of this size that are already cropped at random (clips from stills).
     """
     steps: list[nn.Module] = []
     if crop:
@@ -54,7 +53,7 @@ def training_transform(size: int, augment: AugmentConfig, *, crop: bool = True) 
     return v2.Compose(steps) if steps else v2.Identity()
 
 
-class _Middle(nn.Module):
+class _CentreCrop(nn.Module):
     def __init__(self, zoom: float) -> None:
         super().__init__()
         self.zoom = zoom
@@ -65,7 +64,7 @@ class _Middle(nn.Module):
 
 
 class LowResolution(nn.Module):
-    """Make a uint8 clip look like that of a small face: shrunk to 35 to 90 %, enlarged again.
+    """Make a uint8 clip look like a small face: reduce it to 35 to 90 % and enlarge it again.
 
     Args:
         size: height and width of the clip in pixels.
@@ -82,19 +81,19 @@ class LowResolution(nn.Module):
 
 
 class CameraNoise(nn.Module):
-    """Add noise to a uint8 clip: new in every frame, of one strength drawn for the clip.
+    """Add noise to a uint8 clip: different in every frame, of one random strength per clip.
 
     Args:
-        largest: largest standard deviation in grey levels of 0 to 255.
+        max_std: largest standard deviation, in grey levels of 0 to 255.
     """
 
-    def __init__(self, largest: float) -> None:
+    def __init__(self, max_std: float) -> None:
         super().__init__()
-        self.largest = largest
+        self.max_std = max_std
 
     def forward(self, clip: Tensor) -> Tensor:
-        strength = self.largest * float(torch.rand(()))
-        noise = torch.randn(clip.shape, dtype=torch.float32) * strength
+        std = self.max_std * float(torch.rand(()))
+        noise = torch.randn(clip.shape, dtype=torch.float32) * std
         return (clip + noise).round_().clamp_(0, 255).to(torch.uint8)
 
 
@@ -104,18 +103,18 @@ def mixup(clips: Tensor, targets: Tensor, alpha: float, seed: int) -> tuple[Tens
     Args:
         clips: float (B, T, 3, S, S), normalized.
         targets: int64 (B,).
-        alpha: of the Beta distribution that the share comes from; 0 blends nothing.
-        seed: of all that is drawn.
+        alpha: parameter of the Beta distribution of the weight; 0 turns mixup off.
+        seed: seed of the weight and the partners.
 
     Returns:
-        The blended clips, the targets of their partners (B,), and the share of the clips
-        themselves, 0.5 to 1: the loss against their own targets counts so much, that against the
-        partners' the rest.
+        The blended clips, the targets of their partners (B,), and the weight of the clips, 0.5 to
+        1: the weight of the loss against their own targets; the loss against the partners' targets
+        has the rest.
     """
     if not alpha:
         return clips, targets, 1.0
     rng = np.random.default_rng(seed)
-    drawn = rng.beta(alpha, alpha)
-    share = float(max(drawn, 1 - drawn))
+    sample = rng.beta(alpha, alpha)
+    weight = float(max(sample, 1 - sample))
     partners = torch.from_numpy(rng.permutation(len(clips))).to(clips.device)
-    return torch.lerp(clips[partners], clips, share), targets[partners], share
+    return torch.lerp(clips[partners], clips, weight), targets[partners], weight

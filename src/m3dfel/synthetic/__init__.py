@@ -1,1 +1,1 @@
-"""Drawn clips of faces whose expression, frame by frame, is known."""
+"""Synthetic clips: drawn faces whose expression is known in every frame."""

@@ -1,12 +1,12 @@
-"""Where the parts of a drawn face lie, and how action units move them.
+"""The shapes of a drawn face, and how action units move them.
 
-`random_face` draws an identity; a `Pose` gives the outlines of its parts while some action units
-act, as the Facial Action Coding System describes them (Ekman, Friesen and Hager, 2002).
-`drawing.py` paints these outlines, `synthetic.py` moves the units over time.
+`random_face` creates an identity; a `Pose` gives the outlines of its parts for given action units,
+as the Facial Action Coding System describes them (Ekman, Friesen and Hager, 2002). `drawing.py`
+paints these outlines, `clips.py` moves the units over time.
 
-Everything lies on the grid of an aligned 128×128 face, x to the right and y down, eyes at (45, 52)
-and (83, 52), mouth corners at (48, 93) and (80, 93), whatever the size of the picture. An outline
-or line is float64 (points, 2); lists of half an outline count x from the face's middle.
+All coordinates are on the grid of an aligned 128×128 face, whatever the size of the picture: x to
+the right and y down, eyes at (45, 52) and (83, 52), mouth corners at (48, 93) and (80, 93). An
+outline or line is float64 (points, 2); lists of half an outline measure x from the face's middle.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _IRISES = [
 ]  # fmt: skip
 _LIPSTICKS = [(168, 44, 58), (190, 76, 92), (140, 40, 70)]
 
-# Along a lid from the inner to the outer corner, and along a mouth from left to right.
+# Positions along a lid from the inner to the outer corner, and along a mouth from left to right.
 ACROSS = np.linspace(0.0, 1.0, 15)
 ARCH = np.sin(np.pi * ACROSS)
 _MOUTH = np.linspace(-1.0, 1.0, 21)
@@ -52,7 +52,7 @@ _SQUARE = (1 - np.abs(_MOUTH) ** 3)[:, None] * _DOWN
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """An identity: colours as RGB of 0 to 255, lengths on the 128 grid, `age` from 0 to 1."""
+    """An identity: RGB colours from 0 to 255, lengths in grid units, `age` from 0 to 1."""
 
     skin: Colour
     hair: Colour
@@ -86,10 +86,10 @@ class Face:
 
 
 def random_face(rng: np.random.Generator) -> Face:
-    """Draw an identity."""
+    """Return a random identity."""
 
-    def vary(middle: float, reach: float) -> float:
-        return float(middle + reach * np.clip(rng.normal(0, 0.5), -1, 1))
+    def vary(mean: float, deviation: float) -> float:
+        return float(mean + deviation * np.clip(rng.normal(0, 0.5), -1, 1))
 
     tone = rng.uniform(0, len(_SKINS) - 1.001)
     fair = tone < 4
@@ -135,17 +135,17 @@ def random_face(rng: np.random.Generator) -> Face:
 
 
 class Pose:
-    """Outlines of a face's parts while action units act.
+    """The outlines of a face's parts for given action units.
 
     Args:
-        face: whose face.
+        face: the identity.
         units: intensity of each action unit by its FACS number, 0 to 1.
-        gaze: where the eyes look, right and down, -1 to 1.
-        turn: how far the features shift within the head's outline, right and down.
+        gaze: direction of the eyes, right and down, -1 to 1.
+        turn: shift of the features within the head's outline, right and down, in grid units.
 
     Attributes:
         closed: how far the eyes are closed, 0 to 1.
-        teeth: how far the upper teeth reach down.
+        teeth: visible length of the upper teeth, in grid units.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Pose:
     # --- eyes and brows ---------------------------------------------------------------------------
 
     def lids(self, side: int) -> tuple[Points, Points]:
-        """Return the edges of upper and lower lid, each (15, 2) from inner to outer corner.
+        """Return the edges of the upper and the lower lid, each (15, 2), from the inner corner out.
 
         Args:
             side: -1 for the eye on the left of the picture, 1 for the right.
@@ -191,7 +191,7 @@ class Pose:
         squint = au[7] + 0.8 * au[6] + 0.9 * au[9] + 0.4 * au[4]
         top = max(face.eye_height + 3.4 * au[5] - squint - 0.6 * self.gaze[1], 1.0)
         low = 2.9 + 0.5 * au[5] - 1.3 * au[7] - 1.8 * au[6] - 1.5 * au[9]
-        # Inner brows raised alone pull the lid's peak inwards, a frown presses its inner part down.
+        # Raising only the inner brows moves the lid's peak inwards; a frown lowers its inner part.
         peak = 1.0 - 0.35 * au[1] * (1 - au[2]) + 0.4 * au[4] * (1 - au[1])
         arch = np.sin(np.pi * ACROSS**peak)[:, None].clip(0) ** 0.8 * _DOWN
         upper = (
@@ -200,14 +200,14 @@ class Pose:
         return upper, corners + ARCH[:, None] * _DOWN * (low - (low - 2.4) * self.closed)
 
     def iris(self, side: int) -> Points:
-        """Return the middle of the iris, (2,)."""
+        """Return the centre of the iris, (2,)."""
         middle = np.array([MIDDLE + side * self.face.eye_x, self.face.eye_y - 0.2])
         return middle + self.turn + self.gaze * [3.2, 1.8]
 
     def brow(self, side: int) -> Points:
         """Return the line of the brow, from its inner to its outer end."""
         face, au = self.face, self.units
-        # Units 1 and 4 together lift the inner end and draw it in, rather than cancel out.
+        # Units 1 and 4 do not cancel out: together they raise the inner end and pull it inwards.
         frown = au[4] * (1 - 0.85 * au[1])
         lift = np.array([
             6.8 * au[1] - 6.0 * frown - 2.2 * au[9],
@@ -225,7 +225,7 @@ class Pose:
     # --- nose and mouth ---------------------------------------------------------------------------
 
     def nostril(self, side: int) -> tuple[Points, Points]:
-        """Return the crease round the wing of the nose, and the nostril."""
+        """Return the crease around the wing of the nose, and the nostril."""
         au = self.units
         half = self.face.nose_width + 1.2 * au[9] + 0.6 * au[12]
         tip = [MIDDLE, self.face.nose_y - 3.2 * au[9] - 1.2 * au[10]] + 1.5 * self.turn
@@ -244,9 +244,9 @@ class Pose:
         return np.array([x, self.face.mouth_y - self.face.mouth_curve - up]) + self.turn
 
     def lips(self) -> tuple[Points, Points, Points, Points]:
-        """Return four edges from left to right corner, (21, 2) each, from the topmost down.
+        """Return the edges of the lips from top to bottom, each (21, 2), from left to right.
 
-        The first two bound the upper lip, the last two the lower; the mouth opens between.
+        The first two bound the upper lip, the last two the lower lip.
         """
         face, au = self.face, self.units
         left, right = self.corner(-1), self.corner(1)
@@ -254,10 +254,10 @@ class Pose:
         line = left + (_MOUTH[:, None] + 1) / 2 * (right - left)
         line[:, 1] += (middle - (left[1] + right[1]) / 2) * (1 - np.abs(_MOUTH) ** 1.8)
         raised = 4.2 * au[10] + 0.8 * au[9]
-        parted = au[25] * (1.6 + 3.4 * au[12] + 1.8 * au[20])
-        upper = line - BULGE * (0.45 * parted + 0.15 * self._drop) - _SQUARE * raised
-        fallen = 0.8 * parted + 0.9 * self._drop - 0.5 * raised
-        lower = np.maximum(line + BULGE * fallen, upper)
+        gap = au[25] * (1.6 + 3.4 * au[12] + 1.8 * au[20])
+        upper = line - BULGE * (0.45 * gap + 0.15 * self._drop) - _SQUARE * raised
+        lowered = 0.8 * gap + 0.9 * self._drop - 0.5 * raised
+        lower = np.maximum(line + BULGE * lowered, upper)
         thin = (1 - 0.65 * au[23]) * (1 - 0.25 * au[12]) * (1 - 0.35 * au[20]) * (1 + 0.5 * au[18])
         top = upper - UPPER_LIP * (face.upper_lip * thin * (1 - 0.2 * au[10]))
         pout = 1 + 0.35 * au[17] * (1 - au[23])
@@ -266,7 +266,7 @@ class Pose:
     # --- skin -------------------------------------------------------------------------------------
 
     def folds(self) -> list[tuple[Points, float]]:
-        """Return the folds of the skin: outline, and depth from -1 (a highlight) to 1."""
+        """Return the folds of the skin: the outline and the depth, from -1 (a highlight) to 1."""
         shapes = [*self._forehead(), *self._chin()]
         for side in (-1, 1):
             shapes += self._cheek(side)
@@ -326,7 +326,7 @@ class Pose:
         return shapes
 
     def beard(self) -> list[tuple[Points, bool]]:
-        """Return the shapes of the beard in painting order, and whether each holds hair."""
+        """Return the shapes of the beard in painting order, and whether each is hair."""
         top, _, _, bottom = self.lips()
         y, jaw, w = self.face.mouth_y + self.turn[1], 0.5 * self._drop, self.face.width
         moustache = between(top - 4.2 * UPPER_LIP - [0, 0.6], top)
@@ -361,7 +361,7 @@ def hair_behind(face: Face) -> Points:
 
 
 def hair_front(face: Face) -> list[Points]:
-    """Return the outlines of the hair over forehead and temples; empty for a bald head."""
+    """Return the outlines of the hair over forehead and temples; none for a bald head."""
     w, style = face.width, face.hair_style
     dome = [(w + 2, 46), (w + 3, 24), (0.93 * w + 3, 2), (0.58 * w, -21), (0, -27)]
     hairlines = {
@@ -397,6 +397,6 @@ def _colour(rgb: tuple[int, int, int]) -> Colour:
     return np.array(rgb, np.float64)
 
 
-def mix(first: Colour, second: Colour, share: float) -> Colour:
-    """Return a colour between two: the first at share 0, the second at 1."""
-    return first + share * (second - first)
+def mix(first: Colour, second: Colour, weight: float) -> Colour:
+    """Return a colour between two: the first at weight 0, the second at 1."""
+    return first + weight * (second - first)

@@ -1,10 +1,10 @@
-"""Drawn clips of faces whose expression, frame by frame, is known.
+"""Synthetic clips: drawn faces whose expression is known in every frame.
 
-A clip is named by four things (seed, identity, number, emotion) and everything in it follows from
-them, so a manifest holds only its address and nothing lies on disk. As in real clips the label is
-weak: the expression comes and goes between neutral frames in which the face blinks, looks about
-and talks. Each emotion is the prototype of action units that the Facial Action Coding System gives
-it (Ekman, Friesen and Hager, 2002); `drawing.py` paints them.
+A clip is determined by its seed, identity, number and emotion, so a manifest needs only its address
+and nothing is stored on disk. As in real clips, the label is weak: the expression appears between
+neutral frames, in which the face blinks, looks around and talks. Each emotion is the prototype of
+action units in the Facial Action Coding System (Ekman, Friesen and Hager, 2002); `drawing.py`
+paints them.
 """
 
 from __future__ import annotations
@@ -39,21 +39,26 @@ PROTOTYPES: dict[str, dict[int, float]] = {
 _PREFIX = "synthetic:"
 _FORM = "synthetic:<seed>/<identity>/<clip>/<emotion>[/brief]"
 
-# Each purpose has its own stream of random numbers, so that a frame does not depend on the others.
+# Each purpose has its own random generator, so that a frame does not depend on the others.
 _LENGTH, _MOTION, _IDENTITY, _SCENE, _CAMERA, _NOISE = range(6)
 
 
 @dataclass(frozen=True)
 class SyntheticClip:
-    """The name of a drawn clip; `str(clip)` is its address in a manifest.
+    """A synthetic clip; `str(clip)` is its address in a manifest.
 
     Attributes:
-        seed: of the world the clip belongs to.
-        identity: whose face, 0 or more; the same number is the same face in all clips of a seed.
+        seed: seed of the identities.
+        identity: 0 or more; the same number is the same face in all clips of a seed.
         clip: number among the clips of this identity and emotion.
         emotion: its label.
-        brief: the expression stands for 8 to 18 percent of the frames instead of 30 to 50, and
-            comes and goes faster.
+        brief: the expression lasts for 8 to 18 percent of the frames instead of 30 to 50, and
+            begins and ends faster.
+
+    Example:
+        >>> from m3dfel.synthetic.clips import SyntheticClip
+        >>> str(SyntheticClip(seed=0, identity=7, clip=0, emotion="fear"))
+        'synthetic:0/7/0/fear'
     """
 
     seed: int
@@ -68,20 +73,21 @@ class SyntheticClip:
 
     @property
     def n_frames(self) -> int:
-        """Frames there are: 32 to 64, mostly about 40."""
+        """The number of frames: 32 to 64, mostly about 40."""
         return 32 + int(33 * _random(self, _LENGTH).beta(1.2, 3.2))
 
 
 def is_synthetic(path: str) -> bool:
-    """Return whether a path is the address of a drawn clip."""
+    """Return whether a path is the address of a synthetic clip."""
     return path.startswith(_PREFIX)
 
 
 def parse_synthetic(path: str) -> SyntheticClip:
-    """Return the clip an address names.
+    """Return the clip of an address.
 
     Raises:
-        InputError: not of the form `synthetic:<seed>/<identity>/<clip>/<emotion>[/brief]`.
+        InputError: the address does not have the form
+            `synthetic:<seed>/<identity>/<clip>/<emotion>[/brief]`.
     """
     parts = path.removeprefix(_PREFIX).split("/")
     brief = parts[4:] == ["brief"]
@@ -89,7 +95,8 @@ def parse_synthetic(path: str) -> SyntheticClip:
     valid = len(parts) == 4 + brief and all(n.isascii() and n.isdigit() for n in numbers)
     if not (is_synthetic(path) and valid and emotion in PROTOTYPES):
         raise InputError(
-            f"{path!r} names no drawn clip: write {_FORM}, an emotion as in {EMOTIONS}"
+            f"{path!r} is not the address of a synthetic clip: write {_FORM} with one of the "
+            f"emotions {', '.join(EMOTIONS)}"
         )
     return SyntheticClip(int(numbers[0]), int(numbers[1]), int(numbers[2]), emotion, brief)
 
@@ -101,7 +108,7 @@ def synthetic_clips(
     labels: Sequence[str] = EMOTIONS,
     brief: bool = False,
 ) -> list[SyntheticClip]:
-    """Return the clips of some identities: `per_emotion` of each label, ordered by identity."""
+    """Return `per_emotion` clips of each label for some identities, ordered by identity."""
     return [
         SyntheticClip(seed, identity, clip, emotion, brief)
         for identity in identities
@@ -110,28 +117,28 @@ def synthetic_clips(
     ]
 
 
-# --- truth ----------------------------------------------------------------------------------------
+# --- ground truth ---------------------------------------------------------------------------------
 
 
 def intensities(clip: SyntheticClip) -> NDArray[np.float64]:
-    """Return how strongly each frame shows the clip's emotion, 0 to 1, `(n_frames,)`.
+    """Return the intensity of the clip's emotion in each frame, 0 to 1, float64 (n_frames,).
 
-    Zero in neutral frames, and throughout a neutral clip.
+    It is zero in neutral frames, and in all frames of a neutral clip.
     """
     return _motion(clip).intensity.copy()
 
 
 def target_frames(clip: SyntheticClip) -> NDArray[np.bool_]:
-    """Return which frames are target frames, `(n_frames,)`; a neutral clip has none.
+    """Return which frames show the emotion, bool (n_frames,).
 
-    They are those whose intensity is more than half the clip's largest.
+    Target frames have more than half of the clip's highest intensity; a neutral clip has none.
     """
     intensity = intensities(clip)
     return np.greater(intensity, 0.5 * intensity.max())
 
 
 def truth_table(clips: Iterable[SyntheticClip]) -> pd.DataFrame:
-    """Return the truth of many clips, a row a frame: `path, frame, intensity, target`."""
+    """Return the ground truth of clips, one row per frame: path, frame, intensity, target."""
     rows: list[tuple[str, int, float, bool]] = []
     for clip in clips:
         frames = range(clip.n_frames)
@@ -144,7 +151,7 @@ def truth_table(clips: Iterable[SyntheticClip]) -> pd.DataFrame:
 def action_units(clip: SyntheticClip) -> pd.DataFrame:
     """Return the intensity of each action unit in each frame, 0 to 1.
 
-    A row a frame, a column an action unit (its FACS number; 45 is the blink).
+    One row per frame, one column per action unit (its FACS number; 45 is the blink).
     """
     return pd.DataFrame(_motion(clip).units, columns=list(ACTION_UNITS))
 
@@ -154,7 +161,7 @@ def action_units(clip: SyntheticClip) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class _Motion:
-    """What a face does in each frame, (n_frames, …) each."""
+    """The motion of a face: arrays with one row per frame."""
 
     intensity: NDArray[np.float64]
     units: NDArray[np.float64]
@@ -167,26 +174,26 @@ def _motion(clip: SyntheticClip) -> _Motion:
     rng = _random(clip, _MOTION)
     n = clip.n_frames
     strength = rng.uniform(0.8, 1.0) if PROTOTYPES[clip.emotion] else 0.0
-    shape = _coming_and_going(n, clip.brief, rng)
+    shape = _expression_curve(n, clip.brief, rng)
     units = np.zeros((n, len(ACTION_UNITS)))
     for unit, weight in PROTOTYPES[clip.emotion].items():
         amount = strength * weight * rng.uniform(0.8, 1.1)
-        # Muscles do not start together: up to a frame and a half apart.
-        late = np.interp(np.arange(n) - rng.uniform(-1.5, 1.5), np.arange(n), shape)
-        units[:, ACTION_UNITS.index(unit)] = amount * late
+        # Muscles do not start together, but up to a frame and a half earlier or later.
+        delayed = np.interp(np.arange(n) - rng.uniform(-1.5, 1.5), np.arange(n), shape)
+        units[:, ACTION_UNITS.index(unit)] = amount * delayed
     quiet = 1 - shape if strength else np.ones(n)
-    units += quiet[:, None] * _chatter(n, rng)
+    units += quiet[:, None] * _incidental_units(n, rng)
     units[:, ACTION_UNITS.index(45)] = _blinks(n, rng)
     return _Motion(
         intensity=strength * shape,
         units=units.clip(0, 1),
-        gaze=_steps(n, rng),
-        turn=np.stack([_sway(n, 3.5, rng), _sway(n, 2.5, rng)], 1),
+        gaze=_gaze(n, rng),
+        turn=np.stack([_slow_motion(n, 3.5, rng), _slow_motion(n, 2.5, rng)], 1),
     )
 
 
-def _coming_and_going(n: int, brief: bool, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return an expression's course, 0 to 1: neutral, onset, apex, offset, neutral."""
+def _expression_curve(n: int, brief: bool, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the expression over time, 0 to 1: neutral, onset, apex, offset, neutral."""
     if brief:
         onset, apex, offset = rng.uniform(2, 4), n * rng.uniform(0.08, 0.18), rng.uniform(2, 5)
     else:
@@ -198,13 +205,13 @@ def _coming_and_going(n: int, brief: bool, rng: np.random.Generator) -> NDArray[
     return rising * (1 - falling) * (1 - 0.08 * np.sin(time / rng.uniform(2, 5)) ** 2)
 
 
-def _chatter(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the units of a face that talks at times and lifts its brows or presses its lips."""
+def _incidental_units(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the units of a face that talks, raises its brows or presses its lips at times."""
     units = np.zeros((n, len(ACTION_UNITS)))
     time = np.arange(n)
 
-    def add(unit: int, course: NDArray[np.float64]) -> None:
-        units[:, ACTION_UNITS.index(unit)] += course
+    def add(unit: int, intensity: NDArray[np.float64]) -> None:
+        units[:, ACTION_UNITS.index(unit)] += intensity
 
     talks = _smoothstep(2 * np.sin(time / rng.uniform(5, 10) + rng.uniform(0, 6.3)))
     talks *= rng.uniform() < 0.4
@@ -212,17 +219,17 @@ def _chatter(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     add(25, 0.7 * talks * syllables)
     add(26, 0.28 * talks * syllables)
     add(18, 0.4 * talks * np.sin(time / rng.uniform(2.5, 5)) ** 2)
-    for units_together, most in (((1, 2), 0.5), ((4,), 0.4), ((23,), 0.6), ((12,), 0.4)):
+    for combination, strongest in (((1, 2), 0.5), ((4,), 0.4), ((23,), 0.6), ((12,), 0.4)):
         if rng.uniform() < 0.2:
             flash = np.exp(-(((time - rng.uniform(0, n)) / rng.uniform(2, 4)) ** 2))
-            amount = rng.uniform(0.4, 1) * most
-            for unit in units_together:
+            amount = rng.uniform(0.4, 1) * strongest
+            for unit in combination:
                 add(unit, amount * flash)
     return units
 
 
 def _blinks(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return the closing of the eyes: about one blink in 30 frames, three frames long."""
+    """Return how far the eyes are closed, 0 to 1: a blink of three frames about every 30."""
     closed = np.zeros(n)
     at = rng.uniform(0, 24)
     while at < n:
@@ -231,21 +238,21 @@ def _blinks(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return closed.clip(0, 1)
 
 
-def _steps(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return a gaze that rests and jumps, right and down, (n, 2)."""
+def _gaze(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return the direction of the eyes, right and down, (n, 2): four fixations with jumps."""
     jumps = np.sort(rng.integers(1, n, 3))
-    rests = np.clip(rng.normal(0, 0.35, (4, 2)), -0.9, 0.9)
-    rests[0] *= 0.3
-    rested: NDArray[np.float64] = rests[np.searchsorted(jumps, np.arange(n), side="right")]
-    return rested
+    fixations = np.clip(rng.normal(0, 0.35, (4, 2)), -0.9, 0.9)
+    fixations[0] *= 0.3
+    gaze: NDArray[np.float64] = fixations[np.searchsorted(jumps, np.arange(n), side="right")]
+    return gaze
 
 
-def _sway(n: int, reach: float, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return a slow motion about 0 that stays within the reach, (n,)."""
+def _slow_motion(n: int, limit: float, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return a slow motion around 0, within ± the limit, (n,)."""
     time = np.linspace(0, 1, n)
     rates, phases = rng.uniform(0.3, 1.2, (2, 1)), rng.uniform(0, 1, (2, 1))
     waves = np.sin(2 * np.pi * (rates * time + phases))
-    path: NDArray[np.float64] = reach * rng.uniform(-0.5, 0.5, 2) @ waves
+    path: NDArray[np.float64] = limit * rng.uniform(-0.5, 0.5, 2) @ waves
     return path
 
 
@@ -261,22 +268,22 @@ def _smoothstep(x: NDArray[np.float64]) -> NDArray[np.float64]:
 def render(clip: SyntheticClip, indices: Sequence[int], size: int) -> NDArray[np.uint8]:
     """Draw some frames of a clip.
 
-    A frame looks the same whichever others are asked for. Faces are aligned as `video/align.py`
-    aligns real ones, but for the small unrest of a hand-held camera.
+    A frame does not depend on the other frames drawn. Faces are aligned as `video/align.py` aligns
+    real ones, apart from the slight motion of a hand-held camera.
 
     Args:
-        clip: which clip.
-        indices: T frame numbers, each from 0 to `clip.n_frames - 1`, in any order.
+        clip: the clip.
+        indices: T frame indices, each from 0 to `clip.n_frames - 1`, in any order.
         size: height and width in pixels, 16 or more.
 
     Returns:
         uint8 RGB (T, size, size, 3).
 
     Raises:
-        InputError: a frame the clip does not have, or a size below 16.
+        InputError: the clip has no such frame, or the size is below 16.
     """
     if size < 16:
-        raise InputError(f"a drawn face needs a size of 16 pixels or more, not {size}")
+        raise InputError(f"a synthetic clip needs a size of 16 pixels or more, not {size}")
     for index in indices:
         if not 0 <= index < clip.n_frames:
             raise InputError(f"{clip} has frames 0 to {clip.n_frames - 1}, not {index}")
@@ -287,8 +294,8 @@ def render(clip: SyntheticClip, indices: Sequence[int], size: int) -> NDArray[np
     frames = np.empty((len(indices), size, size, 3), np.uint8)
     for frame, i in zip(frames, indices, strict=True):
         units = dict(zip(ACTION_UNITS, motion.units[i].tolist(), strict=True))
-        drawn = portrait.paint(units, tuple(motion.gaze[i]), tuple(motion.turn[i]))
-        frame[:] = camera.shoot(drawn, i, size)
+        canvas = portrait.paint(units, tuple(motion.gaze[i]), tuple(motion.turn[i]))
+        frame[:] = camera.shoot(canvas, i, size)
     return frames
 
 
@@ -299,7 +306,14 @@ def _face(seed: int, identity: int) -> Face:
 
 @dataclass(frozen=True)
 class _Camera:
-    """How a clip is filmed: path (n_frames, 4) of shift x, y (grid units), angle and log scale."""
+    """The camera of a clip.
+
+    Attributes:
+        clip: the clip it films.
+        path: (n_frames, 4): shift x and y in grid units, angle in radians, log scale.
+        blur: standard deviation in grid units.
+        noise: standard deviation in grey levels of 0 to 255.
+    """
 
     clip: SyntheticClip
     path: NDArray[np.float64]
@@ -309,18 +323,18 @@ class _Camera:
     @classmethod
     def of(cls, clip: SyntheticClip) -> _Camera:
         rng, n = _random(clip, _CAMERA), clip.n_frames
-        reach = np.array([2.5, 2.5, 0.07, 0.04])
-        rest = rng.uniform(-0.7, 0.7, 4) * reach
-        path = rest + np.stack([_sway(n, r, rng) for r in reach], 1)
+        limits = np.array([2.5, 2.5, 0.07, 0.04])
+        centre = rng.uniform(-0.7, 0.7, 4) * limits
+        path = centre + np.stack([_slow_motion(n, limit, rng) for limit in limits], 1)
         return cls(clip, path, float(rng.uniform(0, 0.9)), float(rng.uniform(1, 5)))
 
     def shoot(self, canvas: Picture, index: int, size: int) -> Picture:
-        """Return one frame of the drawn canvas as this camera sees it, (size, size, 3)."""
-        x, y, angle, growth = self.path[index]
+        """Return one frame of the canvas as this camera sees it, (size, size, 3)."""
+        x, y, angle, log_scale = self.path[index]
         side = OVERSAMPLING * size
         unit = side / GRID
         centre = (MIDDLE + MARGIN) * unit
-        turn = cv2.getRotationMatrix2D((centre, centre), np.degrees(angle), np.exp(growth))
+        turn = cv2.getRotationMatrix2D((centre, centre), np.degrees(angle), np.exp(log_scale))
         turn = turn + np.array([[0, 0, x - MARGIN], [0, 0, y - MARGIN]]) * unit
         seen = cv2.warpAffine(canvas, turn, (side, side), borderMode=cv2.BORDER_REFLECT)
         seen = cv2.resize(seen, (size, size), interpolation=cv2.INTER_AREA)

@@ -1,6 +1,6 @@
-"""Outlines and strokes for `anatomy.py` and `drawing.py`: smooth lines through a few knots.
+"""Smooth outlines and strokes through a few knots, for `anatomy.py` and `drawing.py`.
 
-Everything is float64 (points, 2), x to the right and y down, on the 128 grid of an aligned face.
+Points are float64 (points, 2), x to the right and y down, on the 128 grid of an aligned face.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MIDDLE = 64.0
 
 @cache
 def circle() -> Points:
-    """Return the outline of a circle of radius 1 about (0, 0)."""
+    """Return the outline of a circle of radius 1 around (0, 0)."""
     angle = np.linspace(0, 2 * np.pi, 24, endpoint=False)
     return np.stack([np.cos(angle), np.sin(angle)], 1)
 
@@ -43,20 +43,20 @@ def _spline(knots: int, closed: bool) -> Points:
 
 
 def curve(knots: Points | Sequence[tuple[float, float]], closed: bool = False) -> Points:
-    """Return a smooth line through the knots, six points a span."""
+    """Return a smooth line through the knots, six points per span."""
     line: Points = _spline(len(knots), closed) @ np.asarray(knots, np.float64)
     return line
 
 
 def mirrored(half: Sequence[tuple[float, float]]) -> Points:
-    """Return the smooth outline whose right half runs through the points, from top to bottom."""
+    """Return a symmetric smooth outline, given its right half from top to bottom."""
     right = np.array(half, np.float64)
     left = right[::-1] * [-1, 1]
     return curve(np.concatenate([right, left[left[:, 0] != 0]]), closed=True) + [MIDDLE, 0]
 
 
 def ribbon(line: Points, half_width: NDArray[np.float64] | float) -> Points:
-    """Return the outline of a stroke along a line, its half width given at each point."""
+    """Return the outline of a stroke along a line, with a half width for each point."""
     along = np.empty_like(line)
     along[1:-1] = line[2:] - line[:-2]
     along[0], along[-1] = line[1] - line[0], line[-1] - line[-2]
@@ -71,10 +71,10 @@ def _taper(points: int) -> NDArray[np.float64]:
 
 
 def stroke(line: Points, half_width: float) -> Points:
-    """Return the outline of a stroke that is widest half way and thin at its ends."""
+    """Return the outline of a stroke that is widest in the middle and thin at its ends."""
     return ribbon(line, half_width * _taper(len(line)))
 
 
 def between(first: Points, second: Points) -> Points:
-    """Return the outline of what lies between two lines of one direction."""
+    """Return the outline of the area between two lines of the same direction."""
     return np.concatenate([first, second[::-1]])

@@ -1,9 +1,8 @@
-"""Paints a face in a scene: from the outlines of `anatomy.py` to pixels.
+"""Painting a face in a scene: from the outlines of `anatomy.py` to pixels.
 
-A `Portrait` paints once what stands still (background, hair, the modelling of the skin, the light)
-and then, for each frame of `synthetic.py`, what moves: folds, eyes, brows, nose, mouth and beard.
-It paints on a canvas finer than the picture wanted and with a margin, so that the camera of
-`synthetic.py` can turn and shrink it smoothly.
+A `Portrait` paints the parts that do not move (background, hair, skin, light) once, and the parts
+that do (folds, eyes, brows, nose, mouth, beard) for each frame. The canvas is larger than the final
+picture and has a margin, so that the camera in `clips.py` can rotate and reduce it smoothly.
 """
 
 from __future__ import annotations
@@ -29,16 +28,16 @@ from m3dfel.synthetic.anatomy import (
 )
 from m3dfel.synthetic.curves import MIDDLE, Points, between, circle, curve, mirrored, ribbon, stroke
 
-# uint8; typed loosely because OpenCV's own annotations are.
+# uint8; loosely typed, as OpenCV's own annotations are.
 Picture = NDArray[Any]
 
 MARGIN = 10
 OVERSAMPLING = 2
 
-# What has no edges is painted at one pixel to two units and enlarged.
+# Pixels per grid unit for everything without edges; it is enlarged afterwards.
 _COARSE = 0.5
 
-# Shadows on skin turn redder as they darken: red falls slowest.
+# Darker shadows on skin are redder: the red channel falls slowest.
 _SHADE = np.arange(256)[:, None] / 128
 _SHADE_BY_CHANNEL = np.where(_SHADE < 1, _SHADE ** np.array([0.7, 1.0, 1.1]), _SHADE**0.8)
 _SHADES = (128 * _SHADE_BY_CHANNEL).clip(0, 255).astype(np.uint8)[None]
@@ -51,15 +50,15 @@ _TEETH = np.array([242.0, 238, 229])
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What surrounds a face in one clip.
+    """The surroundings of a face in one clip.
 
     Attributes:
-        background: two colours that blend into each other, RGB of 0 to 255.
+        background: the two colours of a gradient, RGB from 0 to 255.
         clothes: colour of the collar.
-        light: vector towards the light, right, down and to the viewer.
-        contrast: how much darker the side turned away is, 0 to 1.
-        tint: colour of the light, about 1 in each channel.
-        seed: of the blots in the background.
+        light: vector towards the light: right, down, towards the viewer.
+        contrast: how much darker the side away from the light is, 0 to 1.
+        tint: colour of the light, around 1 in each channel.
+        seed: seed of the spots in the background.
     """
 
     background: tuple[Colour, Colour]
@@ -71,7 +70,7 @@ class Scene:
 
 
 def random_scene(rng: np.random.Generator) -> Scene:
-    """Draw the light and the background of a clip."""
+    """Return random light and a random background for a clip."""
     base = rng.uniform(60, 215) + rng.normal(0, 14, 3)
     return Scene(
         background=(base, base * rng.uniform(0.55, 1.25) + rng.normal(0, 10, 3)),
@@ -84,10 +83,10 @@ def random_scene(rng: np.random.Generator) -> Scene:
 
 
 class Brush:
-    """Fills outlines of the 128 grid, with the margin around it, on canvases of one scale.
+    """Fills outlines on canvases of one scale, which show the 128 grid and the margin around it.
 
     Args:
-        scale: pixels a unit of the grid.
+        scale: pixels per grid unit.
     """
 
     def __init__(self, scale: float) -> None:
@@ -95,12 +94,12 @@ class Brush:
         self.side = round((GRID + 2 * MARGIN) * scale)
 
     def canvas(self, value: int, channels: int = 1) -> Picture:
-        """Return an even canvas, uint8 (side, side) or (side, side, channels)."""
+        """Return a canvas of one value, uint8 (side, side) or (side, side, channels)."""
         shape = (self.side, self.side, channels) if channels > 1 else (self.side, self.side)
         return np.full(shape, value, np.uint8)
 
     def pixels(self, points: Points) -> NDArray[np.int32]:
-        """Return points in sixteenths of a pixel, as OpenCV wants them."""
+        """Return points in sixteenths of a pixel, as OpenCV expects them."""
         return (points * (16 * self.scale) + (16 * MARGIN * self.scale - 7.5)).astype(np.int32)
 
     def fill(
@@ -110,26 +109,27 @@ class Brush:
         colour: Colour | float,
         corner: NDArray[np.int32] | int = 0,
     ) -> None:
-        """Fill an outline; `corner` is the first pixel (x, y) of a picture cut from a canvas."""
+        """Fill an outline; `corner` is the top left pixel (x, y) of a picture cut from a canvas."""
         tone = (colour,) if isinstance(colour, (int, float)) else tuple(colour.tolist())
         cv2.fillPoly(picture, [self.pixels(points) - 16 * corner], tone, cv2.LINE_AA, 4)
 
-    def soften(self, picture: Picture, reach: float) -> Picture:
-        """Return the picture blurred, its reach given in units of the grid."""
-        return cv2.GaussianBlur(picture, (0, 0), reach * self.scale)
+    def soften(self, picture: Picture, sigma: float) -> Picture:
+        """Return the picture blurred; `sigma` is in grid units."""
+        return cv2.GaussianBlur(picture, (0, 0), sigma * self.scale)
 
     def enlarge(self, picture: Picture) -> Picture:
-        """Return a coarse canvas at this brush's scale."""
+        """Return a coarser canvas, enlarged to this brush's scale."""
         return cv2.resize(picture, (self.side, self.side), interpolation=cv2.INTER_LINEAR)
 
 
 class Portrait:
-    """A face in a scene, ready to be painted again and again.
+    """A face in a scene, which can be painted many times.
 
     Args:
-        face: whose face.
-        scene: in which light, before which background.
-        size: pixels a side of the final picture; the canvas has `OVERSAMPLING` times as many.
+        face: the identity.
+        scene: its light and background.
+        size: height and width of the final picture in pixels; the canvas has `OVERSAMPLING` times
+            as many.
     """
 
     def __init__(self, face: Face, scene: Scene, size: int) -> None:
@@ -147,7 +147,7 @@ class Portrait:
     def paint(
         self, units: Mapping[int, float], gaze: tuple[float, float], turn: tuple[float, float]
     ) -> Picture:
-        """Paint the face once; the arguments are those of `Pose`.
+        """Paint the face for one frame; the arguments are those of `Pose`.
 
         Returns:
             The canvas, uint8 RGB: the 128 grid and `MARGIN` units around it.
@@ -174,7 +174,7 @@ class Portrait:
         outline = self._brush.canvas(0)
         self._brush.fill(outline, pose.outline(), 255.0)
         picture = self._back.copy()
-        # Masked copying has hard edges; shrinking the canvas softens them later.
+        # Masked copying leaves hard edges; reducing the canvas later softens them.
         cv2.copyTo(skin, outline, picture)
         return picture
 
@@ -205,7 +205,7 @@ class Portrait:
         fill(picture, between(upper + [0, 0.3], upper - ARCH[:, None] ** 0.6 * [0, 1.4]), _LASHES)
 
     def _eyeball(self, picture: Picture, pose: Pose, side: int, opening: Points) -> None:
-        # Painted whole in a small window and let in through the opening between the lids.
+        # Painted in a small window, then copied through the opening between the lids.
         pixels = self._brush.pixels(opening) // 16
         left, top = np.maximum(pixels.min(0) - 1, 0)
         right, bottom = pixels.max(0) + 2
@@ -250,7 +250,7 @@ class Portrait:
             fill(picture, stroke((upper + lower) / 2, 0.75), lips * [0.45, 0.36, 0.36])
 
 
-# --- what stands still ----------------------------------------------------------------------------
+# --- parts that do not move -----------------------------------------------------------------------
 
 
 def _background(brush: Brush, scene: Scene) -> Picture:
@@ -260,14 +260,14 @@ def _background(brush: Brush, scene: Scene) -> Picture:
     picture = _to_picture(first + blend * (second - first))
     rng = np.random.default_rng(scene.seed)
     for _ in range(4):
-        blot = rng.uniform(-20, 148, 2) + rng.uniform(12, 35) * circle()
+        spot = rng.uniform(-20, 148, 2) + rng.uniform(12, 35) * circle()
         colour = rng.uniform(30, 230) + rng.normal(0, 25, 3)
-        brush.fill(picture, blot, mix(first, colour, 0.45))
+        brush.fill(picture, spot, mix(first, colour, 0.45))
     return brush.soften(picture, 6)
 
 
 def _paint_behind(brush: Brush, picture: Picture, face: Face, scene: Scene) -> None:
-    """Paint what shows beside the head: hair, neck, collar and ears."""
+    """Paint what is visible around the head: hair, neck, collar and ears."""
     if face.hair_style != "bald":
         brush.fill(picture, hair_behind(face), face.hair * 0.75)
     neck = mirrored([(0, 70), (27, 80), (27, 108), (30, 124), (46, 134), (60, 160), (0, 170)])
@@ -283,7 +283,7 @@ def _paint_behind(brush: Brush, picture: Picture, face: Face, scene: Scene) -> N
 
 
 def _modelled_skin(brush: Brush, face: Face) -> Picture:
-    """Paint the skin of a face at rest, with the soft shadows of its relief."""
+    """Paint the skin of a face at rest, with soft shadows."""
     shade = brush.canvas(128)
 
     def spot(x: float, y: float, width: float, height: float, value: float) -> None:
@@ -307,14 +307,14 @@ def _modelled_skin(brush: Brush, face: Face) -> Picture:
 
 
 def _paint_freckles(brush: Brush, skin: Picture, face: Face) -> None:
-    # They are part of the identity, so they follow from it.
+    # Freckles belong to the identity, so their seed comes from it.
     rng = np.random.default_rng(int(face.width * 1e6))
     for at in rng.normal((MIDDLE, 68), (19, 6), (40, 2)):
         brush.fill(skin, at + rng.uniform(0.3, 0.7) * circle(), face.skin * [0.88, 0.78, 0.7])
 
 
 def _front(brush: Brush, face: Face) -> tuple[Picture, Picture]:
-    """Return what lies over the face, as colour times cover, and 255 less the cover."""
+    """Return hair and glasses in front of the face: colour times opacity, and 255 - opacity."""
     colour, gap = brush.canvas(0, 3), brush.canvas(255, 3)
 
     def lay(points: Points, tone: Colour) -> None:
@@ -327,7 +327,7 @@ def _front(brush: Brush, face: Face) -> tuple[Picture, Picture]:
         knots = [(MIDDLE + 8 * bend, -24), (MIDDLE + 34 * bend, -4), (MIDDLE + 49 * bend, 34)]
         tone = face.hair * (0.9 if i % 2 else 1.06)
         brush.fill(colour, stroke(curve(knots), 0.9), tone)
-    # Strands keep to where hair is.
+    # Keep strands within the hair.
     colour = cv2.min(brush.soften(colour, 0.6), 255 - gap)
     if face.glasses:
         tone = face.hair * 0.35 if face.asymmetry > 0 else np.array([128.0, 92, 58])
@@ -347,7 +347,7 @@ def _spectacles(face: Face) -> list[Points]:
 
 
 def _light(brush: Brush, scene: Scene) -> Picture:
-    """Return how the light falls on an egg-shaped head, 128 where it changes nothing."""
+    """Return the light on an egg-shaped head; 128 leaves a pixel unchanged."""
     x, y = _grid(brush)
     nx, ny = (x - MIDDLE) / 56, (y - 60) / 82
     nz = np.sqrt(np.clip(1 - nx**2 - ny**2, 0.05, None))
@@ -358,12 +358,12 @@ def _light(brush: Brush, scene: Scene) -> Picture:
 
 
 def _shaded(skin: Picture, shade: Picture) -> Picture:
-    """Multiply skin by a grey shade, 128 where it stays."""
+    """Multiply skin by a grey shade; 128 leaves a pixel unchanged."""
     return cv2.multiply(skin, cv2.LUT(cv2.merge([shade] * 3), _SHADES), None, 1 / 128)
 
 
 def _grid(brush: Brush) -> tuple[Points, Points]:
-    """Return x and y of each pixel of a canvas in units of the grid."""
+    """Return x and y of each pixel of a canvas in grid units."""
     line = (np.arange(brush.side) + 0.5) / brush.scale - MARGIN
     x, y = np.meshgrid(line, line)
     return x, y
