@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
@@ -118,8 +119,10 @@ class Registry(Generic[T]):
     def _load(self) -> None:
         if not self._loaded:
             self._loaded = True
+            own = dict(self._classes)  # entered before the table was first read
             for module in pkgutil.iter_modules(import_module(self._package).__path__):
                 import_module(f"{self._package}.{module.name}")
+            self._classes |= own
 
 
 BACKBONES: Registry[Any] = Registry("backbone", "m3dfel.models.backbones")
@@ -149,7 +152,9 @@ def load_plugin(name: str) -> None:
         spec = spec_from_file_location(file.stem, file)
         assert spec
         assert spec.loader
-        spec.loader.exec_module(module_from_spec(spec))
+        module = module_from_spec(spec)
+        sys.modules[spec.name] = module  # dataclasses look their module up
+        spec.loader.exec_module(module)
     except Exception as error:  # the module is not ours and can fail in any way
         raise InputError(
             f"cannot import the plugin {name}: {type(error).__name__}: {error}"
