@@ -56,8 +56,9 @@ from m3dfel.data.manifest import (
 )
 from m3dfel.data.transforms import mixup
 from m3dfel.errors import InputError
-from m3dfel.evaluation.measuring import SplitOutputs, measure, split_metrics, write_outputs
+from m3dfel.evaluation.measure import SplitOutputs, measure
 from m3dfel.evaluation.metrics import fit_temperature
+from m3dfel.evaluation.outputs import write_outputs
 from m3dfel.files import write_text
 from m3dfel.models.backbones.video_resnet import load_pretrained
 from m3dfel.models.m3dfel import M3DFEL
@@ -468,7 +469,7 @@ def _measure(fabric: Fabric, model: M3DFEL, clips: list[Clip], config: TrainConf
 def _metrics(
     fabric: Fabric, model: M3DFEL, clips: list[Clip], config: TrainConfig
 ) -> dict[str, Any]:
-    return split_metrics(_measure(fabric, model, clips, config), model.labels).to_dict()
+    return _measure(fabric, model, clips, config).metrics(model.labels).to_dict()
 
 
 def _best(history: list[dict[str, Any]], split: str, select: str) -> dict[str, Any] | None:
@@ -514,8 +515,8 @@ def _answers(
         calibrated["calibrated"] = {
             "epoch": best["epoch"],
             "temperature": temperature,
-            "ece_before": split_metrics(val.calibrated(shift, 1.0), model.labels).ece,
-            "val": split_metrics(answers["val"], model.labels).to_dict(),
+            "ece_before": val.calibrated(shift, 1.0).metrics(model.labels).ece,
+            "val": answers["val"].metrics(model.labels).to_dict(),
         }
     if splits["test"]:
         answers["test"] = _measure(fabric, model, splits["test"], config)
@@ -539,7 +540,7 @@ def _results(
         if not config.test_every_epoch:
             results["last"]["test"] = _metrics(fabric, model, measured["test"], config)
         if "best_on_val" in results:
-            results["best_on_val"]["test"] = split_metrics(answers["test"], model.labels).to_dict()
+            results["best_on_val"]["test"] = answers["test"].metrics(model.labels).to_dict()
     return results | {
         "selected_by": f"val {config.select}",
         "seed": config.seed,
