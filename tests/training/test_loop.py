@@ -16,7 +16,9 @@ from m3dfel.config import OptimConfig, Stage, previous_stage
 from m3dfel.data.dataset import EpochBatches
 from m3dfel.data.manifest import checksum
 from m3dfel.errors import InputError
-from m3dfel.training.loop import build_model, learning_rate, train
+from m3dfel.training.loop import train
+from m3dfel.training.schedule import learning_rate
+from m3dfel.training.transfer import build_model
 from small_data import tiny, write_frames
 
 
@@ -106,7 +108,7 @@ def test_a_run_is_never_overwritten(dfew: Path, tmp_path: Path):
     train(tiny(tmp_path / "run", dfew, epochs=1))
     with pytest.raises(InputError, match="already holds a run"):
         train(tiny(tmp_path / "run", dfew, epochs=1))
-    with pytest.raises(InputError, match=r"optim\.lr was 0\.01, now 0\.02"):
+    with pytest.raises(InputError, match=r"optim\.lr was 0\.01, is now 0\.02"):
         train(tiny(tmp_path / "run", dfew, epochs=1, lr=0.02), resume=True)
 
 
@@ -125,7 +127,7 @@ def test_training_goes_on_from_another_model(dfew: Path, tmp_path: Path):
     train(config)
     config = tiny(tmp_path / "third", dfew, epochs=1)
     config.model.weights, config.model.width = str(tmp_path / "first"), 8
-    with pytest.raises(InputError, match="do not fit this run's model"):
+    with pytest.raises(InputError, match="do not fit this run's backbone"):
         train(config)
 
 

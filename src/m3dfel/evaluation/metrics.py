@@ -75,8 +75,8 @@ def compute_metrics(logits: Tensor, targets: Tensor, labels: Sequence[str]) -> M
     broken = int((~logits.isfinite()).any(1).sum())
     if broken:
         raise InputError(
-            f"the model's output for {broken} of {len(targets)} clips is not a number: its "
-            "training diverged; train again with a lower optim.lr or with optim.clip_norm"
+            f"the model's output for {broken} of {len(targets)} clips is not a number: lower "
+            "optim.lr or set optim.clip_norm, and train again"
         )
     counts = multiclass_confusion_matrix(logits, targets, num_classes=len(labels))
     support = counts.sum(1)
