@@ -175,7 +175,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     if "test" in eval_splits:
         final_outputs["test"] = measure_split(fabric, final_model, splits["test"], config)
         final_epoch["test"] = final_outputs["test"].metrics(labels).to_dict()
-        if not config.test_every_epoch:
+        if "test" not in epochs["last"]:
             outputs = measure_split(fabric, eval_model, splits["test"], config)
             epochs["last"]["test"] = outputs.metrics(labels).to_dict()
     results = {
