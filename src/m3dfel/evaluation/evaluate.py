@@ -53,6 +53,25 @@ def evaluate(
 
     Raises:
         InputError: the data or the split cannot be used, or the results cannot be written.
+
+    Example:
+        Evaluate the bundled model on folders named after emotions; here the pictures are noise.
+
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> from PIL import Image
+        >>> from m3dfel.checkpoints import load_model
+        >>> from m3dfel.evaluation.evaluate import evaluate
+        >>> temporary = TemporaryDirectory()
+        >>> data, output = Path(temporary.name, "faces"), Path(temporary.name, "results")
+        >>> for name in "happiness/1.png", "anger/2.png":
+        ...     (data / name).parent.mkdir(parents=True)
+        ...     Image.effect_noise((48, 48), 100).save(data / name)
+        >>> results = evaluate(load_model("bundled"), str(data), str(output), workers=0)
+        >>> results["clips"], results["support"]["anger"]
+        (2, 1)
+        >>> sorted(path.name for path in output.iterdir())
+        ['clips.csv', 'instances.csv', 'results.json']
     """
     manifest = read_manifest(data, fold)
     name, clips = choose_split(manifest.clips, split)

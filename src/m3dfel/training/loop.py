@@ -64,6 +64,37 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
 
     Raises:
         InputError: the configuration, the data or the folder cannot be used.
+
+    Example:
+        Train the small model of the recipe `synthetic` on your own pictures; here they are noise.
+
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> import yaml
+        >>> from PIL import Image
+        >>> from m3dfel.config import find_recipe, from_settings, with_overrides
+        >>> from m3dfel.training.loop import train
+        >>> temporary = TemporaryDirectory()
+        >>> data, run = Path(temporary.name, "faces"), Path(temporary.name, "run")
+        >>> for name in "train/happiness/1.png", "train/fear/2.png", "val/fear/3.png":
+        ...     (data / name).parent.mkdir(parents=True)
+        ...     Image.effect_noise((48, 48), 100).save(data / name)
+        >>> recipe = from_settings(yaml.safe_load(find_recipe("synthetic").read_text()))
+        >>> config = with_overrides(
+        ...     recipe,
+        ...     {
+        ...         "data.path": str(data),
+        ...         "data.labels": ["happiness", "fear"],
+        ...         "optim.epochs": 2,
+        ...         "stages": [],
+        ...         "output": str(run),
+        ...     },
+        ... )
+        >>> results = train(config)
+        >>> [row["epoch"] for row in results["history"]]
+        [1, 2]
+        >>> (run / "best" / "model.safetensors").exists()
+        True
     """
     check(config)
     folder = Path(config.output)
