@@ -25,7 +25,6 @@ from m3dfel.models.dmin import DMIN
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.models.pooling import AttentionPooling
 from m3dfel.models.published import read_published
-from m3dfel.training.batchnorm import share_batch_norm
 
 from torchvision.models import resnet18, video  # isort: skip  # m3dfel has opened its door
 
@@ -437,22 +436,6 @@ def test_what_is_no_checkpoint_of_the_model_says_so(tmp_path: Path):
 
 def test_emotions_of_the_model_are_in_the_published_order():
     assert small().labels == EMOTIONS
-
-
-def test_shared_batch_norm_is_batch_norm(tmp_path: Path):
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1
-    )
-    try:
-        x = torch.randn(3, 4, 2, 5, 5) * 3 + 700
-        alone, shared = nn.BatchNorm3d(4), nn.Sequential(nn.BatchNorm3d(4))
-        share_batch_norm(shared)
-        torch.testing.assert_close(shared(x), alone(x), rtol=1e-3, atol=1e-3)
-        torch.testing.assert_close(shared[0].running_var, alone.running_var)
-        torch.testing.assert_close(shared[0].running_mean, alone.running_mean)
-        torch.testing.assert_close(shared.eval()(x), alone.eval()(x))
-    finally:
-        torch.distributed.destroy_process_group()
 
 
 @pytest.mark.parametrize("frames", [1, 2, 4])
