@@ -1,7 +1,7 @@
 """Evaluate a trained model on a data set: the command `m3dfel evaluate`, from manifest to results.
 
 It writes the same files as a training run (`results.json`, `clips.csv`, `instances.csv`), so both
-are read, compared and drawn alike.
+can be read, compared and plotted in the same way.
 """
 
 from __future__ import annotations

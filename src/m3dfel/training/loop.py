@@ -223,11 +223,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     if fabric.is_global_zero:
         if "val" in eval_splits:
             save_model(final_model, folder / "best")
-        write_outputs(
-            folder,
-            {name: (eval_splits[name], outputs) for name, outputs in final_outputs.items()},
-            labels,
-        )
+        tables = {name: (eval_splits[name], final_outputs[name]) for name in final_outputs}
+        write_outputs(folder, tables, labels)
         write_text(folder / "results.json", json.dumps(results, indent=2))
     fabric.barrier()
     return results
