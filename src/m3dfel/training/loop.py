@@ -23,6 +23,7 @@ from m3dfel.data.dataset import combine_seeds
 from m3dfel.data.manifest import read_manifest
 from m3dfel.data.transforms import mixup
 from m3dfel.errors import InputError
+from m3dfel.evaluation.measure import SplitOutputs
 from m3dfel.evaluation.outputs import write_outputs
 from m3dfel.files import write_text
 from m3dfel.models.m3dfel import M3DFEL
@@ -134,6 +135,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     ).to(fabric.device)
     state = TrainingState(model, optimizer, ema)
     history = state.load(folder) if resume else []
+    best_outputs: SplitOutputs | None = None
     steps = len(loader) // optim.accumulate
 
     with progress_bar(fabric, optim.epochs * steps, len(history) * steps) as advance:
@@ -176,10 +178,15 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                 if name == "val" or config.test_every_epoch:
                     outputs = measure_split(fabric, eval_model, split, config)
                     row[name] = outputs.metrics(labels).to_dict()
+                    if name == "val":
+                        val_outputs = outputs
             history.append(row)
             log_epoch(fabric, row)
+            is_best = best_epoch(history, "val", config.select) is row
+            if is_best:
+                best_outputs = val_outputs
             if fabric.is_global_zero:
-                if best_epoch(history, "val", config.select) is row:
+                if is_best:
                     save_model(eval_model, folder / "best")
                 save_model(eval_model, folder / "last")
                 state.save(folder, history)
@@ -192,10 +199,12 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     if "val" in eval_splits:
         final_model, final_epoch = load_model(str(folder / "best")), epochs["best_on_val"]
         final_model.to(fabric.device)
-        # Measured again as loaded: in its memory layout, sums round a little differently.
-        outputs = measure_split(fabric, final_model, splits["val"], config)
+        if best_outputs is None:  # the best epoch was before this run was resumed
+            final_model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+            best_outputs = measure_split(fabric, final_model, splits["val"], config)
+            final_model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         shift = restored_balance(class_counts(splits["train"], config.data.labels), config.data)
-        calibration = calibrate(final_model, outputs, shift)
+        calibration = calibrate(final_model, best_outputs, shift)
         final_outputs["val"] = calibration.outputs
         calibrated["calibrated"] = {
             "epoch": final_epoch["epoch"],
