@@ -372,7 +372,7 @@ def _evaluate_parser() -> ArgumentParser:
 
 def _evaluate(options: Namespace) -> int:
     from m3dfel.checkpoints import load_model
-    from m3dfel.evaluation.measuring import evaluate
+    from m3dfel.evaluation.evaluate import evaluate
     from m3dfel.report.figures import plot_confusion
     from m3dfel.report.terminal import print_metrics
 

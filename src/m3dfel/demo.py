@@ -15,7 +15,7 @@ from rich.console import Console
 from m3dfel.checkpoints import load_model
 from m3dfel.config import TrainConfig, find_recipe, from_settings
 from m3dfel.data.layouts.synthetic import SYNTHETIC_SPLITS
-from m3dfel.evaluation.measuring import evaluate
+from m3dfel.evaluation.evaluate import evaluate
 from m3dfel.files import write_text
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report.figures import plot_confusion

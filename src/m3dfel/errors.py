@@ -1,10 +1,20 @@
-"""The one error that is the user's to mend.
+"""The exception for invalid user input.
 
-Every check of what a user gave (a path, a video, a manifest, a setting) raises `InputError` with
-one sentence that says what is wrong, where, and what to do; the command line prints that sentence
-and exits with 2. Any other exception is a fault of this package and keeps its traceback.
+Checks of what a user provides (a path, a video, a manifest, a setting) raise `InputError` with one
+sentence that says what is wrong, where, and what to do. The command line prints the sentence and
+exits with status 2; any other exception is a bug and keeps its traceback.
 """
 
 
 class InputError(ValueError):
-    """Something the user gave cannot be used; the message says what, where and what to do."""
+    """Raised for invalid user input; the message says what is wrong, where, and what to do.
+
+    Example:
+        >>> from m3dfel.errors import InputError
+        >>> from m3dfel.models.m3dfel import M3DFEL
+        >>> try:
+        ...     M3DFEL(frames=16, bag_size=3)
+        ... except InputError as error:
+        ...     print(error)
+        the bag size is 3 but must divide the clip's 16 frames
+    """

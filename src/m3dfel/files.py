@@ -1,6 +1,7 @@
-"""Files and folders that are whole or not there: written under a temporary name, then renamed.
+"""Write files atomically: under a temporary name that is renamed when the file is complete.
 
-A kill at any moment leaves the last good file. Everything the package writes goes through here.
+A process killed at any moment leaves the previous file or the new one, never a part. Everything
+that the package writes goes through here.
 """
 
 from __future__ import annotations
@@ -16,13 +17,16 @@ from m3dfel.errors import InputError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path to write to; it takes the place of `path` when the block succeeds.
+    """Yield a temporary path to write to, which replaces `path` if the block succeeds.
 
-    The temporary name keeps the ending, so that writers that go by it write the right format. A
-    folder may be written as well as a file, where there is none yet.
+    The temporary name has the suffix of `path`, for writers that choose the format by it. A folder
+    can be written too, if there is none at `path` yet.
+
+    Args:
+        path: the file or folder to write; missing parent folders are created.
 
     Raises:
-        InputError: the folder cannot be made or written to.
+        InputError: the path cannot be written.
     """
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
     try:
@@ -37,11 +41,15 @@ def atomic_write(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
-            f"cannot write {path} ({error.strerror or error}): choose another place"
+            f"cannot write {path} ({error.strerror or error}): choose another path"
         ) from error
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, whole or not at all."""
+    """Write a UTF-8 text file atomically.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

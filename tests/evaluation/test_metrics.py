@@ -11,12 +11,12 @@ from m3dfel.evaluation.metrics import compute_metrics, fit_temperature
 LABELS = ["happiness", "sadness", "neutral"]
 
 
-def said(predicted: list[int], confidence: float = 20.0) -> torch.Tensor:
+def logits_for(predicted: list[int], confidence: float = 20.0) -> torch.Tensor:
     return confidence * torch.eye(3)[predicted]
 
 
 def test_war_counts_clips_and_uar_counts_classes():
-    metrics = compute_metrics(said([0, 0, 0, 1, 0]), torch.tensor([0, 0, 0, 1, 1]), LABELS)
+    metrics = compute_metrics(logits_for([0, 0, 0, 1, 0]), torch.tensor([0, 0, 0, 1, 1]), LABELS)
     assert metrics.war == 4 / 5
     assert metrics.uar == pytest.approx((1 + 1 / 2) / 2)
     assert metrics.recall == {"happiness": 1.0, "sadness": 0.5, "neutral": None}
@@ -27,9 +27,9 @@ def test_war_counts_clips_and_uar_counts_classes():
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2)), min_size=1, max_size=40))
-def test_fractions_are_those_of_the_counts(pairs: list[tuple[int, int]]):
+def test_war_and_uar_follow_from_the_counts(pairs: list[tuple[int, int]]):
     predicted, targets = zip(*pairs, strict=True)
-    metrics = compute_metrics(said(list(predicted)), torch.tensor(targets), LABELS)
+    metrics = compute_metrics(logits_for(list(predicted)), torch.tensor(targets), LABELS)
     assert metrics.war == sum(p == t for p, t in pairs) / len(pairs)
     recalls = [
         sum(p == t == c for p, t in pairs) / targets.count(c) for c in range(3) if c in targets
@@ -37,31 +37,33 @@ def test_fractions_are_those_of_the_counts(pairs: list[tuple[int, int]]):
     assert metrics.uar == pytest.approx(sum(recalls) / len(recalls))
 
 
-def test_calibration_is_the_gap_between_confidence_and_accuracy():
-    sure_and_half_right = compute_metrics(said([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), LABELS)
-    assert sure_and_half_right.ece == pytest.approx(0.5, abs=1e-3)
-    unsure = compute_metrics(said([0, 0, 0], 0.0), torch.tensor([0, 1, 2]), LABELS)
-    assert unsure.ece == pytest.approx(0, abs=1e-3)
+def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy():
+    confident_and_half_right = compute_metrics(
+        logits_for([0, 1, 0, 1]), torch.tensor([0, 0, 1, 1]), LABELS
+    )
+    assert confident_and_half_right.ece == pytest.approx(0.5, abs=1e-3)
+    uncertain = compute_metrics(logits_for([0, 0, 0], 0.0), torch.tensor([0, 1, 2]), LABELS)
+    assert uncertain.ece == pytest.approx(0, abs=1e-3)
 
 
-def test_nothing_to_measure_is_told():
+def test_at_least_one_clip_is_required():
     with pytest.raises(InputError, match="no clips"):
         compute_metrics(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), LABELS)
 
 
-def test_logits_that_are_not_numbers_are_told_not_counted():
-    logits = said([0, 1])
+def test_logits_that_are_not_numbers_are_an_error():
+    logits = logits_for([0, 1])
     logits[1, 2] = float("nan")
     with pytest.raises(InputError, match="1 of 2 clips is not a number"):
         compute_metrics(logits, torch.tensor([0, 0]), LABELS)
 
 
-def test_the_temperature_makes_probabilities_honest():
-    """Right three times out of four, but sure of it each time: the temperature says how sure."""
-    logits, targets = said([0, 0, 0, 0] * 10, 6.0), torch.tensor([0, 0, 0, 1] * 10)
+def test_the_temperature_makes_confidence_match_accuracy():
+    """The model is right three times out of four, but always confident."""
+    logits, targets = logits_for([0, 0, 0, 0] * 10, 6.0), torch.tensor([0, 0, 0, 1] * 10)
     temperature = fit_temperature(logits, targets)
-    shares = (logits / temperature).softmax(1)
-    assert float(shares[0, 0]) == pytest.approx(0.75, abs=0.01)
+    probabilities = (logits / temperature).softmax(1)
+    assert float(probabilities[0, 0]) == pytest.approx(0.75, abs=0.01)
     before, after = (compute_metrics(x, targets, LABELS) for x in (logits, logits / temperature))
     assert after.ece < 0.02 < before.ece
     assert fit_temperature(logits / temperature, targets) == pytest.approx(1, abs=0.01)

@@ -74,7 +74,7 @@ def test_a_stopped_crossval_goes_on_fold_by_fold(ferv39k: Path, tmp_path: Path):
     assert (tmp_path / "runs/fold-1/results.json").stat().st_mtime_ns == before
     assert table["runs"].iloc[0] == 3
     config.optim.lr = 1e-3
-    with pytest.raises(InputError, match=r"begun otherwise.*optim.lr was 0.01"):
+    with pytest.raises(InputError, match=r"different settings.*optim.lr was 0.01"):
         crossval(config)
 
 

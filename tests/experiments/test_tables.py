@@ -1,4 +1,4 @@
-"""Differences that can be believed or not, and where a model looks, on made-up runs."""
+"""Differences between runs and their uncertainty, on made-up runs."""
 
 from pathlib import Path
 
@@ -7,17 +7,10 @@ import pandas as pd
 import pytest
 import torch
 
-from m3dfel.evaluation.failures import (
-    count_causes,
-    failure_causes,
-    localization,
-    sampled_target_frames,
-)
 from m3dfel.evaluation.metrics import compute_metrics
 from m3dfel.evaluation.runs import Run
 from m3dfel.experiments.literature import PUBLISHED
 from m3dfel.experiments.tables import compare_groups, paired_difference
-from m3dfel.synthetic.clips import synthetic_clips
 
 LABELS = ["happiness", "sadness", "neutral"]
 
@@ -104,52 +97,6 @@ def test_rows_are_compared_only_where_they_measured_the_same_clips():
     assert np.isnan(table.loc["other", "war_difference"])
     assert table.loc["one", "war"] == 100
     assert table.loc["one", "war_std"] is None or np.isnan(table.loc["one", "war_std"])
-
-
-def test_a_failure_is_of_fusion_where_the_decisive_instance_was_right():
-    evidence = np.array(
-        [
-            [[9.0, 0, 0], [0, 0, 0], [0, 0, 0]],  # right
-            [[3.0, 0, 0], [0, 2, 0], [0, 2, 0]],  # the decisive one is right, outvoted by two
-            [[1.0, 0, 0], [0, 3, 0], [0, 0, 1]],  # one is right, but the decisive one is not
-            [[0, 0, 1.0], [0, 0, 1], [0, 0, 1]],  # none is right
-        ]
-    )
-    run = run_of(["happiness"] * 4, evidence)
-    failed = failure_causes(run).set_index("path")
-    assert failed["cause"].to_dict() == {
-        "clip-1": "fusion",
-        "clip-2": "classification",
-        "clip-3": "classification",
-    }
-    assert failed["instances_right"].to_dict() == {"clip-1": 1, "clip-2": 1, "clip-3": 0}
-    assert failed.loc["clip-2", "decisive"] == "sadness"
-    counts = count_causes(failure_causes(run), run.clips, LABELS).set_index("emotion")
-    assert counts.loc["happiness"].tolist() == [4, 3, 2, 1]
-    assert counts.loc["sadness"].tolist() == [0, 0, 0, 0]
-    assert counts.loc["all"].tolist() == [4, 3, 2, 1]
-
-
-def test_localization_tells_looking_at_the_target_frames_from_looking_away():
-    clips = synthetic_clips(0, range(4), 1, LABELS, brief=True)
-    paths, emotions = [str(clip) for clip in clips], [clip.emotion for clip in clips]
-    shown = np.stack([sampled_target_frames(path, 16) for path in paths]).astype(float)
-    evidence = np.zeros((len(clips), 16, 3))
-    for place, emotion in enumerate(emotions):
-        evidence[place, :, LABELS.index(emotion)] = shown[place]
-    looking = localization(run_of(emotions, evidence, paths))
-    assert looking["clips"] == 8, "neutral clips show no target frames"
-    assert looking["frame_auc"] == looking["pointing"] == 1
-    assert looking["pointing_chance"] == pytest.approx(looking["target_frames"])
-    assert 0.1 < looking["target_frames"] < 0.35, "brief expressions fill few frames"
-    away = localization(run_of(emotions, -evidence, paths))
-    assert away["frame_auc"] == away["pointing"] == 0
-    blind = localization(run_of(emotions, 0 * evidence, paths))
-    assert blind["frame_auc"] == 0.5
-    coarse = localization(run_of(emotions, evidence.reshape(-1, 4, 4, 3).sum(2), paths))
-    assert coarse["pointing"] == 1
-    assert coarse["pointing_chance"] > looking["pointing_chance"]
-    assert localization(answering(LABELS, LABELS)) is None
 
 
 def test_the_readme_s_published_figures_are_the_package_s():

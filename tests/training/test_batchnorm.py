@@ -1,12 +1,10 @@
-from pathlib import Path
-
 import torch
 from torch import nn
 
 from m3dfel.training.batchnorm import share_batch_norm
 
 
-def test_shared_batch_norm_is_batch_norm(tmp_path: Path):
+def test_shared_batch_norm_equals_batch_norm_in_one_process(tmp_path):
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{tmp_path / 'meeting'}", rank=0, world_size=1
     )

@@ -19,12 +19,12 @@ def batch(classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_the_loss_is_the_paper_s_ratio(classes: int, seed: int):
     logits, targets = batch(classes, seed)
     for x, t, loss in zip(logits, targets, intensity_aware_loss(logits, targets), strict=True):
-        rival = max(float(value) for place, value in enumerate(x) if place != t)
+        rival = max(float(value) for index, value in enumerate(x) if index != t)
         p = math.exp(x[t]) / (math.exp(x[t]) + math.exp(rival))
         assert float(loss) == pytest.approx(-math.log(p), rel=1e-4, abs=1e-6)
 
 
-def test_with_two_classes_it_is_cross_entropy():
+def test_with_two_classes_it_is_the_cross_entropy():
     logits, targets = batch(2, 0)
     torch.testing.assert_close(
         IntensityAwareLoss()(logits, targets), F.cross_entropy(logits, targets)
@@ -32,8 +32,8 @@ def test_with_two_classes_it_is_cross_entropy():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_it_is_stable_and_masked_alike_in_every_precision(dtype: torch.dtype):
-    # The target is the largest of all, by far: were it not left out, its rival would be itself.
+def test_it_is_stable_and_excludes_the_target_in_every_precision(dtype: torch.dtype):
+    # The first target has by far the largest logit: it must not be taken for its own rival.
     logits = torch.tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 0.0]], dtype=dtype, requires_grad=True)
     loss = intensity_aware_loss(logits, torch.tensor([0, 0]))
     assert loss.dtype == torch.float32
@@ -42,13 +42,13 @@ def test_it_is_stable_and_masked_alike_in_every_precision(dtype: torch.dtype):
     assert logits.grad.isfinite().all()
 
 
-def test_a_level_rival_costs_log_2():
+def test_an_equal_rival_costs_log_2():
     assert IntensityAwareLoss()(torch.zeros(3, 7), torch.tensor([0, 3, 6])) == pytest.approx(
         math.log(2)
     )
 
 
-def test_the_sum_is_weighted_by_lambda():
+def test_the_intensity_aware_loss_is_weighted_by_lambda():
     logits, targets = batch(7, 1)
     plain = F.cross_entropy(logits, targets, label_smoothing=0.1)
     torch.testing.assert_close(M3DFELLoss(ial_weight=0.0)(logits, targets), plain)
@@ -58,26 +58,26 @@ def test_the_sum_is_weighted_by_lambda():
     )
 
 
-def test_class_weights_are_one_on_average_over_the_training_clips():
+def test_the_mean_class_weight_of_the_training_clips_is_one():
     counts = [90, 9, 1]
     loss = M3DFELLoss(class_counts=counts, class_weights="inverse")
     assert float((loss.weights * torch.tensor(counts)).sum() / 100) == pytest.approx(1)
     assert loss.weights[2] / loss.weights[0] == pytest.approx(90)
 
 
-def test_the_mean_over_halves_is_the_mean_over_the_batch():
+def test_the_mean_of_the_losses_of_two_halves_is_the_loss_of_the_batch():
     logits, targets = batch(3, 2)
     loss = M3DFELLoss(class_counts=[5, 2, 1], class_weights="inverse", logit_adjustment=1.0)
     halves = (loss(logits[:4], targets[:4]) + loss(logits[4:], targets[4:])) / 2
     torch.testing.assert_close(loss(logits, targets), halves)
 
 
-def test_logit_adjustment_makes_the_prior_the_answer_that_costs_nothing_more():
-    # A network that has learned nothing (logits 0) pays for a rare class what its rarity says.
+def test_logit_adjustment_makes_rare_classes_cost_more():
+    # With equal logits, a class of prior 1/100 costs log 100.
     loss = M3DFELLoss(0.0, 0.0, class_counts=[99, 1], logit_adjustment=1.0)
     assert loss(torch.zeros(1, 2), torch.tensor([1])) == pytest.approx(math.log(100), rel=1e-4)
 
 
-def test_a_class_without_clips_cannot_be_weighted():
+def test_class_weights_need_clips_of_every_class():
     with pytest.raises(InputError, match=r"shorten data\.labels"):
         M3DFELLoss(class_counts=[3, 0], class_weights="inverse")

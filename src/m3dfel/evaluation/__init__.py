@@ -1,1 +1,1 @@
-"""How good a model is, and why it fails."""
+"""Evaluation: run a model on a split, measure how good it is and explain its failures."""

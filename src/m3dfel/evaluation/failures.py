@@ -1,9 +1,8 @@
-"""Why a model fails: were the instances wrong, or only their fusion? And where does it look?
+"""Explain a model's failures: were the instances misclassified, or only fused wrongly?
 
-It reads what a finished run or an evaluation left in its folder. The replication of M3DFEL found
-that failures lie in the classification of the instances, not in their fusion; `causes` asks the
-same of any model. On drawn clips, whose every frame is known, `localization` measures whether the
-evidence lies on the frames that show the emotion.
+The replication of M3DFEL found that failures come from the classification of the instances, not
+from their fusion; `failure_causes` tests this for any finished run. On synthetic clips, whose
+target frames are known, `localization` measures whether the evidence falls on these frames.
 """
 
 from __future__ import annotations
@@ -21,25 +20,25 @@ from m3dfel.synthetic.clips import is_synthetic, parse_synthetic, target_frames
 
 
 def failure_causes(run: Run) -> pd.DataFrame:
-    """Return a row a wrong clip, the most confident first, with the cause of the failure.
+    """Return a row per misclassified clip with the cause of the failure, the most confident first.
 
-    An instance's own answer is the emotion that its evidence speaks for most, and the decisive
-    instance the one whose evidence for its answer stands highest above that for the runner-up. The
-    cause is `fusion` where the decisive instance has the true emotion: to listen to it alone would
-    have been right. Else it is `classification`. (That any instance be right would ask less of
-    larger bags: of sixteen instances that guess, nearly always one is right.)
+    An instance predicts the emotion with its largest evidence; the decisive instance is the one
+    with the largest margin between its first and its second emotion. The cause is `fusion` if the
+    decisive instance predicts the true emotion, since that instance alone would have been right;
+    otherwise it is `classification`. (It is not enough that any instance is right: among sixteen
+    instances that guess, nearly always one is.)
 
     Returns:
-        Columns: path, emotion, predicted, confidence, decisive (the decisive instance's answer),
-        instances_right (how many instances answer with the true emotion), cause.
+        Columns: path, emotion, predicted, confidence, decisive (the prediction of the decisive
+        instance), instances_right (how many instances predict the true emotion), cause.
     """
     ranked = np.sort(run.evidence, axis=2)
     decisive = (ranked[:, :, -1] - ranked[:, :, -2]).argmax(1)
-    answers = np.array(run.labels)[run.evidence.argmax(2)]
+    predictions = np.array(run.labels)[run.evidence.argmax(2)]
     emotions = run.clips["emotion"].to_numpy(str)
     table = run.clips[["path", "emotion", "predicted", "confidence"]].copy()
-    table["decisive"] = answers[np.arange(len(answers)), decisive]
-    table["instances_right"] = (answers == emotions[:, None]).sum(1)
+    table["decisive"] = predictions[np.arange(len(predictions)), decisive]
+    table["instances_right"] = (predictions == emotions[:, None]).sum(1)
     right = table["decisive"] == table["emotion"]
     table["cause"] = np.where(right, "fusion", "classification")
     wrong = table[~run.clips["right"]]
@@ -47,12 +46,15 @@ def failure_causes(run: Run) -> pd.DataFrame:
 
 
 def count_causes(failed: pd.DataFrame, clips: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    """Return a row an emotion, and one for all: clips, wrong, classification, fusion.
+    """Count the failures of each emotion by cause.
 
     Args:
-        failed: of `causes`.
-        clips: of the run.
+        failed: the table of `failure_causes`.
+        clips: the clips of the run.
         labels: the label set.
+
+    Returns:
+        A row per emotion and one for all. Columns: emotion, clips, wrong, classification, fusion.
     """
     counts = pd.DataFrame(
         {
@@ -70,50 +72,58 @@ def count_causes(failed: pd.DataFrame, clips: pd.DataFrame, labels: Sequence[str
 
 
 def localization(run: Run) -> dict[str, float] | None:
-    """Return how well the evidence finds the frames that show the emotion, on drawn clips.
+    """Measure how well the evidence locates the target frames of synthetic clips.
 
-    A frame's score is what its instance says for the clip's emotion, over the mean of all emotions.
-    Neutral clips, in which no frame is a target, are left out; clips need not be recognised.
+    A frame's score is its instance's evidence for the clip's emotion minus the mean evidence for
+    all emotions. Neutral clips have no target frames and are left out; misclassified clips are not.
 
     Returns:
-        clips: how many were looked at. frame_auc: area under the ROC curve of the frames' scores
-        against the target frames, within each clip, then the mean; one half is chance. pointing:
-        share of the clips whose strongest instance shows at least one target frame.
-        pointing_chance: the same of an instance drawn at random. target_frames: their share. None
-        where the clips are not drawn.
+        None if there are no such clips, otherwise
+        clips: their number.
+        frame_auc: the area under the ROC curve of the frames' scores against the target frames,
+            computed per clip and averaged; 0.5 is chance.
+        pointing: the fraction of clips whose highest-scoring instance contains a target frame.
+        pointing_chance: the same for an instance chosen at random.
+        target_frames: the fraction of frames that are target frames.
     """
     strength = run.evidence - run.evidence.mean(2, keepdims=True)
-    found = []
-    named = zip(run.clips["path"].astype(str), run.clips["emotion"], strict=True)
-    for (path, emotion), instances in zip(named, strength, strict=True):
+    rows = []
+    clips = zip(run.clips["path"].astype(str), run.clips["emotion"], strength, strict=True)
+    for path, emotion, instances in clips:
         if is_synthetic(path) and emotion != "neutral":
             scores = instances[:, run.labels.index(emotion)]
-            found.append(_located(path, scores, run.frames))
-    if not found:
+            rows.append(_localization_in_clip(path, scores, run.frames))
+    if not rows:
         return None
-    auc, pointing, chance, target = np.nanmean(found, axis=0).tolist()
+    frame_auc, pointing, pointing_chance, targets = np.nanmean(rows, axis=0).tolist()
     return {
-        "clips": len(found),
-        "frame_auc": auc,
+        "clips": len(rows),
+        "frame_auc": frame_auc,
         "pointing": pointing,
-        "pointing_chance": chance,
-        "target_frames": target,
+        "pointing_chance": pointing_chance,
+        "target_frames": targets,
     }
 
 
 def sampled_target_frames(path: str, frames: int) -> npt.NDArray[np.bool_]:
-    """Return which of the frames that a model sees of a drawn clip show its emotion: bool (T,)."""
+    """Return which frames are target frames, of the T that evaluation samples: bool (T,)."""
     clip = parse_synthetic(path)
     return target_frames(clip)[centred_indices(clip.n_frames, frames).numpy()]
 
 
-def _located(path: str, scores: Values, frames: int) -> tuple[float, float, float, float]:
-    """Return of a drawn clip the AUC, whether the strongest instance hits, chance, target share."""
-    target = sampled_target_frames(path, frames)
-    hit: npt.NDArray[np.bool_] = target.reshape(len(scores), -1).max(1)
-    each = np.repeat(scores, frames // len(scores))
+def _localization_in_clip(
+    path: str, scores: Values, frames: int
+) -> tuple[float, float, float, float]:
+    """Return one clip's frame_auc, pointing, pointing_chance and target_frames.
+
+    The scores are those of the instances, (N,). The AUC is nan if it is not defined, because all or
+    none of the frames are target frames.
+    """
+    targets = sampled_target_frames(path, frames)
+    hits: npt.NDArray[np.bool_] = targets.reshape(len(scores), -1).max(1)
+    frame_scores = np.repeat(scores, frames // len(scores))
     auc = np.nan
-    if target.any() and not target.all():
-        pairs = target.sum() * (~target).sum()
-        auc = mannwhitneyu(each[target], each[~target]).statistic / pairs
-    return auc, float(hit[scores.argmax()]), float(hit.mean()), float(target.mean())
+    if targets.any() and not targets.all():
+        pairs = targets.sum() * (~targets).sum()
+        auc = mannwhitneyu(frame_scores[targets], frame_scores[~targets]).statistic / pairs
+    return auc, float(hits[scores.argmax()]), float(hits.mean()), float(targets.mean())

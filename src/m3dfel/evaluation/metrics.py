@@ -1,7 +1,7 @@
-"""How good a model is: WAR, UAR, recall, confusion, calibration.
+"""Metrics of a classifier: WAR, UAR, recall, confusion matrix and calibration.
 
-WAR (weighted average recall) is the accuracy; UAR (unweighted average recall) the mean of the
-recalls of the classes that have clips. All values are fractions.
+WAR (weighted average recall) is the accuracy, UAR (unweighted average recall) the mean recall of
+the classes that have clips. All values are fractions, not percentages.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ _TEMPERATURES = (0.1, 10.0)
 
 @dataclass(frozen=True)
 class Metrics:
-    """What was measured on some clips.
+    """Metrics of a model on some clips.
 
     Attributes:
-        labels: the label set; the order of the matrices' rows and columns.
-        war: weighted average recall, the share of clips that are right.
-        uar: unweighted average recall, over the classes that have clips.
-        recall: of each emotion; None where there are no clips.
-        support: clips of each emotion.
-        confusion: rows are true emotions, columns predicted ones; each row sums to 1 (to 0 where
-            there are no clips).
-        confusion_counts: the same in clips.
+        labels: the label set, in the order of the matrices' rows and columns.
+        war: weighted average recall: the fraction of clips classified correctly.
+        uar: unweighted average recall: the mean recall of the classes that have clips.
+        recall: of each emotion; None if it has no clips.
+        support: number of clips of each emotion.
+        confusion: rows are true emotions, columns predicted ones; each row sums to 1, or to 0 if
+            the emotion has no clips.
+        confusion_counts: the confusion matrix in numbers of clips.
         ece: expected calibration error over 15 bins.
         loss: mean cross entropy.
     """
@@ -60,7 +60,7 @@ class Metrics:
 
 
 def compute_metrics(logits: Tensor, targets: Tensor, labels: Sequence[str]) -> Metrics:
-    """Measure predictions against labels.
+    """Compare a model's logits with the true labels.
 
     Args:
         logits: float (M, C), M ≥ 1.
@@ -68,29 +68,29 @@ def compute_metrics(logits: Tensor, targets: Tensor, labels: Sequence[str]) -> M
         labels: the C emotions, in the order of the logits.
 
     Raises:
-        InputError: no clips, or logits that are not numbers.
+        InputError: no clips, or logits that are not finite.
     """
     if not len(targets):
-        raise InputError("there is nothing to measure: no clips")
+        raise InputError("no clips to measure: check the data and the split")
     broken = int((~logits.isfinite()).any(1).sum())
     if broken:
         raise InputError(
-            f"what the model says of {broken} of {len(targets)} clips is not a number: lower "
-            "optim.lr or set optim.clip_norm in training; to measure, take an earlier model"
+            f"the model's output for {broken} of {len(targets)} clips is not a number: lower "
+            "optim.lr or set optim.clip_norm, and train again"
         )
     counts = multiclass_confusion_matrix(logits, targets, num_classes=len(labels))
     support = counts.sum(1)
     rows = counts.double() / support.clamp(min=1).unsqueeze(1)
     recall = rows.diagonal()
-    seen = support > 0
+    present = support > 0
     ece = multiclass_calibration_error(
         logits.softmax(1), targets, num_classes=len(labels), n_bins=CALIBRATION_BINS
     )
     return Metrics(
         labels=list(labels),
         war=int(counts.diagonal().sum()) / len(targets),
-        uar=float(recall[seen].mean()),
-        recall={label: float(recall[i]) if seen[i] else None for i, label in enumerate(labels)},
+        uar=float(recall[present].mean()),
+        recall={label: float(recall[i]) if present[i] else None for i, label in enumerate(labels)},
         support={label: int(support[i]) for i, label in enumerate(labels)},
         confusion=rows.tolist(),
         confusion_counts=counts.tolist(),
@@ -100,10 +100,10 @@ def compute_metrics(logits: Tensor, targets: Tensor, labels: Sequence[str]) -> M
 
 
 def fit_temperature(logits: Tensor, targets: Tensor) -> float:
-    """Return the temperature that, dividing the logits, makes the cross entropy least.
+    """Return the temperature, from 0.1 to 10, that minimizes the cross entropy of the clips.
 
-    Temperature scaling (Guo et al., ICML 2017): the ranking of the emotions stays as it is, their
-    probabilities become as honest as one number can make them. From 0.1 to 10.
+    Dividing the logits by it (temperature scaling; Guo et al., "On Calibration of Modern Neural
+    Networks", ICML 2017) keeps the ranking of the emotions and makes confidence match accuracy.
 
     Args:
         logits: float (M, C).

@@ -1,6 +1,7 @@
-"""A finished run or evaluation, read back from its folder.
+"""Read the results of a training run or an evaluation back from its folder.
 
-Whatever compares, explains or draws a run starts here and needs neither the model nor the data.
+Comparisons, failure analysis and figures start from a `Run` and need neither the model nor the
+data.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ Values = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run, or the folder of an evaluation.
+    """The results of a training run or of an evaluation.
 
     Attributes:
-        folder: where it lies.
-        config: what it was told; empty for an evaluation.
-        results: what `results.json` holds.
-        clips: what `clips.csv` holds, of the split that counts: test, or without one val.
-        instances: what `instances.csv` holds of these clips.
+        folder: the folder they were read from.
+        config: the settings of the training run; empty for an evaluation.
+        results: the content of `results.json`.
+        clips: the rows of `clips.csv` of the reported split, which is test, or without test clips
+            val, or without both all clips.
+        instances: the rows of `instances.csv` of these clips.
     """
 
     folder: Path
@@ -42,7 +44,7 @@ class Run:
 
     @property
     def frames(self) -> int:
-        """Frames a clip."""
+        """Frames per clip."""
         return int(self.results["frames"])
 
     @property
@@ -52,23 +54,23 @@ class Run:
 
     @property
     def split(self) -> str:
-        """The split that counts."""
+        """The reported split."""
         return str(self.clips["split"].iloc[0])
 
     @cached_property
     def evidence(self) -> Values:
-        """The evidence of the clips, in their order: (M, N, classes)."""
+        """The evidence of the clips, in the order of `clips`: (M, N, C)."""
         table = self.instances.set_index("path").loc[self.clips["path"]]
         values = table[[f"evidence_{label}" for label in self.labels]].to_numpy(np.float64)
         return values.reshape(len(self.clips), -1, len(self.labels))
 
     def best_on_test(self) -> Run:
-        """Return the run as if it handed out the epoch that was best on test."""
+        """Return this run with the metrics of the epoch that was best on test."""
         return replace(self, results=self.results["best_on_test"]["test"])
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """The metrics of the model that the run hands out, on the split that counts."""
+        """The metrics of the run's final model on the reported split."""
         if "history" not in self.results:
             return self.results
         row = "best_on_val" if "best_on_val" in self.results else "last"
@@ -79,30 +81,31 @@ class Run:
 
 
 def read_run(folder: str | Path) -> Run:
-    """Read the folder of a finished run or of an evaluation.
+    """Read the folder of a finished training run or of an evaluation.
 
     Raises:
-        InputError: there is none, or it is not finished.
+        InputError: the folder holds neither, or the run is not finished.
     """
-    place = Path(folder)
+    path = Path(folder)
     try:
-        results = json.loads((place / "results.json").read_text())
-        clips = pd.read_csv(place / "clips.csv", dtype={"identity": str})
-        instances = pd.read_csv(place / "instances.csv")
-        file = place / "config.yaml"
+        results = json.loads((path / "results.json").read_text())
+        clips = pd.read_csv(path / "clips.csv", dtype={"identity": str})
+        instances = pd.read_csv(path / "instances.csv")
+        file = path / "config.yaml"
         config = yaml.safe_load(file.read_text()) if file.exists() else {}
     except (OSError, ValueError) as error:
         raise InputError(
             f"{folder} holds no finished run or evaluation (results.json, clips.csv, "
-            "instances.csv): check the path, or go on with the run by --resume"
+            "instances.csv): check the path, or finish the run with --resume"
         ) from error
-    counts = next((name for name in ("test", "val") if name in set(clips["split"])), None)
-    counted = clips[clips["split"] == counts].reset_index(drop=True) if counts else clips
-    return Run(place, config, results, counted, instances[instances["path"].isin(counted["path"])])
+    split = next((name for name in ("test", "val") if name in set(clips["split"])), None)
+    reported = clips[clips["split"] == split].reset_index(drop=True) if split else clips
+    instances = instances[instances["path"].isin(reported["path"])]
+    return Run(path, config, results, reported, instances)
 
 
 def short_names(runs: Sequence[Run]) -> list[str]:
-    """Return the shortest ends of the runs' folders that tell them apart."""
+    """Return the shortest distinct names of runs: the last parts of their folders' paths."""
     parts = [run.folder.resolve().parts for run in runs]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]

@@ -1,1 +1,1 @@
-"""Training: one loop, and what it calls."""
+"""Training: `loop.train` is the whole of a run, and the other modules are its steps."""

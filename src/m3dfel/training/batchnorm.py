@@ -1,7 +1,7 @@
-"""Batch normalization over all processes of a run.
+"""Batch normalization with statistics shared by all processes of a run.
 
-With its batch spread over several processes, a network normalizes as one process would only when
-they share the statistics. torch does so on GPUs alone; this is the same for any device.
+It makes training on several processes equal to training on one. torch's `SyncBatchNorm` works on
+GPUs only; this works on any device.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class _Sum(torch.autograd.Function):
-    """The sum of a tensor over all processes; its gradient is summed the same way."""
+    """Sum a tensor over all processes; the gradient is summed over them too."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -30,9 +30,9 @@ class _Sum(torch.autograd.Function):
 
 
 class SharedBatchNorm3d(nn.BatchNorm3d):
-    """Batch normalization whose training statistics are those of the processes' batches together.
+    """Batch normalization with the statistics of the batches of all processes together.
 
-    Input and output (M, C, t, H, W); the sum of M over the processes is the batch.
+    Input and output are (M, C, t, H, W); M may differ between the processes.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -44,12 +44,12 @@ class SharedBatchNorm3d(nn.BatchNorm3d):
         mean = _Sum.apply(x.sum((0, 2, 3, 4))) / count
         centred = x - mean.view(1, -1, 1, 1, 1)
         var = _Sum.apply(centred.square().sum((0, 2, 3, 4))) / count
-        self._remember(mean.detach(), (var * count / (count - 1)).detach())
+        self._update_running_statistics(mean.detach(), (var * count / (count - 1)).detach())
         scale = self.weight * torch.rsqrt(var + self.eps)
         shifted = centred * scale.view(1, -1, 1, 1, 1) + self.bias.view(1, -1, 1, 1, 1)
         return shifted.to(input.dtype)
 
-    def _remember(self, mean: Tensor, var: Tensor) -> None:
+    def _update_running_statistics(self, mean: Tensor, var: Tensor) -> None:
         assert self.running_mean is not None
         assert self.running_var is not None
         assert self.num_batches_tracked is not None
@@ -60,9 +60,9 @@ class SharedBatchNorm3d(nn.BatchNorm3d):
 
 
 def share_batch_norm(model: nn.Module) -> None:
-    """Make a model's batch normalizations share their statistics, in place.
+    """Replace a model's `BatchNorm3d` layers by `SharedBatchNorm3d`, in place.
 
-    Needs an initialized process group when the model is used.
+    A process group must be initialized.
     """
     assert dist.is_initialized()
     for module in model.modules():

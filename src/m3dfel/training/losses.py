@@ -1,9 +1,9 @@
-"""What training minimizes: cross entropy and the intensity-aware loss.
+"""The training loss: cross entropy plus the intensity-aware loss.
 
 L = L_CE + λ·L_IA (Li et al., "Intensity-Aware Loss for Dynamic Facial Expression Recognition in the
-Wild", AAAI 2023). Low-intensity expressions look like another class; L_IA therefore compares the
-target with its strongest rival alone. For uneven classes there are class weights and logit
-adjustment (Menon et al., ICLR 2021).
+Wild", AAAI 2023). Low-intensity expressions are easily mistaken for one other class, so L_IA
+compares the target with its strongest rival only. For imbalanced classes there are class weights
+and logit adjustment (Menon et al., "Long-tail Learning via Logit Adjustment", ICLR 2021).
 """
 
 from __future__ import annotations
@@ -12,57 +12,76 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from m3dfel.errors import InputError
 
 
-def intensity_aware_loss(logits: Tensor, targets: Tensor) -> Tensor:
+def intensity_aware_loss(
+    logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"]
+) -> Float[Tensor, " B"]:
     """Return the intensity-aware loss of each clip.
 
-    P_IA = e^{x_t} / (e^{x_t} + e^{x_max}) with x_t the target's logit and x_max the largest of the
-    others; L_IA = -log P_IA = softplus(x_max - x_t), which no logit can make overflow. It is
-    computed in float32 whatever the logits come in.
+    P_IA = e^{x_t} / (e^{x_t} + e^{x_max}), where x_t is the target's logit and x_max the largest of
+    the other logits; L_IA = -log P_IA = softplus(x_max - x_t), which does not overflow. It is
+    computed in float32 whatever the type of the logits.
 
     Args:
-        logits: (B, C), C ≥ 2.
-        targets: int64 (B,), 0 to C - 1.
+        logits: any floating type, C ≥ 2.
+        targets: int64, 0 to C - 1.
 
     Returns:
-        float32 (B,), each 0 or more; log 2 where the target and its strongest rival are level.
+        float32, 0 or more; log 2 if the target and its strongest rival have the same logit.
     """
     x = logits.float()
-    place = targets.unsqueeze(1)
-    target = x.gather(1, place).squeeze(1)
-    rival = x.scatter(1, place, float("-inf")).amax(1)
+    index = targets.unsqueeze(1)
+    target = x.gather(1, index).squeeze(1)
+    rival = x.scatter(1, index, float("-inf")).amax(1)
     return F.softplus(rival - target)
 
 
 class IntensityAwareLoss(nn.Module):
-    """The mean of `intensity_aware_loss` over the clips: (B, C), (B,) → ()."""
+    """The intensity-aware loss, averaged over the clips; add it to the cross entropy.
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+    Example:
+        The second clip costs more, because another class is almost as likely as its target.
+
+        >>> import torch
+        >>> from m3dfel.training.losses import IntensityAwareLoss, intensity_aware_loss
+        >>> logits = torch.tensor([[4.0, 0.0, 0.0], [0.2, 0.1, -3.0]])
+        >>> targets = torch.tensor([0, 0])
+        >>> intensity_aware_loss(logits, targets)
+        tensor([0.0181, 0.6444])
+        >>> loss = IntensityAwareLoss()(logits, targets)
+        >>> round(loss.item(), 4)
+        0.3313
+    """
+
+    def forward(
+        self, logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"]
+    ) -> Float[Tensor, ""]:
         return intensity_aware_loss(logits, targets).mean()
 
 
 class M3DFELLoss(nn.Module):
     """Cross entropy with label smoothing plus λ times the intensity-aware loss.
 
-    The mean runs over the clips, weights or not, so that the mean over several processes is that of
-    their clips together.
+    Even with class weights, the loss is divided by the number of clips, so the mean over several
+    processes equals the loss of all their clips together.
 
     Args:
-        ial_weight: λ; 0 leaves the intensity-aware loss out.
-        label_smoothing: of the cross entropy, 0 to below 1.
-        class_counts: how often training shows each class, in any unit; needed by
-            the two settings below.
-        class_weights: `inverse` weighs a clip by its class's inverse frequency, scaled so that the
-            mean weight of a training clip is 1; `none` weighs all alike.
-        logit_adjustment: τ; τ·log(prior) is added to the logits in training, so that the network
-            itself learns to answer as if the classes were even. 0 leaves it out.
+        ial_weight: λ; 0 turns the intensity-aware loss off.
+        label_smoothing: of the cross entropy, from 0 to below 1.
+        class_counts: how often training samples each class, up to a constant factor; required by
+            class weights and logit adjustment.
+        class_weights: `inverse` weights each clip by the inverse frequency of its class, with a
+            mean weight of 1 over the training clips; `none` weights all clips equally.
+        logit_adjustment: τ; τ·log(prior) is added to the logits during training, so that the model
+            learns to predict as if the classes were balanced. 0 turns it off.
 
     Raises:
-        InputError: uneven classes shall be evened but a class has no training clip.
+        InputError: class weights or logit adjustment is on but a class has no training clips.
     """
 
     weights: Tensor | None
@@ -72,7 +91,7 @@ class M3DFELLoss(nn.Module):
         self,
         ial_weight: float = 0.1,
         label_smoothing: float = 0.1,
-        class_counts: Sequence[float] | None = None,
+        class_counts: Sequence[int | float] | None = None,
         class_weights: str = "none",
         logit_adjustment: float = 0.0,
     ) -> None:
@@ -81,16 +100,18 @@ class M3DFELLoss(nn.Module):
         self.label_smoothing = label_smoothing
         weights = adjustment = None
         if class_weights == "inverse":
-            counts = _counts(class_counts)
+            counts = _positive_counts(class_counts)
             weights = counts.sum() / (len(counts) * counts)
         if logit_adjustment:
-            counts = _counts(class_counts)
+            counts = _positive_counts(class_counts)
             adjustment = logit_adjustment * (counts / counts.sum()).log()
         self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("adjustment", adjustment, persistent=False)
 
-    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Return the loss of a batch: (B, C), int64 (B,) → ()."""
+    def forward(
+        self, logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"]
+    ) -> Float[Tensor, ""]:
+        """Return the loss of a batch; the targets are int64, 0 to C - 1."""
         x = logits.float()
         if self.adjustment is not None:
             x = x + self.adjustment
@@ -102,7 +123,7 @@ class M3DFELLoss(nn.Module):
         return loss.mean()
 
 
-def _counts(class_counts: Sequence[float] | None) -> Tensor:
+def _positive_counts(class_counts: Sequence[int | float] | None) -> Tensor:
     if class_counts is None or min(class_counts) <= 0:
         raise InputError(
             "class weights and logit adjustment need training clips of every class, but the counts "

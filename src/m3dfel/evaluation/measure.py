@@ -1,0 +1,96 @@
+"""Run a model over the clips of a split, the same way every time.
+
+Training calls `measure` after each epoch and `evaluate` once; what it returns holds everything that
+metrics, calibration and tables are computed from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from m3dfel.data.batches import Batch
+from m3dfel.errors import InputError
+from m3dfel.evaluation.metrics import Metrics, compute_metrics
+from m3dfel.models.m3dfel import M3DFEL
+
+
+@dataclass(frozen=True)
+class SplitOutputs:
+    """A model's outputs on a split, in the order of the split; the same on every process.
+
+    Attributes:
+        indices: int64 (M,), the index of each clip in the split; clips that could not be read are
+            missing.
+        logits: float32 (M, C).
+        targets: int64 (M,), 0 to C - 1.
+        evidence: float32 (M, N, C), what each instance adds to the logits.
+    """
+
+    indices: Tensor
+    logits: Tensor
+    targets: Tensor
+    evidence: Tensor
+
+    def calibrated(self, shift: Tensor, temperature: float) -> SplitOutputs:
+        """Return the outputs with `shift`, (C,), added to the logits and then divided."""
+        instances = self.evidence.shape[1]
+        return replace(
+            self,
+            logits=(self.logits + shift) / temperature,
+            evidence=(self.evidence + shift / instances) / temperature,
+        )
+
+    def metrics(self, labels: Sequence[str]) -> Metrics:
+        """Return the metrics of these outputs; `labels` are the C emotions.
+
+        Raises:
+            InputError: logits that are not finite.
+        """
+        return compute_metrics(self.logits, self.targets, labels)
+
+
+def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
+    """Run a model over evaluation batches.
+
+    Args:
+        model: it runs in evaluation mode; its own mode is restored afterwards.
+        batches: of an evaluation loader; with several processes, the batches of this one.
+
+    Returns:
+        The outputs of all processes together.
+
+    Raises:
+        InputError: none of the clips could be read.
+    """
+    device = model.mean.device
+    was_training = model.training
+    model.eval()
+    parts = []
+    with torch.inference_mode():
+        for batch in batches:
+            if batch is not None:
+                logits, evidence = model.explain(model.normalize(batch["clips"].to(device)))
+                parts.append(
+                    (
+                        batch["indices"],
+                        logits.float().cpu(),
+                        batch["targets"],
+                        evidence.float().cpu(),
+                    )
+                )
+    model.train(was_training)
+    if dist.is_initialized():
+        parts_by_process: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(parts_by_process, parts)
+        parts = [part for process_parts in parts_by_process for part in process_parts]
+    if not parts:
+        raise InputError("none of the clips could be read: run `m3dfel data check`")
+    indices, *columns = (torch.cat(column) for column in zip(*parts, strict=True))
+    order = indices.argsort()
+    return SplitOutputs(indices[order], *(column[order] for column in columns))

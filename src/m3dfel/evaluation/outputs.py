@@ -1,0 +1,85 @@
+"""A model's outputs as tables: `clips.csv` (a row per clip) and `instances.csv` (per instance).
+
+Training and `evaluate` both write them, so comparisons, explanations and figures need neither the
+model nor the data; `runs.read_run` reads them back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from m3dfel.data.manifest import Clip
+from m3dfel.evaluation.measure import SplitOutputs
+from m3dfel.files import write_text
+
+
+def write_outputs(
+    folder: Path, splits: Mapping[str, tuple[Sequence[Clip], SplitOutputs]], labels: Sequence[str]
+) -> None:
+    """Write the outputs of a model on one or more splits.
+
+    Args:
+        folder: receives `clips.csv` and `instances.csv`.
+        splits: the clips of each split and the model's outputs on them.
+        labels: the model's label set.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    clips = pd.concat(
+        [clip_table(name, clips, outputs, labels) for name, (clips, outputs) in splits.items()]
+    )
+    instances = pd.concat(
+        [instance_table(clips, outputs, labels) for clips, outputs in splits.values()]
+    )
+    write_text(folder / "clips.csv", clips.to_csv(index=False))
+    write_text(folder / "instances.csv", instances.to_csv(index=False))
+
+
+def clip_table(
+    split: str, clips: Sequence[Clip], outputs: SplitOutputs, labels: Sequence[str]
+) -> pd.DataFrame:
+    """Return a row per clip that could be read.
+
+    Returns:
+        Columns: split, path, identity, emotion, predicted, right, confidence, p_<emotion>….
+    """
+    probabilities = outputs.logits.softmax(1)
+    confidence, predicted = probabilities.max(1)
+    rows = [clips[i] for i in outputs.indices.tolist()]
+    table = pd.DataFrame(
+        {
+            "split": split,
+            "path": [clip.path for clip in rows],
+            "identity": [clip.identity for clip in rows],
+            "emotion": [clip.emotion for clip in rows],
+        }
+    )
+    table["predicted"] = [labels[i] for i in predicted.tolist()]
+    table["right"] = table["emotion"] == table["predicted"]
+    table["confidence"] = confidence.numpy().round(6)
+    columns = [f"p_{label}" for label in labels]
+    return pd.concat([table, pd.DataFrame(probabilities.numpy().round(6), columns=columns)], axis=1)
+
+
+def instance_table(
+    clips: Sequence[Clip], outputs: SplitOutputs, labels: Sequence[str]
+) -> pd.DataFrame:
+    """Return a row per instance of the clips that could be read.
+
+    Returns:
+        Columns: path, instance (from 0), evidence_<emotion>….
+    """
+    instances = outputs.evidence.shape[1]
+    paths = [clips[i].path for i in outputs.indices.tolist()]
+    table = pd.DataFrame(
+        outputs.evidence.flatten(0, 1).numpy().round(4),
+        columns=[f"evidence_{label}" for label in labels],
+    )
+    table.insert(0, "path", np.repeat(paths, instances))
+    table.insert(1, "instance", list(range(instances)) * len(paths))
+    return table

@@ -1,0 +1,70 @@
+"""Calibrate a trained model on validation clips, by changing its classifier's weights.
+
+Both corrections become part of the model, so everything that loads it gets calibrated
+probabilities: the class frequencies that balanced sampling removed are restored (post-hoc logit
+adjustment, Menon et al., ICLR 2021), and the logits are divided by a temperature (Guo et al., ICML
+2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from m3dfel.config import DataConfig
+from m3dfel.evaluation.measure import SplitOutputs
+from m3dfel.evaluation.metrics import fit_temperature
+from m3dfel.models.m3dfel import M3DFEL
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The result of calibrating a model.
+
+    Attributes:
+        outputs: the calibrated outputs on the validation clips.
+        temperature: the logits were divided by it.
+        ece_before: the expected calibration error at temperature 1.
+    """
+
+    outputs: SplitOutputs
+    temperature: float
+    ece_before: float
+
+
+def restored_balance(class_counts: Sequence[int], data: DataConfig) -> Tensor:
+    """Return what is added to each class's logit to restore `data.restore` of the balance.
+
+    Args:
+        class_counts: training clips of each of the C classes.
+        data: how far training balanced the classes, and how much of that is restored.
+
+    Returns:
+        float32 (C,).
+    """
+    counts = torch.tensor(class_counts)
+    frequency = counts.clamp(min=1) / counts.sum()
+    return data.restore * data.balance * frequency.log()
+
+
+def calibrate(model: M3DFEL, outputs: SplitOutputs, shift: Tensor) -> Calibration:
+    """Add a shift to a model's logits and divide them by the best temperature.
+
+    Args:
+        model: its classifier is changed, in place.
+        outputs: the model's outputs on the validation clips.
+        shift: added to the logits, (C,).
+    """
+    temperature = fit_temperature(outputs.logits + shift, outputs.targets)
+    with torch.no_grad():
+        model.classifier.bias.add_(shift.to(model.classifier.bias.device))
+        for parameter in model.classifier.parameters():
+            parameter.div_(temperature)
+    return Calibration(
+        outputs.calibrated(shift, temperature),
+        temperature,
+        outputs.calibrated(shift, 1.0).metrics(model.labels).ece,
+    )

@@ -1,0 +1,58 @@
+"""The training clips of a run: their batches, and how often training sees each class."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from m3dfel.config import DataConfig, TrainConfig
+from m3dfel.data.batches import EpochBatches, training_loader
+from m3dfel.data.dataset import TrainingClips
+from m3dfel.data.manifest import Clip
+
+
+def training_batches(
+    fabric: Fabric, clips: Sequence[Clip], config: TrainConfig
+) -> tuple[EpochBatches, Any]:
+    """Return the training batches of this process.
+
+    Returns:
+        The batch sampler, whose `epoch` is set before every epoch, and the loader.
+    """
+    data, model, optim = config.data, config.model, config.optim
+    batches = EpochBatches(
+        [data.labels.index(clip.emotion) for clip in clips],
+        optim.batch_size,
+        config.seed,
+        data.balance,
+        fabric.global_rank,
+        fabric.world_size,
+        optim.accumulate,
+        optim.epoch_clips,
+    )
+    training_clips = TrainingClips(
+        clips,
+        data.labels,
+        model.frames,
+        model.size,
+        config.augment,
+        config.seed,
+        data.neutral_mix,
+        model.grayscale,
+    )
+    loader = training_loader(training_clips, batches, config.workers)
+    return batches, fabric.setup_dataloaders(loader, use_distributed_sampler=False)
+
+
+def class_counts(clips: Sequence[Clip], labels: Sequence[str]) -> list[int]:
+    """Return the number of clips of each class."""
+    counts = Counter(clip.emotion for clip in clips)
+    return [counts[label] for label in labels]
+
+
+def sampled_class_counts(clips: Sequence[Clip], data: DataConfig) -> list[float]:
+    """Return how often training samples each class, up to a constant factor."""
+    return [float(n) ** (1 - data.balance) if n else 0.0 for n in class_counts(clips, data.labels)]

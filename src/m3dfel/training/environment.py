@@ -1,0 +1,54 @@
+"""The devices and processes of a run, through Lightning Fabric, and a record of the environment."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.loggers import TensorBoardLogger
+
+from m3dfel.config import TrainConfig
+from m3dfel.errors import InputError
+
+
+def launch_fabric(config: TrainConfig, folder: Path) -> Fabric:
+    """Start Fabric on the processes that `torchrun` set up, or on one, and seed torch.
+
+    Raises:
+        InputError: the device does not support the precision.
+    """
+    processes = int(os.environ.get("WORLD_SIZE", 1))
+    local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    fabric = Fabric(
+        accelerator=config.accelerator,
+        devices=local,
+        num_nodes=processes // local,
+        strategy="ddp" if processes > 1 else "auto",
+        precision=config.precision,
+        loggers=TensorBoardLogger(folder, name="", version="tensorboard"),
+    )
+    if config.precision == "16-mixed" and fabric.device.type == "cpu":
+        raise InputError("precision 16-mixed needs a GPU: on a CPU choose 32-true or bf16-mixed")
+    fabric.launch()
+    torch.manual_seed(config.seed)
+    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = False
+    return fabric
+
+
+def environment_info(fabric: Fabric) -> dict[str, Any]:
+    """Return the system, the device and the package versions, for others to reproduce the run."""
+    packages = ("m3dfel", "torch", "torchvision", "lightning-fabric", "numpy")
+    return {
+        "python": platform.python_version(),
+        "system": platform.platform(),
+        "device": str(fabric.device),
+        "processes": fabric.world_size,
+        "threads": torch.get_num_threads(),
+        "packages": {name: version(name) for name in packages},
+    }

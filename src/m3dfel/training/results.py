@@ -1,0 +1,45 @@
+"""Measure a run's models and choose the epochs that its results report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from m3dfel.config import TrainConfig
+from m3dfel.data.batches import evaluation_loader
+from m3dfel.data.dataset import EvaluationClips
+from m3dfel.data.manifest import Clip
+from m3dfel.evaluation.measure import SplitOutputs, measure
+from m3dfel.models.m3dfel import M3DFEL
+
+
+def measure_split(
+    fabric: Fabric, model: M3DFEL, clips: Sequence[Clip], config: TrainConfig
+) -> SplitOutputs:
+    """Return a model's outputs on the clips of a split; each process measures a part of them."""
+    optim = config.optim
+    loader = evaluation_loader(
+        EvaluationClips(clips, model.labels, model.frames, model.size, model.zoom),
+        max(optim.batch_size // (optim.accumulate * fabric.world_size), 1),
+        config.workers,
+        fabric.global_rank,
+        fabric.world_size,
+    )
+    return measure(model, loader)
+
+
+def best_epoch(history: list[dict[str, Any]], split: str, metric: str) -> dict[str, Any] | None:
+    """Return the first epoch with the highest metric on a split, None if it was never measured."""
+    return max(
+        (row for row in history if split in row), key=lambda row: row[split][metric], default=None
+    )
+
+
+def reported_epochs(history: list[dict[str, Any]], config: TrainConfig) -> dict[str, Any]:
+    """Return copies of the epochs that are reported, by how they were chosen."""
+    epochs = {"last": history[-1], "best_on_val": best_epoch(history, "val", config.select)}
+    if config.test_every_epoch:
+        epochs["best_on_test"] = best_epoch(history, "test", config.select)
+    return {choice: dict(row) for choice, row in epochs.items() if row}

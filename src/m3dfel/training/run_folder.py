@@ -1,0 +1,116 @@
+"""The folder of a run: opened without overwriting another run, and resumed only as it started."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from lightning_fabric import Fabric
+
+from m3dfel.config import DataConfig, TrainConfig
+from m3dfel.data.manifest import Problem, checksum
+from m3dfel.errors import InputError
+from m3dfel.files import write_text
+
+logger = logging.getLogger(__name__)
+
+_MAY_CHANGE = ("workers", "output")  # a resumed run may differ in these
+
+
+def require_expected_data(data: DataConfig) -> None:
+    """Check that the data are those that the recipe was made for, if it names a checksum.
+
+    Raises:
+        InputError: they are other data.
+    """
+    if data.sha256 and (actual := checksum(data.path)) != data.sha256:
+        raise InputError(
+            f"{data.path} is not the data this recipe was made for: its checksum is {actual}, "
+            f"expected {data.sha256}. To use it anyway, set --data.sha256 ''"
+        )
+
+
+def open_run(
+    fabric: Fabric, config: TrainConfig, problems: Sequence[Problem], resume: bool
+) -> None:
+    """Write `config.yaml`, and `problems.csv` if clips are left out, to the run's folder.
+
+    Raises:
+        InputError: the folder holds another run, or this one with different settings.
+    """
+    folder = Path(config.output)
+    file = folder / "config.yaml"
+    if file.exists():
+        if not resume:
+            raise InputError(
+                f"{folder} already holds a run: resume it with --resume or choose another --output"
+            )
+        _require_same_settings(config, yaml.safe_load(file.read_text()))
+    fabric.barrier()  # no process may see the file that the first one is about to write
+    if not fabric.is_global_zero:
+        return
+    if not file.exists():
+        write_text(file, yaml.safe_dump(_plain_settings(config), sort_keys=False))
+    if problems:
+        _write_problems(problems, folder / "problems.csv")
+
+
+def finished_results(folder: Path) -> dict[str, Any] | None:
+    """Return the results of a finished run, None if the run is not finished."""
+    file = folder / "results.json"
+    if not file.exists():
+        return None
+    results: dict[str, Any] = json.loads(file.read_text())
+    return results
+
+
+def _require_same_settings(config: TrainConfig, saved: dict[str, Any]) -> None:
+    old, new = _flat(saved), _flat(_plain_settings(config))
+    changes = ", ".join(
+        f"{name} was {old.get(name)!r}, is now {value!r}"
+        for name, value in new.items()
+        if name not in _MAY_CHANGE and old.get(name) != value
+    )
+    if changes:
+        raise InputError(
+            f"{config.output} was started with different settings ({changes}): "
+            "choose another --output"
+        )
+
+
+def _plain_settings(config: TrainConfig) -> dict[str, Any]:
+    """Return the settings as they are read back from YAML: with lists instead of tuples."""
+    settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
+    return settings
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings with dotted names."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat |= (
+            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
+        )
+    return flat
+
+
+def _write_problems(problems: Sequence[Problem], file: Path) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows(
+        [("path", "problem"), *((problem.path, problem.what) for problem in problems)]
+    )
+    write_text(file, text.getvalue())
+    logger.warning(
+        "%d clips left out, the first: %s (%s); see %s for all of them",
+        len(problems),
+        problems[0].path,
+        problems[0].what,
+        file,
+    )

@@ -1,0 +1,89 @@
+"""The state of a run: what a resumed run needs to end with the numbers of an uninterrupted one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
+
+from m3dfel.checkpoints import load_state, save_state
+from m3dfel.models.m3dfel import M3DFEL
+
+
+@dataclass
+class TrainingState:
+    """The model, the optimizer and the averaged weights of a run.
+
+    Attributes:
+        model: the model being trained.
+        optimizer: its optimizer, as Fabric returns it.
+        ema: the exponential moving average of its weights, if the run keeps one.
+    """
+
+    model: M3DFEL
+    optimizer: Any
+    ema: AveragedModel | None
+
+    def save(self, folder: Path, history: list[dict[str, Any]]) -> None:
+        """Write the state after an epoch to the run's folder.
+
+        Raises:
+            InputError: the file cannot be written.
+        """
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        if self.ema:
+            tensors |= {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
+        for index, values in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+        save_state(_file(folder), tensors, {"history": history})
+
+    def load(self, folder: Path) -> list[dict[str, Any]]:
+        """Restore the state after the last complete epoch.
+
+        Returns:
+            The history up to this epoch; empty if no epoch was completed.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        if not _file(folder).exists():
+            return []
+        tensors, record = load_state(_file(folder))
+        parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "optimizer": {}}
+        for name, value in tensors.items():
+            part, _, rest = name.partition(".")
+            parts[part][rest] = value
+        self.model.load_state_dict(parts["model"])
+        if self.ema:
+            self.ema.load_state_dict(parts["ema"])
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in parts["optimizer"].items():
+            index, _, rest = name.partition(".")
+            moments.setdefault(int(index), {})[rest] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        history: list[dict[str, Any]] = record["history"]
+        return history
+
+
+def _file(folder: Path) -> Path:
+    return folder / "last" / "training.safetensors"
+
+
+def ema_model(model: M3DFEL, decay: float) -> AveragedModel:
+    """Return the exponential moving average of a model's weights, to be updated after every step.
+
+    The decay starts smaller and rises to `decay`, so that the initial weights are soon forgotten.
+    """
+
+    def average(mean: Tensor, value: Tensor, updates: Tensor | int) -> Tensor:
+        if not mean.is_floating_point():
+            return value
+        n = float(updates)
+        return torch.lerp(value, mean, min(decay, (1 + n) / (10 + n)))
+
+    return AveragedModel(model, avg_fn=average, use_buffers=True)

@@ -1,0 +1,83 @@
+"""Build the model that a run starts from, with random, pretrained or transferred weights."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from m3dfel.checkpoints import load_model
+from m3dfel.config import TrainConfig, previous_stage
+from m3dfel.errors import InputError
+from m3dfel.models.m3dfel import M3DFEL
+
+_KERNELS = "aggregation.pooling.weight"  # of DLIAM's convolution over the instances, (1, N, 3)
+
+
+def build_model(config: TrainConfig) -> M3DFEL:
+    """Return the model that a run starts from; the random weights follow from the run's seed.
+
+    Raises:
+        InputError: the initial weights cannot be loaded or do not fit the model.
+    """
+    architecture = dataclasses.asdict(config.model)
+    weights = architecture.pop("weights")
+    torch.manual_seed(config.seed)
+    model = M3DFEL(config.data.labels, **architecture)
+    previous = previous_stage(config)
+    if previous:
+        transfer_weights(model, previous.output)
+    elif weights == "pretrained":
+        model.backbone.load_pretrained()
+    elif weights != "none":
+        transfer_weights(model, weights)
+    return model
+
+
+def transfer_weights(model: M3DFEL, name: str) -> None:
+    """Copy the weights of a trained model into another: the backbone's, and all others that fit.
+
+    If the label sets differ, the classifier keeps its initial weights. If the bag sizes differ,
+    DLIAM's convolution over the instances is resized. A backbone trained on single frames never
+    used its kernels for the neighbouring frames, so these kernels start at zero.
+
+    Args:
+        model: receives the weights, in place.
+        name: the trained model, as for `load_model`.
+
+    Raises:
+        InputError: there is no such model, or its backbone does not fit.
+    """
+    trained = load_model(name)
+    weights = trained.state_dict()
+    kernels = weights.get(_KERNELS)
+    # An aggregation other than DLIAM may have a weight of another shape under the same name.
+    if kernels is not None and kernels.shape == (1, trained.bag_size, 3):
+        weights[_KERNELS] = _resize_kernels(kernels, model.bag_size)
+    if trained.instance_length == 1 < model.instance_length:
+        _clear_neighbouring_frames(weights)
+    if trained.labels != model.labels:
+        weights = {n: value for n, value in weights.items() if not n.startswith("classifier.")}
+    initial = model.state_dict()
+    fitting = {n: v for n, v in weights.items() if n in initial and initial[n].shape == v.shape}
+    if not all(n in fitting for n in initial if n.startswith("backbone.")):
+        raise InputError(
+            f"the weights of {name} do not fit this run's backbone: choose the same backbone with "
+            "the same options (width and depth)"
+        )
+    model.load_state_dict(initial | fitting)
+
+
+def _resize_kernels(kernels: Tensor, bag_size: int) -> Tensor:
+    """Resize kernels (1, N, 3) to another bag size so that the bag vector keeps its scale."""
+    resized = F.adaptive_avg_pool1d(kernels.transpose(1, 2), bag_size).transpose(1, 2)
+    return resized * kernels.shape[1] / bag_size
+
+
+def _clear_neighbouring_frames(weights: dict[str, Tensor]) -> None:
+    """Set the kernels for the frames before and after to zero, in all 3D convolutions."""
+    for value in weights.values():
+        if value.ndim == 5 and value.shape[2] == 3:
+            value[:, :, [0, 2]] = 0

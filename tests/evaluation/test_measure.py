@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from m3dfel.errors import InputError
+from m3dfel.evaluation.measure import SplitOutputs, measure
+from m3dfel.training.transfer import build_model
+from small_data import tiny
+
+
+@pytest.fixture
+def model(tmp_path: Path):
+    return build_model(tiny(tmp_path / "run", "faces"))
+
+
+def batch(*indices: int) -> dict:
+    """Clips of the frames' own brightness, whose class is their index."""
+    clips = torch.stack([torch.full((8, 3, 16, 16), 20 * i, dtype=torch.uint8) for i in indices])
+    return {"clips": clips, "targets": torch.tensor(indices), "indices": torch.tensor(indices)}
+
+
+def test_outputs_are_in_the_order_of_the_split_without_unreadable_clips(model):
+    outputs = measure(model, [batch(4, 1), None, batch(0)])
+    assert outputs.indices.tolist() == outputs.targets.tolist() == [0, 1, 4]
+    assert outputs.logits.shape == (3, 7)
+    assert outputs.evidence.shape == (3, 2, 7)
+
+
+def test_the_model_runs_in_evaluation_mode_and_keeps_its_own(model):
+    model.train()
+    one, two = (measure(model, [batch(0, 1)]) for _ in range(2))
+    assert torch.equal(one.logits, two.logits)
+    assert model.training
+    assert torch.equal(one.logits, measure(model.eval(), [batch(0, 1)]).logits)
+    assert not model.training
+
+
+def test_a_split_without_readable_clips_is_an_error(model):
+    with pytest.raises(InputError, match="none of the clips could be read"):
+        measure(model, [None, None])
+
+
+def test_evidence_sums_to_the_logits_before_and_after_calibration(model):
+    outputs = measure(model, [batch(0, 1, 2)])
+    calibrated = outputs.calibrated(torch.linspace(-1, 1, 7), 2.0)
+    for each in (outputs, calibrated):
+        torch.testing.assert_close(each.evidence.sum(1), each.logits, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(
+        2 * calibrated.logits - outputs.logits, torch.linspace(-1, 1, 7).expand(3, 7)
+    )
+
+
+def test_the_metrics_are_those_of_the_logits():
+    logits = 9 * torch.eye(3)[[0, 1, 1]]
+    outputs = SplitOutputs(torch.arange(3), logits, torch.tensor([0, 1, 2]), logits.unsqueeze(1))
+    assert outputs.metrics(["happiness", "sadness", "neutral"]).war == pytest.approx(2 / 3)

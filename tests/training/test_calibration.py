@@ -1,0 +1,60 @@
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from m3dfel.checkpoints import load_model
+from m3dfel.config import DataConfig
+from m3dfel.evaluation.measure import measure
+from m3dfel.training.calibration import calibrate, restored_balance
+from m3dfel.training.loop import train
+from m3dfel.training.transfer import build_model
+from small_data import tiny, write_frames
+
+
+def test_the_best_model_is_calibrated_on_the_validation_clips(dfew: Path, tmp_path: Path):
+    results = train(tiny(tmp_path / "run", dfew, epochs=1))
+    calibrated = results["calibrated"]
+    assert 0.1 <= calibrated["temperature"] <= 10
+    assert calibrated["val"]["loss"] <= results["best_on_val"]["val"]["loss"] + 1e-6
+    best, last = (load_model(str(tmp_path / "run" / name)) for name in ("best", "last"))
+    for name in ("weight", "bias"):
+        after, before = getattr(best.classifier, name), getattr(last.classifier, name)
+        torch.testing.assert_close(after * calibrated["temperature"], before)
+
+
+def test_calibrated_outputs_are_those_of_the_calibrated_model(tmp_path: Path):
+    model = build_model(tiny(tmp_path / "run", "faces")).eval()
+    generator = torch.Generator().manual_seed(0)
+    clips = torch.randint(256, (8, 8, 3, 16, 16), dtype=torch.uint8, generator=generator)
+    batch = {"clips": clips, "targets": torch.arange(8) % 7, "indices": torch.arange(8)}
+    shift = torch.linspace(-1, 1, 7)
+    calibration = calibrate(model, measure(model, [batch]), shift)
+    again = measure(model, [batch])
+    torch.testing.assert_close(calibration.outputs.logits, again.logits)
+    torch.testing.assert_close(calibration.outputs.evidence, again.evidence)
+
+
+def test_the_balance_can_be_restored_in_part(tmp_path: Path):
+    """Three of four training clips are happy, but training samples both classes equally."""
+    for number in range(8):
+        write_frames(tmp_path / "faces" / str(number), 1, shade=number)
+    emotions = ["happiness"] * 3 + ["fear"] + ["happiness", "fear"] * 2
+    splits = ["train"] * 4 + ["val"] * 4
+    rows = zip(range(8), emotions, splits, strict=True)
+    table = tmp_path / "faces.csv"
+    table.write_text("file,emotion,split\n" + "".join(f"{i}/1.jpg,{e},{s}\n" for i, e, s in rows))
+    config = tiny(tmp_path / "run", table, epochs=1, batch_size=2)
+    config.data.labels = ["happiness", "fear"]
+    config.data.balance, config.data.restore = 1.0, 0.5
+    temperature = train(config)["calibrated"]["temperature"]
+    best, last = (load_model(str(tmp_path / "run" / name)) for name in ("best", "last"))
+    gain = best.classifier.bias * temperature - last.classifier.bias
+    assert (gain[0] - gain[1]).item() == pytest.approx(0.5 * math.log(3), abs=1e-4)
+
+
+def test_nothing_is_restored_without_balance():
+    assert not restored_balance([3, 1], DataConfig(balance=0.0, restore=1.0)).any()
+    restored = restored_balance([3, 1], DataConfig(balance=1.0, restore=1.0))
+    torch.testing.assert_close(restored, torch.tensor([0.75, 0.25]).log())

@@ -1,0 +1,21 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from m3dfel.errors import InputError
+from m3dfel.training.environment import environment_info, launch_fabric
+from small_data import tiny
+
+
+def test_half_precision_needs_a_gpu(tmp_path: Path):
+    config = tiny(tmp_path / "run", "faces")
+    config.precision = "16-mixed"
+    with pytest.raises(InputError, match="16-mixed needs a GPU: on a CPU choose 32-true"):
+        launch_fabric(config, tmp_path / "run")
+
+
+def test_the_environment_names_the_device_and_the_versions(tmp_path: Path):
+    environment = environment_info(launch_fabric(tiny(tmp_path / "run", "faces"), tmp_path / "run"))
+    assert (environment["device"], environment["processes"]) == ("cpu", 1)
+    assert environment["packages"]["torch"] == torch.__version__

@@ -1,0 +1,69 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from m3dfel.config import TrainConfig
+from m3dfel.data.manifest import Problem, checksum
+from m3dfel.errors import InputError
+from m3dfel.training.environment import launch_fabric
+from m3dfel.training.loop import train
+from m3dfel.training.run_folder import finished_results, open_run
+from small_data import tiny, write_frames
+
+
+def open_(config: TrainConfig, resume: bool = False, problems: tuple[Problem, ...] = ()) -> None:
+    open_run(launch_fabric(config, Path(config.output)), config, problems, resume)
+
+
+def test_a_run_is_never_overwritten(tmp_path: Path):
+    config = tiny(tmp_path / "run", "faces")
+    open_(config)
+    with pytest.raises(InputError, match="already holds a run: resume it with --resume"):
+        open_(config)
+
+
+def test_a_run_is_resumed_with_the_same_settings_only(tmp_path: Path):
+    open_(tiny(tmp_path / "run", "faces"))
+    same = tiny(tmp_path / "run", "faces")
+    same.workers = 3
+    open_(same, resume=True)
+    settings = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert settings["workers"] == 0, "the settings are those that the run started with"
+    expected = (
+        r"run was started with different settings \(optim\.lr was 0\.01, is now 0\.02\): "
+        "choose another --output"
+    )
+    with pytest.raises(InputError, match=expected):
+        open_(tiny(tmp_path / "run", "faces", lr=0.02), resume=True)
+
+
+def test_clips_that_are_left_out_are_listed(tmp_path: Path, caplog):
+    problems = (Problem("a.mp4", "no frames"), Problem("b.mp4", "unknown emotion"))
+    open_(tiny(tmp_path / "run", "faces"), problems=problems)
+    lines = (tmp_path / "run" / "problems.csv").read_text().splitlines()
+    assert lines == ["path,problem", "a.mp4,no frames", "b.mp4,unknown emotion"]
+    assert "2 clips left out, the first: a.mp4 (no frames)" in caplog.text
+
+
+def test_a_run_is_finished_once_it_has_results(tmp_path: Path):
+    assert finished_results(tmp_path) is None
+    (tmp_path / "results.json").write_text('{"seed": 1}')
+    assert finished_results(tmp_path) == {"seed": 1}
+
+
+def test_a_recipe_rejects_data_it_was_not_made_for(tmp_path: Path):
+    for name in ("a", "b", "c"):
+        write_frames(tmp_path / "faces" / name, 1)
+    table = tmp_path / "faces.csv"
+    table.write_text(
+        "file,emotion,split\na/1.jpg,happiness,train\nb/1.jpg,fear,train\nc/1.jpg,fear,val\n"
+    )
+    config = tiny(tmp_path / "run", table, epochs=1, batch_size=2)
+    config.data.sha256 = checksum(str(table))
+    train(config)
+    table.write_text(table.read_text() + "d/1.jpg,fear,val\n")
+    config.output = str(tmp_path / "other")
+    with pytest.raises(InputError, match=r"faces\.csv is not the data this recipe was made for"):
+        train(config)
+    assert not (tmp_path / "other").exists()

@@ -1,0 +1,50 @@
+from pathlib import Path
+
+import torch
+from torch.optim import AdamW
+
+from m3dfel.training.state import TrainingState, ema_model
+from m3dfel.training.transfer import build_model
+from small_data import tiny
+
+
+def new_state(tmp_path: Path) -> TrainingState:
+    model = build_model(tiny(tmp_path / "run", "faces"))
+    return TrainingState(model, AdamW(model.parameters(), lr=1e-2), ema_model(model, 0.5))
+
+
+def step(state: TrainingState) -> None:
+    clips = torch.rand(2, 8, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    state.optimizer.zero_grad()
+    state.model(clips).square().sum().backward()
+    state.optimizer.step()
+    state.ema.update_parameters(state.model)
+
+
+def test_a_loaded_state_continues_as_the_saved_one(tmp_path: Path):
+    saved, loaded = new_state(tmp_path), new_state(tmp_path)
+    step(saved)
+    saved.save(tmp_path, [{"epoch": 1}])
+    assert loaded.load(tmp_path) == [{"epoch": 1}]
+    for state in (saved, loaded):
+        step(state)
+    for part in ("model", "ema"):
+        weights = getattr(loaded, part).state_dict()
+        for name, value in getattr(saved, part).state_dict().items():
+            assert torch.equal(value, weights[name]), name
+
+
+def test_there_is_no_history_before_the_first_epoch(tmp_path: Path):
+    assert new_state(tmp_path).load(tmp_path) == []
+
+
+def test_the_average_forgets_the_initial_weights_soon(tmp_path: Path):
+    model = build_model(tiny(tmp_path / "run", "faces"))
+    ema = ema_model(model, 0.99)
+    with torch.no_grad():
+        for value in range(100):
+            for parameter in model.parameters():
+                parameter.fill_(value)
+            ema.update_parameters(model)
+    average = ema.module.classifier.bias[0].item()
+    assert 80 < average < 99, "with a decay of 0.99 from the start it would be below 40"

@@ -1,0 +1,90 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from m3dfel.checkpoints import save_model
+from m3dfel.errors import InputError
+from m3dfel.training import transfer
+from m3dfel.training.transfer import build_model, transfer_weights
+from small_data import tiny
+
+
+def model_with(tmp_path: Path, seed: int = 1, **settings):
+    """The model that a run with these model settings starts from."""
+    config = tiny(tmp_path / "run", "faces")
+    config.seed = seed
+    for name, value in settings.items():
+        setattr(config.model, name, value)
+    return build_model(config)
+
+
+def test_the_initial_weights_follow_from_the_seed(tmp_path: Path):
+    one, same, other = (model_with(tmp_path, seed).classifier.weight for seed in (1, 1, 2))
+    assert torch.equal(one, same)
+    assert not torch.equal(one, other)
+
+
+def test_a_run_can_start_from_a_trained_model(tmp_path: Path):
+    trained = model_with(tmp_path, seed=2)
+    save_model(trained, tmp_path / "trained")
+    model = model_with(tmp_path, weights=str(tmp_path / "trained"))
+    for name, value in trained.state_dict().items():
+        assert torch.equal(value, model.state_dict()[name]), name
+
+
+def test_another_backbone_is_rejected(tmp_path: Path):
+    save_model(model_with(tmp_path), tmp_path / "trained")
+    with pytest.raises(InputError, match="do not fit this run's backbone"):
+        model_with(tmp_path, backbone="r2plus1d", weights=str(tmp_path / "trained"))
+
+
+def test_another_label_set_keeps_the_classifier_s_initial_weights(tmp_path: Path):
+    save_model(model_with(tmp_path, seed=2), tmp_path / "trained")
+    config = tiny(tmp_path / "run", "faces")
+    config.data.labels = list(reversed(config.data.labels))
+    model, initial = build_model(config), build_model(config)
+    transfer_weights(model, str(tmp_path / "trained"))
+    assert torch.equal(model.classifier.weight, initial.classifier.weight)
+    assert not torch.equal(next(model.backbone.parameters()), next(initial.backbone.parameters()))
+
+
+def test_a_larger_bag_of_the_same_instances_keeps_the_bag_vector(tmp_path: Path):
+    trained = model_with(tmp_path, seed=2, bag_size=2)
+    save_model(trained, tmp_path / "trained")
+    model = model_with(tmp_path, bag_size=4)
+    transfer_weights(model, str(tmp_path / "trained"))
+    instance = torch.rand(3, 1, trained.aggregation.out_features)
+    pooled = [m.aggregation.pooling(instance.expand(-1, m.bag_size, -1)) for m in (trained, model)]
+    torch.testing.assert_close(pooled[0], pooled[1])
+
+
+def test_kernels_of_single_frames_start_without_the_neighbouring_frames(tmp_path: Path):
+    save_model(model_with(tmp_path, seed=2, frames=1, bag_size=1), tmp_path / "trained")
+    model = model_with(tmp_path, frames=4, bag_size=1, weights=str(tmp_path / "trained"))
+    kernels = [p for p in model.backbone.parameters() if p.ndim == 5 and p.shape[2] == 3]
+    assert kernels
+    for kernel in kernels:
+        assert not kernel[:, :, [0, 2]].any()
+        assert kernel[:, :, 1].any()
+
+
+class OtherAggregation(nn.Module):
+    """An aggregation whose pooling has a weight of its own shape under the name of DLIAM's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pooling = nn.Linear(3, 5)
+
+
+def test_a_weight_of_another_aggregation_is_not_taken_for_dliam_s_kernels(
+    tmp_path: Path, monkeypatch
+):
+    trained, model = model_with(tmp_path, seed=2), model_with(tmp_path)
+    trained.aggregation = OtherAggregation()
+    initial = model.aggregation.pooling.weight.clone()
+    monkeypatch.setattr(transfer, "load_model", lambda name: trained)
+    transfer_weights(model, "other")
+    assert torch.equal(model.aggregation.pooling.weight, initial)
+    assert torch.equal(next(model.backbone.parameters()), next(trained.backbone.parameters()))
