@@ -148,7 +148,7 @@ def _crossval_parser() -> ArgumentParser:
 
 
 def _crossval(options: Namespace) -> int:
-    from m3dfel.experiments.comparing import crossval
+    from m3dfel.experiments.crossval import crossval
     from m3dfel.report.terminal import print_summary
 
     config = _settings(options)
@@ -179,7 +179,7 @@ def _ablate_parser() -> ArgumentParser:
 
 
 def _ablate(options: Namespace) -> int:
-    from m3dfel.experiments.comparing import ablate
+    from m3dfel.experiments.ablate import ablate
 
     config = _settings(options)
     return _picture(ablate(config, options.seeds, options.vary), config.output)
@@ -211,7 +211,7 @@ def _compare_parser() -> ArgumentParser:
 
 
 def _compare(options: Namespace) -> int:
-    from m3dfel.experiments.comparing import compare
+    from m3dfel.experiments.compare import compare
 
     config = _settings(options)
     return _picture(compare(config, options.seeds, options.methods), config.output)
