@@ -186,10 +186,10 @@ def _ablate(options: Namespace) -> int:
 
 
 def _picture(table: pd.DataFrame, output: str) -> int:
-    from m3dfel.report.figures import plot_summary
+    from m3dfel.report.comparison import plot_comparison
     from m3dfel.report.terminal import print_summary
 
-    plot_summary(table, Path(output) / "table.png")
+    plot_comparison(table, Path(output) / "table.png")
     print_summary(table, output)
     return 0
 
@@ -235,7 +235,7 @@ def _failures_parser() -> ArgumentParser:
 
 def _failures(options: Namespace) -> int:
     from m3dfel.evaluation.runs import read_run
-    from m3dfel.report.page import write_failures
+    from m3dfel.report.failures_page import write_failures
     from m3dfel.report.terminal import print_failures
 
     folder = Path(options.output or Path(options.run) / "failures")
@@ -257,7 +257,7 @@ def _report_parser() -> ArgumentParser:
 
 def _report(options: Namespace) -> int:
     from m3dfel.evaluation.runs import read_run
-    from m3dfel.report.page import write_report
+    from m3dfel.report.runs_page import write_report
 
     write_report([read_run(run) for run in options.runs], Path(options.output))
     Console().print(f"written: {options.output}", highlight=False)
@@ -296,7 +296,7 @@ def _evaluate_parser() -> ArgumentParser:
 def _evaluate(options: Namespace) -> int:
     from m3dfel.checkpoints import load_model
     from m3dfel.evaluation.measuring import evaluate
-    from m3dfel.report.figures import plot_confusion
+    from m3dfel.report.confusion import plot_confusion
     from m3dfel.report.terminal import print_metrics
 
     output = Path(options.output)
