@@ -52,6 +52,9 @@ def test_a_label_set_of_one_is_refused():
     config.data.labels = ["happiness"]
     with pytest.raises(InputError, match="two or more"):
         check(config)
+    config.data.labels = ["Happy", "sadness"]  # clips are labelled happiness
+    with pytest.raises(InputError, match=r"must be written \['happiness', 'sadness'\]"):
+        check(config)
 
 
 def test_recipes_are_found_by_name_and_by_path(tmp_path: Path):

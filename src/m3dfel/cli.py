@@ -212,7 +212,7 @@ def _crossval_parser() -> ArgumentParser:
 
 
 def _crossval(options: Namespace) -> int:
-    from m3dfel.experiments.comparing import crossval
+    from m3dfel.experiments.crossval import crossval
     from m3dfel.report.terminal import print_summary
 
     config = _settings(options)
@@ -243,17 +243,17 @@ def _ablate_parser() -> ArgumentParser:
 
 
 def _ablate(options: Namespace) -> int:
-    from m3dfel.experiments.comparing import ablate
+    from m3dfel.experiments.ablate import ablate
 
     config = _settings(options)
     return _picture(ablate(config, options.seeds, options.vary), config.output)
 
 
 def _picture(table: pd.DataFrame, output: str) -> int:
-    from m3dfel.report.figures import plot_summary
+    from m3dfel.report.comparison import plot_comparison
     from m3dfel.report.terminal import print_summary
 
-    plot_summary(table, Path(output) / "table.png")
+    plot_comparison(table, Path(output) / "table.png")
     print_summary(table, output)
     return 0
 
@@ -280,14 +280,14 @@ def _compare_parser() -> ArgumentParser:
 
 
 def _methods() -> str:
-    from m3dfel.experiments.comparing import METHODS
+    from m3dfel.experiments.compare import METHODS
 
     names = (f"  {name:20} {method.name}" for name, method in METHODS.items())
     return "\n".join(["methods:", *names]) + "\n\n" + _parts()
 
 
 def _compare(options: Namespace) -> int:
-    from m3dfel.experiments.comparing import compare
+    from m3dfel.experiments.compare import compare
 
     config = _settings(options)
     return _picture(compare(config, options.seeds, options.methods), config.output)
@@ -311,7 +311,7 @@ def _failures_parser() -> ArgumentParser:
 
 def _failures(options: Namespace) -> int:
     from m3dfel.evaluation.runs import read_run
-    from m3dfel.report.page import write_failures
+    from m3dfel.report.failures_page import write_failures
     from m3dfel.report.terminal import print_failures
 
     folder = Path(options.output or Path(options.run) / "failures")
@@ -333,7 +333,7 @@ def _report_parser() -> ArgumentParser:
 
 def _report(options: Namespace) -> int:
     from m3dfel.evaluation.runs import read_run
-    from m3dfel.report.page import write_report
+    from m3dfel.report.runs_page import write_report
 
     write_report([read_run(run) for run in options.runs], Path(options.output))
     Console().print(f"written: {options.output}", highlight=False)
@@ -373,7 +373,7 @@ def _evaluate_parser() -> ArgumentParser:
 def _evaluate(options: Namespace) -> int:
     from m3dfel.checkpoints import load_model
     from m3dfel.evaluation.evaluate import evaluate
-    from m3dfel.report.figures import plot_confusion
+    from m3dfel.report.confusion import plot_confusion
     from m3dfel.report.terminal import print_metrics
 
     output = Path(options.output)

@@ -327,7 +327,7 @@ def check(config: TrainConfig) -> None:
     """
     problems = [*_out_of_range(config), *_contradictions(config)]
     for check_part in (
-        lambda: parse_label_set(config.data.labels),
+        lambda: _check_labels(config.data.labels),
         lambda: BACKBONES.check(config.model.backbone, config.model.backbone_options),
         lambda: AGGREGATIONS.check(config.model.aggregation, config.model.aggregation_options),
     ):
@@ -343,6 +343,12 @@ def check(config: TrainConfig) -> None:
             check(earlier)
         except InputError as error:
             raise InputError(f"stage {len(config.stages)}: {error}") from error
+
+
+def _check_labels(labels: list[str]) -> None:
+    expected = list(parse_label_set(labels))
+    if labels != expected:
+        raise InputError(f"data.labels is {labels} but must be written {expected}")
 
 
 def _out_of_range(settings: Any, prefix: str = "") -> Iterator[str]:

@@ -18,9 +18,15 @@ from m3dfel.data.layouts.synthetic import SYNTHETIC_SPLITS
 from m3dfel.evaluation.evaluate import evaluate
 from m3dfel.files import write_text
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.report.figures import plot_confusion
+from m3dfel.report.confusion import plot_confusion
 from m3dfel.report.terminal import print_metrics, print_timeline
-from m3dfel.synthetic.clips import SyntheticClip, intensities, render, synthetic_clips, truth_table
+from m3dfel.synthetic.clips import (
+    SyntheticClip,
+    render,
+    synthetic_clips,
+    target_frames,
+    truth_table,
+)
 from m3dfel.training.loop import train
 from m3dfel.video.decode import write_video
 
@@ -57,7 +63,8 @@ def run_demo(folder: Path, video: str | None = None) -> None:
     write_text(folder / "held_out_truth.csv", truth_table(clips).to_csv(index=False))
     prediction = recognizer(str(film), aligned=True)
     prediction.save(folder)
-    prediction.plot(folder / "held_out.png", np.concatenate([intensities(c) for c in clips]), FPS)
+    targets = np.concatenate([target_frames(clip) for clip in clips])
+    prediction.plot(folder / "held_out.png", targets, FPS)
     true = ", then ".join(clip.emotion for clip in clips)
     print_timeline(prediction.table, title=f"held_out.mp4 (a drawn face; in truth: {true})")
 

@@ -179,6 +179,6 @@ def test_a_loss_that_is_not_a_number_stops_the_run(dfew: Path, tmp_path: Path):
 
 def test_data_that_cannot_be_read_leave_no_folder(dfew: Path, tmp_path: Path):
     config = tiny(tmp_path / "run", dfew / "Clip" / "clip_224x224")
-    with pytest.raises(InputError, match="data set"):
+    with pytest.raises(InputError, match="none of the known layouts"):
         train(config)
     assert not (tmp_path / "run").exists()

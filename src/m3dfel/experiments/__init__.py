@@ -1,1 +1,1 @@
-"""Many runs, one table."""
+"""Experiments of many runs: cross-validation, ablations, comparisons, and their tables."""

@@ -28,7 +28,7 @@ from m3dfel.data.transforms import evaluation_transform
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
 from m3dfel.models.m3dfel import M3DFEL
-from m3dfel.report.figures import plot_timeline
+from m3dfel.report.timeline import plot_timeline
 from m3dfel.video.align import TEMPLATE
 from m3dfel.video.decode import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Frame, read_images, read_video
 from m3dfel.video.faces import CenterFace, FaceDetector
@@ -94,11 +94,11 @@ class Prediction:
     def plot(
         self,
         path: str | Path | None = None,
-        truth: npt.ArrayLike | None = None,
+        target_frames: npt.NDArray[np.bool_] | None = None,
         fps: float = 25.0,
     ) -> Figure:
-        """Draw the timeline; see `report.plot_timeline`."""
-        return plot_timeline(self, path, truth, fps)
+        """Draw the timeline; see `report.timeline.plot_timeline`."""
+        return plot_timeline(self, path, target_frames, fps)
 
     def save(self, folder: str | Path) -> None:
         """Write what is known, as files named after the source.

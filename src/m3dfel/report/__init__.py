@@ -1,1 +1,1 @@
-"""Figures, pages and tables for the terminal."""
+"""Figures, HTML pages and terminal output, made from saved results."""

@@ -1,0 +1,120 @@
+"""Training many variants of one configuration, one after another.
+
+Every run has its own folder. `training.train` returns at once where a run is finished and resumes
+it where it was stopped, so a command over many runs can be stopped at any time and given again.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+
+from m3dfel.config import TrainConfig, check, previous_stage, with_overrides
+from m3dfel.evaluation.runs import Run, read_run
+from m3dfel.experiments.tables import compare_groups, write_tables
+from m3dfel.files import atomic_write
+from m3dfel.training.loop import train
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A variant of a configuration: one row of a table.
+
+    Attributes:
+        name: of the row.
+        folder: of its runs, relative to the output folder.
+        overrides: from a setting's dotted name to its value.
+    """
+
+    name: str
+    folder: str
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+
+def train_variants(
+    base: TrainConfig, variants: Sequence[Variant], seeds: Sequence[int]
+) -> pd.DataFrame:
+    """Train every variant with every seed, and write how they compare with the first variant.
+
+    Args:
+        base: the configuration; its output folder receives `<folder>/seed-<seed>` and the tables.
+        variants: of the configuration.
+        seeds: for the runs of each variant.
+
+    Returns:
+        The table of `compare_groups`, one row per variant.
+
+    Raises:
+        InputError: a configuration, the data or a folder is unusable.
+    """
+    configs = [
+        with_overrides(
+            base,
+            {
+                **variant.overrides,
+                "seed": seed,
+                "output": str(Path(base.output) / variant.folder / f"seed-{seed}"),
+            },
+        )
+        for variant in variants
+        for seed in seeds
+    ]
+    runs = train_all(configs)
+    groups = {
+        variant.name: runs[index * len(seeds) : (index + 1) * len(seeds)]
+        for index, variant in enumerate(variants)
+    }
+    table = compare_groups(groups)
+    write_tables(table, Path(base.output))
+    return table
+
+
+def train_all(configs: Sequence[TrainConfig]) -> list[Run]:
+    """Train runs one after another, after checking all their configurations.
+
+    Raises:
+        InputError: a configuration, the data or a folder is unusable.
+    """
+    for config in configs:
+        check(config)
+    console = Console(stderr=True)
+    start_s, trained = time.monotonic(), 0
+    for index, config in enumerate(configs):
+        if not _is_finished(config):
+            line = f"run {index + 1} of {len(configs)}"
+            if trained:
+                remaining = sum(not _is_finished(later) for later in configs[index:])
+                minutes = (time.monotonic() - start_s) / trained * remaining / 60
+                line += f", about {minutes:.0f} minutes left"
+            console.print(line, style="bold", highlight=False)
+            trained += 1
+            _copy_stage(config, configs[:index])
+        train(config, resume=True)
+    return [read_run(config.output) for config in configs]
+
+
+def _copy_stage(config: TrainConfig, earlier: Sequence[TrainConfig]) -> None:
+    """Copy the previous stage from an earlier run with the same one, if there is any.
+
+    Most overrides do not affect this stage, so it need not be trained again.
+    """
+    stage = previous_stage(config)
+    if not stage or Path(stage.output).exists():
+        return
+    for other in filter(None, map(previous_stage, earlier)):
+        if _is_finished(other) and replace(other, output="") == replace(stage, output=""):
+            with atomic_write(Path(stage.output)) as copy:
+                # config.yaml names the other folder; training writes a new one.
+                shutil.copytree(other.output, copy, ignore=shutil.ignore_patterns("config.yaml"))
+            return
+
+
+def _is_finished(config: TrainConfig) -> bool:
+    return (Path(config.output) / "results.json").exists()

@@ -1,0 +1,57 @@
+"""The evidence of one clip's instances over time: one step line per emotion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from m3dfel.emotions import colours
+from m3dfel.report.style import INK, MUTED, PLAIN, RULE, TARGET, add_axes, new_figure, text_width
+
+_LEGEND = 7.5  # points
+
+
+def plot_evidence(
+    evidence: npt.NDArray[np.float64],
+    labels: Sequence[str],
+    title: str,
+    target_frames: npt.NDArray[np.bool_] | None,
+) -> Figure:
+    """Draw the evidence of each instance, relative to the mean over all emotions.
+
+    The three emotions with the strongest evidence are named, the others are pale.
+
+    Args:
+        evidence: (N, C), of each instance for each emotion.
+        labels: the label set, C words.
+        title: of the figure.
+        target_frames: (T,), the frames that show the emotion, which are shaded; None if unknown.
+    """
+    # Softmax depends on differences only, so the mean over the emotions carries no meaning.
+    strength = evidence - evidence.mean(1, keepdims=True)
+    strongest = strength.max(0).argsort()[::-1][:3]
+    legend_width = max(text_width(labels[index], _LEGEND) for index in strongest) + 0.6
+    figure = new_figure(max(5.4, 4.25 + legend_width), 1.9)
+    axes = add_axes(figure, 0.45, 0.35, 3.8, 1.2)
+    axes.set_title(title, size=8.5, loc="left", color=INK, **PLAIN)
+    for index, (label, colour) in enumerate(colours(labels).items()):
+        named = index in strongest
+        style: dict[str, Any] = {"linewidth": 1.8 if named else 0.8, "alpha": 1.0 if named else 0.4}
+        values = [*strength[:, index], strength[-1, index]]
+        legend = label if named else None
+        axes.step(range(len(values)), values, where="post", color=colour, label=legend, **style)
+    if target_frames is not None:
+        width = len(evidence) / len(target_frames)
+        for frame in np.flatnonzero(target_frames):
+            axes.axvspan(frame * width, (frame + 1) * width, color=TARGET, linewidth=0, zorder=0)
+    axes.axhline(0, color=RULE, linewidth=0.8)
+    axes.set(xlim=(0, len(evidence)))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=len(evidence)))
+    axes.tick_params(labelsize=7, labelcolor=MUTED)
+    axes.legend(fontsize=_LEGEND, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    return figure

@@ -1,0 +1,103 @@
+"""Why a run fails, as tables and as one HTML page that shows its most confident errors.
+
+The page is a single file with its images inside. Only the frames of the clips shown are read from
+the data; where they are missing, the page says so.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from m3dfel.data.manifest import clip_from_path
+from m3dfel.data.reading import read_clip
+from m3dfel.data.sampling import centred_indices
+from m3dfel.errors import InputError
+from m3dfel.evaluation.failures import count_causes, failure_causes, localization
+from m3dfel.evaluation.runs import Run, short_names
+from m3dfel.files import write_text
+from m3dfel.report.html import embed_evidence, embed_image, html_table, measured_on, render
+from m3dfel.report.style import percent
+
+_THUMBNAIL = 72  # pixels
+_MAX_ERRORS = 24
+
+
+def write_failures(run: Run, folder: Path) -> tuple[pd.DataFrame, dict[str, float] | None]:
+    """Write why a run fails, as tables and as a page.
+
+    Args:
+        run: a finished run or evaluation.
+        folder: receives `failures.csv`, `failures_by_emotion.csv`, `failures.html` and, for drawn
+            clips, `localization.csv`.
+
+    Returns:
+        The causes counted by emotion, and how well the evidence finds the target frames; None
+        where the clips are not drawn.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    failures = failure_causes(run)
+    counts = count_causes(failures, run.clips, run.labels)
+    located = localization(run)
+    indices = {path: index for index, path in enumerate(run.clips["path"])}
+    content = {
+        "title": f"Why {short_names([run])[0]} fails",
+        "measured": measured_on([run]),
+        "counts": html_table(counts),
+        "localization": html_table(_format_localization(located)) if located else "",
+        "clips": [
+            _describe(run, row, indices[row["path"]])
+            for row in failures.head(_MAX_ERRORS).to_dict("records")
+        ],
+    }
+    write_text(folder / "failures.csv", failures.to_csv(index=False))
+    write_text(folder / "failures_by_emotion.csv", counts.to_csv(index=False))
+    if located:
+        write_text(folder / "localization.csv", pd.DataFrame([located]).to_csv(index=False))
+    write_text(folder / "failures.html", render("failures.html", content))
+    return counts, located
+
+
+def _format_localization(located: dict[str, float]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "clips": [f"{located['clips']:.0f}"],
+            "target frames %": [percent(located["target_frames"])],
+            "frame AUC": [f"{located['frame_auc']:.3f}"],
+            "pointing %": [percent(located["pointing"])],
+            "by chance %": [percent(located["pointing_chance"])],
+        }
+    )
+
+
+def _describe(run: Run, row: dict[Any, Any], index: int) -> dict[str, Any]:
+    """Return what the page shows of one wrong clip, a row of the failures."""
+    clip = row | {"confidence": percent(row["confidence"])}
+    clip["evidence"] = embed_evidence(run, index, "evidence of the instances")
+    try:
+        clip["frames"] = _embed_frames(row["path"], run.frames)
+    except InputError as error:
+        clip["unreadable"] = str(error)
+    return clip
+
+
+def _embed_frames(path: str, frames: int) -> str:
+    """Return the frames that the model saw, in two rows, as an embedded image."""
+    clip = read_clip(clip_from_path(path), frames, _THUMBNAIL, centred_indices)
+    thumbnails = [
+        np.asarray(Image.fromarray(frame).resize((_THUMBNAIL, _THUMBNAIL)))
+        for frame in clip.permute(0, 2, 3, 1).numpy()
+    ]
+    columns = -(-len(thumbnails) // 2)
+    thumbnails += [np.full_like(thumbnails[0], 255)] * (2 * columns - len(thumbnails))
+    rows = [np.concatenate(thumbnails[:columns], 1), np.concatenate(thumbnails[columns:], 1)]
+    file = io.BytesIO()
+    Image.fromarray(np.concatenate(rows)).save(file, "JPEG", quality=85)
+    return embed_image(file, "jpeg")

@@ -1,0 +1,140 @@
+import pandas as pd
+import pytest
+
+from m3dfel.data.manifest import Clip, Manifest, Problem
+from m3dfel.emotions import EMOTIONS
+from m3dfel.report.terminal import (
+    print_failures,
+    print_manifest,
+    print_metrics,
+    print_run,
+    print_summary,
+    print_timeline,
+)
+from made_up import MAFW, TWO, made_up_prediction, random_results
+
+
+@pytest.fixture(autouse=True)
+def _wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def printed_rows(capsys) -> list[list[str]]:
+    """The cells of the printed table."""
+    lines = capsys.readouterr().out.splitlines()
+    return [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if "│" in line]
+
+
+def test_metrics_are_printed_with_clips_and_most_frequent_errors(results, capsys):
+    print_metrics(results, "runs/[x]")
+    rows = {row[0]: row[1:] for row in printed_rows(capsys)}
+    assert rows["happiness"] == ["75.0", "4", "fear (25.0 %)"]
+    assert rows["sadness"] == ["–", "0", "–"]
+    assert rows["WAR"] == ["83.3", "6", ""]
+    assert rows["UAR"] == ["87.5", "", ""]
+
+
+def test_left_out_clips_are_counted_by_reason(results, capsys):
+    print_metrics(results | {"left_out": {"unreadable": 3, "problems": 0}}, "runs/[x]")
+    output = capsys.readouterr().out
+    assert "runs/[x]" in output
+    assert "left out: 3 unreadable" in output
+    assert "problems" not in output
+
+
+@pytest.mark.parametrize("labels", [TWO, EMOTIONS, MAFW])
+def test_metrics_of_any_label_set_fit_80_columns(labels, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    print_metrics(random_results(labels), "run")
+    rows = printed_rows(capsys)
+    assert [row[0] for row in rows[:-2]] == list(labels)
+    mistaken_for = [row[3].split(" (")[0] for row in rows[:-2]]
+    assert all(
+        word in labels and word != label for word, label in zip(mistaken_for, labels, strict=True)
+    )
+
+
+def test_timeline_has_one_row_per_change(capsys):
+    print_timeline(made_up_prediction((0, 4), (1, 5)).clips, "film.mp4")
+    rows = printed_rows(capsys)
+    assert rows[:2] == [
+        ["1", "0.00", "2.25", "■ happiness", "70"],
+        ["", "2.25", "4.00", "■ fear", "70"],
+    ]
+    assert [row[0] for row in rows] == ["1", "", "2", ""]
+
+
+def test_uncertain_and_unreadable_clips_show_their_mark(capsys):
+    clips = made_up_prediction((0, 4)).clips
+    clips.loc[:1, ["emotion", "confidence"]] = None
+    clips.loc[:1, "mark"] = "too small"
+    clips.loc[2, "mark"] = "uncertain"
+    print_timeline(clips, "film.mp4")
+    assert [row[3:] for row in printed_rows(capsys)] == [
+        ["too small", "–"],
+        ["uncertain", "70"],
+        ["■ fear", "70"],
+    ]
+
+
+@pytest.mark.parametrize("labels", [TWO, MAFW, ("joy", "[bold]")])
+def test_timeline_of_any_label_set_is_printed(labels, capsys):
+    print_timeline(made_up_prediction((0, 4), labels=labels).clips, "film.mp4")
+    assert [row[3] for row in printed_rows(capsys)] == [f"■ {labels[0]}", f"■ {labels[-1]}"]
+
+
+def test_an_empty_timeline_prints_only_its_note(capsys):
+    print_timeline(made_up_prediction().clips, "film.mp4", note="no face in [film].mp4")
+    assert capsys.readouterr().out == "no face in [film].mp4\n"
+
+
+def test_a_run_names_how_each_epoch_was_chosen(results, capsys):
+    row = {"epoch": 3, "val": results}
+    print_run({"last": row, "best_on_val": row | {"epoch": 2, "test": results}}, "runs/a")
+    output = capsys.readouterr().out
+    assert "last epoch" in output
+    assert "best on validation" in output
+    assert "too good" not in output
+    print_run({"last": row, "best_on_test": row | {"test": results}}, "runs/a")
+    assert "too good" in capsys.readouterr().out
+
+
+def test_a_summary_shows_war_and_uar_and_where_the_rest_is(capsys):
+    table = pd.DataFrame(
+        {
+            "name": ["ours", "theirs, published"],
+            "runs": [3, None],
+            "war": [80.0, 69.25],
+            "war_std": [1.0, None],
+            "uar": [70.0, None],
+            "uar_std": [2.0, None],
+            "recall_fear": [10.0, None],
+            "recall_fear_std": [3.0, None],
+            "source": [None, "paper"],
+        }
+    )
+    print_summary(table, "runs/[x]")
+    output = capsys.readouterr().out
+    assert "80.00 ± 1.00" in output
+    assert "69.25" in output
+    assert "fear" not in output
+    assert "runs/[x]/table.*" in output
+
+
+def test_failures_are_printed_by_cause(capsys, tmp_path):
+    counts = pd.DataFrame({"emotion": ["fear", "all"], "clips": [5, 5], "wrong": [2, 2]})
+    located = {"clips": 4.0, "frame_auc": 0.75, "pointing": 0.5, "pointing_chance": 0.25}
+    print_failures(counts, located, tmp_path / "failures.html")
+    output = " ".join(capsys.readouterr().out.split())
+    assert "frame AUC 0.750, pointing 50.0 % (by chance 25.0 %)" in output
+    print_failures(counts, None, tmp_path / "failures.html")
+    rows = printed_rows(capsys)
+    assert rows == [["fear", "5", "2"], ["all", "5", "2"]]
+
+
+def test_a_manifest_is_printed_with_all_its_problems(capsys):
+    clips = (Clip("a", "video", "fear", "train"), Clip("b", "video", "fear", "test"))
+    print_manifest(Manifest("DFEW", "DFEW", clips, (Problem("c.mp4", "is empty"),)))
+    output = capsys.readouterr().out
+    assert "c.mp4: is empty" in output
+    assert "usable clips: 2; problems: 1" in output
