@@ -360,8 +360,9 @@ def _predict_parser() -> ArgumentParser:
 
 
 def _predict(options: Namespace) -> int:
-    from m3dfel.recognition.recognizer import Recognizer, find_sources
+    from m3dfel.recognition.recognizer import Recognizer
     from m3dfel.report.terminal import print_timeline
+    from m3dfel.video.sources import find_sources
 
     recognizer = Recognizer.from_pretrained(
         options.model,

@@ -1,0 +1,95 @@
+"""Frames from any source a user can name: videos, folders, pictures, frames in memory.
+
+The entrance to the video room. Whatever the source, the rest of the package sees a stream of
+`Frame`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from m3dfel.errors import InputError
+from m3dfel.video.decode import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Frame, read_images, read_video
+
+Source: TypeAlias = str | Path | Sequence[str | Path] | Sequence[Frame]
+"""A video file, a folder of frames, a picture, a list of pictures, or a list of `Frame`s."""
+
+
+def read_frames(source: Source) -> Iterator[Frame]:
+    """Return the frames of a source in the order they are shown.
+
+    Pictures, in a folder or in a list, are taken as a video of 25 frames per second.
+
+    Raises:
+        InputError: the source, or one of the pictures, cannot be read.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_dir():
+            return read_images(path)
+        return read_images([path]) if path.suffix.lower() in PICTURE_SUFFIXES else read_video(path)
+    frames = [item for item in source if isinstance(item, Frame)]
+    if frames:
+        return iter(frames)
+    return read_images([item for item in source if not isinstance(item, Frame)])
+
+
+def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
+    """Return the sources that paths on the command line stand for.
+
+    A folder stands for the videos in it or, if it holds none, for one video whose frames are the
+    pictures in it. Pictures named one by one are the frames of one video.
+
+    Raises:
+        InputError: two sources have the same name, so their output files would overwrite each
+            other.
+    """
+    sources: list[str | list[str]] = []
+    pictures: list[str] = []
+    for path in dict.fromkeys(map(Path, paths)):
+        if path.is_dir():
+            sources += _videos(path) or [str(path)]
+        elif path.suffix.lower() in PICTURE_SUFFIXES:
+            pictures.append(str(path))
+        else:
+            sources.append(str(path))
+    if pictures:
+        sources.append(pictures)
+    _check_stems(sources)
+    return sources
+
+
+def _videos(folder: Path) -> list[str]:
+    return sorted(
+        str(file)
+        for file in folder.iterdir()
+        if file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".")
+    )
+
+
+def _check_stems(sources: Sequence[Source]) -> None:
+    names: dict[str, str] = {}
+    for name in map(source_name, sources):
+        stem = source_stem(name)
+        other = names.setdefault(stem, name)
+        if other != name:
+            raise InputError(
+                f"{other} and {name} would both be written to {stem}.csv: rename one, or predict "
+                "them into different folders"
+            )
+
+
+def source_name(source: Source) -> str:
+    """Return the path of a source: of the first picture of a list, `frames` for `Frame`s."""
+    if isinstance(source, str | Path):
+        return str(source)
+    first = next(iter(source), "frames")
+    return "frames" if isinstance(first, Frame) else str(first)
+
+
+def source_stem(name: str) -> str:
+    """Return the name of a source without folder and suffix; its output files are named so."""
+    path = Path(name)
+    return path.resolve().name if path.is_dir() else path.stem
