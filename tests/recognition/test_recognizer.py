@@ -158,6 +158,26 @@ def test_a_source_that_cannot_be_read_is_an_input_error(source, sentence: str):
         Recognizer(small_model(), ScriptedDetector())(source)
 
 
+@pytest.mark.parametrize("aligned", [False, True])
+@pytest.mark.parametrize(("width", "height"), [(3000, 2), (2, 3000), (1, 1)])
+def test_frames_too_small_for_a_face_are_an_input_error(
+    tmp_path: Path, width: int, height: int, aligned: bool
+):
+    image = np.zeros((height, width, 3), np.uint8)
+    Image.fromarray(image).save(tmp_path / "strip.png")
+    recognizer = Recognizer(small_model())
+    for source in (tmp_path / "strip.png", [Frame(0, 0.0, image)]):
+        with pytest.raises(InputError, match=f"is {width}×{height} pixels, too small"):
+            recognizer(source, aligned=aligned)
+
+
+@pytest.mark.parametrize("shape", [(8, 100_000), (100_000, 8)])
+def test_a_long_strip_has_no_face_unless_it_is_said_to_be_one(shape: tuple[int, int]):
+    strip = [Frame(0, 0.0, np.zeros((*shape, 3), np.uint8))]
+    assert "no face was found" in Recognizer(small_model())(strip).note
+    assert len(Recognizer(small_model())(strip, aligned=True).table) == 1
+
+
 # --- models and settings -------------------------------------------------------------------------
 
 

@@ -68,6 +68,11 @@ def test_nothing_is_found_where_there_is_no_face(detector, shared):
     assert detector(np.zeros((50, 70, 3), np.uint8)) == []
 
 
+@pytest.mark.parametrize("shape", [(2, 3000), (3000, 2), (8, 100_000), (1, 1)])
+def test_a_strip_holds_no_face(detector, shape):
+    assert detector(np.zeros((*shape, 3), np.uint8)) == []
+
+
 def test_opencv_that_cannot_be_loaded_is_told_in_one_sentence():
     program = (
         "import sys; sys.modules['cv2'] = None\n"

@@ -6,7 +6,7 @@ from PIL import Image
 
 from m3dfel.errors import InputError
 from m3dfel.video.decode import Frame, write_video
-from m3dfel.video.sources import find_sources, read_frames, source_name, source_stem
+from m3dfel.video.sources import MIN_SIDE, find_sources, read_frames, source_name, source_stem
 
 
 def test_every_source_gives_its_frames_in_order(tmp_path: Path):
@@ -24,6 +24,33 @@ def test_every_source_gives_its_frames_in_order(tmp_path: Path):
     assert single.image[0, 0, 0] == 9
     write_video(tmp_path / "video.mp4", np.zeros((3, 12, 16, 3), np.uint8), fps=10)
     assert [frame.time_s for frame in read_frames(tmp_path / "video.mp4")] == [0, 0.1, 0.2]
+
+
+THIN = [(3000, 2), (2, 3000), (1, 1), (7, 64)]
+
+
+@pytest.mark.parametrize(("width", "height"), THIN)
+def test_a_picture_too_small_for_a_face_is_named_with_its_size(
+    tmp_path: Path, width: int, height: int
+):
+    Image.new("RGB", (16, 16)).save(tmp_path / "1.png")
+    Image.new("RGB", (width, height)).save(tmp_path / "2.png")
+    pictures = [tmp_path / "1.png", tmp_path / "2.png"]
+    for source in (tmp_path, tmp_path / "2.png", pictures):
+        with pytest.raises(InputError, match=rf"2\.png is {width}×{height} pixels, too small"):
+            list(read_frames(source))
+
+
+def test_a_video_too_small_for_a_face_is_named_with_its_size(tmp_path: Path):
+    write_video(tmp_path / "strip.mp4", np.zeros((3, 2, 300, 3), np.uint8), fps=10)
+    with pytest.raises(InputError, match=r"strip\.mp4 is 300×2 pixels, too small"):
+        list(read_frames(tmp_path / "strip.mp4"))
+
+
+def test_a_frame_in_memory_too_small_for_a_face_is_named_by_its_number():
+    frames = [Frame(i, i / 25, np.zeros((MIN_SIDE - i, 64, 3), np.uint8)) for i in range(2)]
+    with pytest.raises(InputError, match="frame 1 is 64×7 pixels, too small"):
+        list(read_frames(frames))
 
 
 def test_paths_are_sorted_into_videos_folders_and_pictures(tmp_path: Path):

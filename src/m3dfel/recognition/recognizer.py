@@ -110,7 +110,8 @@ class Recognizer:
             One timeline for each face; without any face, empty tables and a note.
 
         Raises:
-            InputError: the source cannot be read, or the model's weights are damaged.
+            InputError: the source cannot be read, a frame is too small to show a face, or the
+                model's weights are damaged.
         """
         name = source_name(source)
         frames = with_progress(

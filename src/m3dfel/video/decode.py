@@ -137,13 +137,20 @@ def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
             )
 
 
-def frame_files(folder: str | Path) -> list[Path]:
-    """Return the pictures of a folder in the order of their numbers (frame_2 before frame_10).
+def frame_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Return picture files in the order of the numbers in their names (frame_2 before frame_10).
+
+    Args:
+        source: a folder, or a list of files.
 
     Raises:
-        InputError: there is no such folder, or no picture in it.
+        InputError: the folder does not exist, or there is no picture.
     """
-    folder = Path(folder)
+    if not isinstance(source, str | Path):
+        if not source:
+            raise InputError("the list of pictures is empty: give at least one picture")
+        return sorted(map(Path, source), key=_by_number)
+    folder = Path(source)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give the folder that holds the frames")
     pictures = (
@@ -172,13 +179,7 @@ def read_images(
     """
     if not fps > 0:
         raise InputError(f"pictures cannot follow at {fps} frames per second: give a rate above 0")
-    if isinstance(source, str | Path):
-        files = frame_files(source)
-    else:
-        files = sorted(map(Path, source), key=_by_number)
-    if not files:
-        raise InputError("the list of pictures is empty: name at least one picture")
-    for index, file in enumerate(files):
+    for index, file in enumerate(frame_files(source)):
         yield Frame(index, index / fps, _read_picture(file))
 
 

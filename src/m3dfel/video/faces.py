@@ -71,6 +71,8 @@ class CenterFace:
         A face that the image cuts off has a box that reaches beyond it.
         """
         scale = min(1.0, self.max_side / max(image.shape[:2]))
+        if min(image.shape[:2]) * scale < 1:
+            return []  # a strip so thin that making it smaller leaves no pixel
         small = image if scale == 1 else cv2.resize(image, None, None, scale, scale, _AVERAGED)
         height, width = small.shape[:2]
         # Whole strides are reached by a border: stretching would bend the face's proportions.

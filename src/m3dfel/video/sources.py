@@ -11,29 +11,62 @@ from pathlib import Path
 from typing import TypeAlias
 
 from m3dfel.errors import InputError
-from m3dfel.video.decode import PICTURE_SUFFIXES, VIDEO_SUFFIXES, Frame, read_images, read_video
+from m3dfel.video.decode import (
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    Frame,
+    frame_files,
+    read_images,
+    read_video,
+)
 
 Source: TypeAlias = str | Path | Sequence[str | Path] | Sequence[Frame]
 """A video file, a folder of frames, a picture, a list of pictures, or a list of `Frame`s."""
 
+MIN_SIDE = 8
+"""Height and width in pixels below which a frame cannot show a face."""
+
 
 def read_frames(source: Source) -> Iterator[Frame]:
-    """Return the frames of a source in the order they are shown.
+    """Yield the frames of a source in the order they are shown.
 
     Pictures, in a folder or in a list, are taken as a video of 25 frames per second.
 
     Raises:
-        InputError: the source, or one of the pictures, cannot be read.
+        InputError: on the first frame if the source cannot be read; later, if a picture cannot be
+            read or a frame is less than `MIN_SIDE` pixels high or wide.
     """
+    for name, frame in _named_frames(source):
+        height, width = frame.image.shape[:2]
+        if min(height, width) < MIN_SIDE:
+            raise InputError(
+                f"{name} is {width}×{height} pixels, too small to show a face: "
+                f"every frame must be at least {MIN_SIDE} pixels wide and high"
+            )
+        yield frame
+
+
+def _named_frames(source: Source) -> Iterator[tuple[str, Frame]]:
+    """Yield each frame with a name for error messages."""
     if isinstance(source, str | Path):
         path = Path(source)
         if path.is_dir():
-            return read_images(path)
-        return read_images([path]) if path.suffix.lower() in PICTURE_SUFFIXES else read_video(path)
+            yield from _named_pictures(frame_files(path))
+        elif path.suffix.lower() in PICTURE_SUFFIXES:
+            yield from _named_pictures([path])
+        else:
+            yield from ((str(path), frame) for frame in read_video(path))
+        return
     frames = [item for item in source if isinstance(item, Frame)]
     if frames:
-        return iter(frames)
-    return read_images([item for item in source if not isinstance(item, Frame)])
+        yield from ((f"frame {frame.index}", frame) for frame in frames)
+    else:
+        files = frame_files([item for item in source if not isinstance(item, Frame)])
+        yield from _named_pictures(files)
+
+
+def _named_pictures(files: Sequence[Path]) -> Iterator[tuple[str, Frame]]:
+    return zip(map(str, files), read_images(files), strict=True)
 
 
 def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
