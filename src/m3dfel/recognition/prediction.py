@@ -55,6 +55,34 @@ class Prediction:
         faces: one row for each face in each frame: `face`, `frame`, `time_s`, the box `x1`, `y1`,
             `x2`, `y2` in pixels, `score`, and the `mark` of this frame.
         note: a sentence for the user, such as that no face was found; usually empty.
+
+    Example:
+        The prediction for a short video of a drawn face that smiles:
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from m3dfel import Prediction, Recognizer
+        >>> from m3dfel.synthetic.clips import SyntheticClip, render
+        >>> from m3dfel.video.decode import write_video
+        >>> smile = SyntheticClip(seed=0, identity=100, clip=1, emotion="happiness")
+        >>> folder = TemporaryDirectory()
+        >>> video = f"{folder.name}/smile.mp4"
+        >>> write_video(video, render(smile, range(smile.n_frames), size=112), fps=25)
+        >>> prediction = Recognizer()(video, aligned=True)
+
+        The table has one row for each clip:
+
+        >>> list(prediction.table.columns[:5])
+        ['face', 'start_s', 'end_s', 'emotion', 'confidence']
+        >>> prediction.table["emotion"].unique().tolist()
+        ['happiness']
+
+        It is saved in four formats, and loaded from the JSON file:
+
+        >>> prediction.save(folder.name)
+        >>> loaded = Prediction.load(f"{folder.name}/smile.json")
+        >>> loaded.table.equals(prediction.table)
+        True
+        >>> folder.cleanup()
     """
 
     source: str

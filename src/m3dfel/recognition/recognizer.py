@@ -50,6 +50,26 @@ class Recognizer:
 
     Raises:
         InputError: the device is not available, `clip_s` is not above 0, or `smooth_s` is below 0.
+
+    Example:
+        In a video of real people, `Recognizer()("holiday.mp4")` finds and follows every face. The
+        short video here shows a drawn face that smiles. The face fills the frame, so there is
+        nothing to find: `aligned=True`.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from m3dfel import Recognizer
+        >>> from m3dfel.synthetic.clips import SyntheticClip, render
+        >>> from m3dfel.video.decode import write_video
+        >>> smile = SyntheticClip(seed=0, identity=100, clip=1, emotion="happiness")
+        >>> folder = TemporaryDirectory()
+        >>> video = f"{folder.name}/smile.mp4"
+        >>> write_video(video, render(smile, range(smile.n_frames), size=112), fps=25)
+
+        >>> recognizer = Recognizer()
+        >>> prediction = recognizer(video, aligned=True)
+        >>> prediction.table["emotion"].unique().tolist()
+        ['happiness']
+        >>> folder.cleanup()
     """
 
     def __init__(
