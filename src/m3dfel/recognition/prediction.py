@@ -33,7 +33,7 @@ _BOX = ["x1", "y1", "x2", "y2"]
 
 @dataclass(eq=False)
 class Prediction:
-    """What the faces of a video express, and when.
+    """What the faces of a video express, and when, as tables.
 
     Attributes:
         source: path of the video, the folder, or the first picture; `frames` for frames in memory.
@@ -99,7 +99,7 @@ class Prediction:
 
     @property
     def stem(self) -> str:
-        """The source's name without folder and suffix; the output files are named so."""
+        """The source's name without folder and suffix, which the output files share."""
         return source_stem(self.source)
 
     def plot(

@@ -22,9 +22,9 @@ def cut_track(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Cut a track into equal instances, so that N of them cover about `clip_s` seconds.
 
-    A track shorter than a clip is one bag. As in evaluation (`data.sampling`), each frame is the
-    one shown in the middle of its part of the time. So a video gives the same clip at any frame
-    rate, and frames repeat where the track has too few.
+    A track shorter than a clip is one bag. As in evaluation (`data.sampling`), time is divided into
+    equal parts, one for each frame needed, and the frame shown in the middle of each part is taken.
+    So a video gives the same clips at any frame rate; frames repeat if the track has too few.
 
     Args:
         times_s: (T,), when each frame of the track is shown, in ascending order.

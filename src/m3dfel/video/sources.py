@@ -70,10 +70,10 @@ def _named_pictures(files: Sequence[Path]) -> Iterator[tuple[str, Frame]]:
 
 
 def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
-    """Return the sources that paths on the command line stand for.
+    """Return the sources that a user means by some paths.
 
-    A folder stands for the videos in it or, if it holds none, for one video whose frames are the
-    pictures in it. Pictures named one by one are the frames of one video.
+    A folder means all videos in it or, if there are none, one video whose frames are the pictures
+    in it. Single pictures together are the frames of one video.
 
     Raises:
         InputError: two sources have the same name, so their output files would overwrite each
@@ -123,6 +123,6 @@ def source_name(source: Source) -> str:
 
 
 def source_stem(name: str) -> str:
-    """Return the name of a source without folder and suffix; its output files are named so."""
+    """Return the name of a source without folder and suffix, which its output files share."""
     path = Path(name)
     return path.resolve().name if path.is_dir() else path.stem

@@ -22,8 +22,7 @@ from m3dfel.video.faces import Detection, FaceDetector
 
 # Boxes that overlap less (IoU) are different faces.
 _MIN_OVERLAP = 0.3
-# Landmarks are smoothed with a Gaussian of this standard deviation, over so many frames before and
-# after.
+# Landmarks are smoothed with a Gaussian of this standard deviation, over a few frames on each side.
 _SMOOTH_S = 0.04
 _REACH = 2
 
