@@ -10,7 +10,7 @@ from m3dfel.demo import demo_config, run_demo
 
 @pytest.fixture
 def short(monkeypatch):
-    """The demo with a handful of clips and one epoch, to see that it runs through."""
+    """Shorten the demo to a few clips and one epoch."""
     few = {"train": range(0, 3), "val": range(80, 81), "test": range(100, 101)}
     monkeypatch.setattr(m3dfel.data.layouts.synthetic, "SYNTHETIC_SPLITS", few)
     monkeypatch.setattr(m3dfel.demo, "SYNTHETIC_SPLITS", few)
@@ -24,10 +24,10 @@ def short(monkeypatch):
     monkeypatch.setattr(m3dfel.demo, "demo_config", config)
 
 
-def test_the_demo_leaves_what_it_speaks_of(short, tmp_path: Path, capsys):
+def test_the_demo_prints_and_writes_its_results(short, tmp_path: Path, capsys):
     run_demo(tmp_path)
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("WAR", "UAR", "in truth: happiness, then surprise, then anger", "Next:"):
+    for words in ("1/3", "2/3", "3/3", "WAR", "UAR", "truth: happiness, surprise, anger", "Next"):
         assert words in text
     for name in ("results.json", "confusion.png", "held_out.mp4", "held_out.png", "held_out.csv"):
         assert (tmp_path / name).stat().st_size > 0
@@ -36,14 +36,14 @@ def test_the_demo_leaves_what_it_speaks_of(short, tmp_path: Path, capsys):
     assert not truth["target"].all()
 
 
-def test_the_demo_also_runs_on_a_video_of_one_s_own(short, tmp_path: Path, shared: Path, capsys):
+def test_the_demo_predicts_a_video_of_the_user(short, tmp_path: Path, shared: Path, capsys):
     run_demo(tmp_path, str(shared / "data" / "videos" / "single_face.mp4"))
     assert (tmp_path / "single_face.csv").exists()
     table = pd.read_csv(tmp_path / "single_face.csv")
     assert table["emotion"].iloc[-5:].eq("happiness").any()
 
 
-def test_the_recipe_of_the_demo_is_the_shipped_one(tmp_path: Path):
+def test_the_demo_uses_the_recipe_synthetic(tmp_path: Path):
     config = demo_config(tmp_path)
     assert (config.data.path, config.model.bag_size, config.output) == (
         "synthetic",

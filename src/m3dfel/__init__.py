@@ -9,7 +9,8 @@ if TYPE_CHECKING:
     from m3dfel.emotions import EMOTIONS
     from m3dfel.errors import InputError
     from m3dfel.models.m3dfel import M3DFEL
-    from m3dfel.recognition.recognizer import Prediction, Recognizer
+    from m3dfel.recognition.prediction import Prediction
+    from m3dfel.recognition.recognizer import Recognizer
     from m3dfel.training.losses import IntensityAwareLoss
 
 __version__ = "0.1.0"
@@ -21,7 +22,7 @@ _HOMES = {
     "InputError": "errors",
     "IntensityAwareLoss": "training.losses",
     "M3DFEL": "models.m3dfel",
-    "Prediction": "recognition.recognizer",
+    "Prediction": "recognition.prediction",
     "Recognizer": "recognition.recognizer",
 }
 

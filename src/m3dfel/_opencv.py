@@ -1,7 +1,7 @@
-"""The door to OpenCV: import it from here, never directly.
+"""OpenCV, imported with a helpful error: import `cv2` from here, not directly.
 
-Its usual wheel needs a system library that bare servers and containers lack; the error then names
-a shared object, and the one raised here says what to install.
+The usual OpenCV package needs system libraries that minimal servers and containers lack. Its own
+error then names only a shared object; the one raised here says what to install.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ except ImportError as error:
         "Ubuntu: apt-get install libgl1 libglib2.0-0), or opencv-python-headless in its place"
     ) from error
 
-# The readers of a data set are forked, and OpenCV's threads do not survive a fork: a worker that
-# used them would wait for ever.
+# Data loader workers are forked, and OpenCV's threads do not survive a fork: a worker that used
+# them would hang.
 cv2.setNumThreads(1)
 
 __all__ = ["cv2"]

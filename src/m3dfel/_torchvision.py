@@ -1,10 +1,9 @@
-"""The door to torchvision: import it from here, never directly.
+"""torchvision, imported even if its compiled operators cannot be loaded: import it from here.
 
-torchvision's compiled operators need exactly the torch build they were made with. Beside another
-one (a CPU-only torch, say, with the CUDA torchvision) they cannot be loaded, and the import of
-torchvision then fails on the mere absence of two operators (nms, qnms) that this package never
-calls. Declaring their signatures lets the import pass; all that is used here (transforms, the video
-ResNets' blocks, weights) is plain Python.
+The operators need exactly the torch build they were compiled for. With another one, such as a
+CPU-only torch next to a CUDA torchvision, the import of torchvision fails because two operators are
+missing (nms, qnms) that this package never calls. Declaring their signatures lets the import
+succeed; everything used here (transforms, blocks of the video ResNets, weights) is plain Python.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from pathlib import Path
 import torch
 
 
-def _declare_operators_that_cannot_be_loaded() -> torch.library.Library | None:
+def _declare_missing_operators() -> torch.library.Library | None:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or not spec.submodule_search_locations:
         return None
@@ -32,8 +31,8 @@ def _declare_operators_that_cannot_be_loaded() -> torch.library.Library | None:
     return operators
 
 
-# The library object must live as long as its declarations are wanted.
-_DECLARED = _declare_operators_that_cannot_be_loaded()
+# The declarations last only as long as this object.
+_DECLARED = _declare_missing_operators()
 
 from torchvision.models import ResNet18_Weights  # noqa: E402
 from torchvision.models.video import (  # noqa: E402

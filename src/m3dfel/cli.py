@@ -22,6 +22,7 @@ from rich.markup import escape
 from m3dfel.config import TrainConfig, find_recipe, from_settings, recipes
 from m3dfel.errors import InputError
 from m3dfel.ranges import explain
+from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
 from m3dfel.registry import AGGREGATIONS, BACKBONES, Registry, load_plugin
 
 if TYPE_CHECKING:
@@ -423,13 +424,13 @@ def _predict_parser() -> ArgumentParser:
     parser.add_argument(
         "--clip_s",
         type=float,
-        default=0.64,
+        default=CLIP_S,
         help="seconds per clip: longer clips are steadier, shorter ones locate changes better",
     )
     parser.add_argument(
         "--smooth_s",
         type=float,
-        default=0.2,
+        default=SMOOTH_S,
         help="standard deviation in seconds of the Gaussian that averages over time; 0: none",
     )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
@@ -437,8 +438,9 @@ def _predict_parser() -> ArgumentParser:
 
 
 def _predict(options: Namespace) -> int:
-    from m3dfel.recognition.recognizer import Recognizer, find_sources
+    from m3dfel.recognition.recognizer import Recognizer
     from m3dfel.report.terminal import print_timeline
+    from m3dfel.video.sources import find_sources
 
     recognizer = Recognizer.from_pretrained(
         options.model,

@@ -1,7 +1,7 @@
-"""The first five minutes: train a small model, measure it, and see what it says of a video.
+"""The first five minutes: train a small model, evaluate it, and predict the emotions in a video.
 
-It follows the way a user would go (recipe → train → evaluate → predict) with the drawn faces that
-ship with the package, so that everything shown is true of any machine it runs on.
+The same steps as in real use (recipe → train → evaluate → predict), but on drawn faces that the
+package makes itself, so that nothing has to be downloaded.
 """
 
 from __future__ import annotations
@@ -34,59 +34,59 @@ FPS = 25.0
 
 
 def run_demo(folder: Path, video: str | None = None) -> None:
-    """Train, measure and run a small model; write everything below `folder`.
+    """Train, evaluate and run a small model; write everything to `folder`.
 
     Args:
         folder: receives `run/` (the training), `results.json`, `clips.csv`, `confusion.png`, and
-            of a held-out drawn video the file itself, its timeline and its truth. A training that
-            was stopped is gone on with.
-        video: a video of the user's, for the model that comes with the package, which knows real
-            faces; the one trained here knows drawn ones only.
+            `held_out.mp4`, a drawn video that is not in the training data, with its prediction and
+            ground truth. If the training was interrupted, it is resumed.
+        video: the user's own video. It is given to the bundled model, which was trained on real
+            faces; the model trained here knows only drawn ones.
 
     Raises:
-        InputError: the folder or the video cannot be used.
+        InputError: the folder cannot be written to or the video cannot be read.
     """
     say = Console().print
-    say("[bold]1/3[/] training a small M3DFEL on drawn faces (recipe `synthetic`)")
+    say("[bold]1/3[/] Training a small M3DFEL model on drawn faces (recipe `synthetic`)")
     train(demo_config(folder / "run"), resume=True)
 
-    say("[bold]2/3[/] measuring it on faces it has never seen")
+    say("[bold]2/3[/] Evaluating it on drawn people who are not in the training data")
     model = load_model(str(folder / "run"))
     results = evaluate(model, "synthetic", str(folder), "test", workers=0)
     print_metrics(results, "synthetic, test identities")
     plot_confusion([results], ["M3DFEL on drawn faces"], folder / "confusion.png")
 
-    say("[bold]3/3[/] asking it what a video of such a face expresses, and when")
+    say("[bold]3/3[/] Predicting which emotions a video of another drawn person shows, and when")
     recognizer = Recognizer(model, clip_s=1.28)
-    film, clips = folder / "held_out.mp4", held_out_clips()
-    write_video(film, np.concatenate([render(c, range(c.n_frames), 112) for c in clips]), FPS)
+    path, clips = folder / "held_out.mp4", held_out_clips()
+    write_video(path, np.concatenate([render(c, range(c.n_frames), 112) for c in clips]), FPS)
     write_text(folder / "held_out_truth.csv", truth_table(clips).to_csv(index=False))
-    prediction = recognizer(str(film), aligned=True)
+    prediction = recognizer(path, aligned=True)
     prediction.save(folder)
     targets = np.concatenate([target_frames(clip) for clip in clips])
     prediction.plot(folder / "held_out.png", targets, FPS)
-    true = ", then ".join(clip.emotion for clip in clips)
-    print_timeline(prediction.table, title=f"held_out.mp4 (a drawn face; in truth: {true})")
+    truth = ", ".join(clip.emotion for clip in clips)
+    print_timeline(prediction.table, title=f"held_out.mp4 (truth: {truth})")
 
     if video:
-        say("[bold]and[/] asking the model for real faces, which comes with the package, the same")
-        own = Recognizer()(video)
-        own.save(folder)
-        print_timeline(own.table, title=Path(video).name, note=own.note)
+        say("[bold]Your video:[/] predicting with the bundled model, trained on real faces")
+        prediction = Recognizer()(video)
+        prediction.save(folder)
+        print_timeline(prediction.table, title=Path(video).name, note=prediction.note)
     say(
-        f"\nSee {folder / 'confusion.png'} and {folder / 'held_out.png'}.\n"
-        "Next: `m3dfel predict VIDEO` says what real faces express; `m3dfel train --help` how to "
-        "train on data of your own."
+        f"\nThe figures are {folder / 'confusion.png'} and {folder / 'held_out.png'}.\n"
+        "Next steps: `m3dfel predict VIDEO` recognises the emotions of real faces; "
+        "`m3dfel train --help` shows how to train on your own data."
     )
 
 
 def demo_config(run: Path) -> TrainConfig:
-    """Return the recipe `synthetic` as a configuration that writes to `run`."""
+    """Return the configuration of the recipe `synthetic` with `run` as its output folder."""
     recipe = yaml.safe_load(find_recipe("synthetic").read_text())
     return from_settings(recipe | {"output": str(run)})
 
 
 def held_out_clips() -> list[SyntheticClip]:
-    """Return what a test identity shows in the demo's video: three emotions, one after another."""
+    """Return the clips of the demo's video: three emotions of one person of the test split."""
     identity = SYNTHETIC_SPLITS["test"][0]
     return synthetic_clips(0, [identity], 1, ["happiness", "surprise", "anger"])

@@ -1,4 +1,4 @@
-"""The model that comes with the package, on real faces."""
+"""The bundled model on real faces."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -14,7 +14,7 @@ from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import Frame
 
 LABELS = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust")
-# A portrait that comes with matplotlib.
+# A portrait that ships with matplotlib.
 GRACE_HOPPER = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
 
@@ -23,7 +23,7 @@ def recognizer() -> Recognizer:
     return Recognizer()
 
 
-def test_it_is_small_complete_and_described():
+def test_the_model_is_small_complete_and_documented():
     folder = Path(str(files("m3dfel") / BUNDLED))
     assert (folder / "model.safetensors").stat().st_size <= 25e6
     card = folder / "README.md"
@@ -36,13 +36,13 @@ def test_it_is_small_complete_and_described():
     assert next(model.parameters()).dtype == torch.float32
 
 
-def test_a_real_portrait_is_read_as_on_the_day_the_model_was_shipped(recognizer: Recognizer):
+def test_a_real_portrait_gets_the_same_answer_as_at_release(recognizer: Recognizer):
     row = recognizer(GRACE_HOPPER).table.iloc[0]
     assert (row["emotion"], row["mark"]) == ("neutral", "")
     assert row["confidence"] == pytest.approx(0.69, abs=0.05)
 
 
-def test_it_does_not_see_colour(recognizer: Recognizer):
+def test_colour_makes_no_difference(recognizer: Recognizer):
     with Image.open(GRACE_HOPPER) as portrait:
         pictures = portrait.convert("RGB"), portrait.convert("L").convert("RGB")
     colour, grey = (
@@ -52,7 +52,7 @@ def test_it_does_not_see_colour(recognizer: Recognizer):
     assert grey["p_neutral"] == pytest.approx(colour["p_neutral"], abs=0.01)
 
 
-def test_a_face_too_small_or_too_blurred_is_not_guessed(recognizer: Recognizer):
+def test_a_small_or_blurred_face_gets_no_emotion(recognizer: Recognizer):
     small = Image.new("RGB", (320, 320))
     with Image.open(GRACE_HOPPER) as portrait:
         small.paste(portrait.resize((portrait.width // 10, portrait.height // 10)), (130, 130))
@@ -62,20 +62,20 @@ def test_a_face_too_small_or_too_blurred_is_not_guessed(recognizer: Recognizer):
         assert (row["mark"], row["emotion"]) == (mark, None)
 
 
-def test_a_man_who_begins_to_smile(recognizer: Recognizer, shared: Path):
-    """The smile begins at frame 20, at 30 frames per second."""
+def test_a_man_who_starts_to_smile(recognizer: Recognizer, shared: Path):
+    """The smile starts at frame 20, at 30 frames per second."""
     table = recognizer(shared / "data" / "videos" / "single_face.mp4").table
     middle = (table["start_s"] + table["end_s"]) / 2
     assert (table["emotion"][middle < 0.4] == "neutral").all()
     assert (table["emotion"][(middle > 1.0) & (middle < 2.0)] == "happiness").all()
 
 
-def test_a_woman_in_tears_who_ends_in_laughter(recognizer: Recognizer, shared: Path):
+def test_a_woman_who_cries_and_then_laughs(recognizer: Recognizer, shared: Path):
     table = recognizer(shared / "data" / "videos" / "WolfgangLanger_Pexels.mp4").table
-    sure = table[table["mark"] == ""]
+    certain = table[table["mark"] == ""]
     half = table["end_s"].max() / 2
-    late = sure[sure["start_s"] > half]["emotion"]
+    late = certain[certain["start_s"] > half]["emotion"]
     assert (late == "happiness").mean() > 0.8
-    # Her first three seconds, a mouth stretched by weeping, it takes for a smile.
-    weeping = sure[(sure["start_s"] > 3.2) & (sure["end_s"] < 6)]["emotion"]
-    assert (weeping == "sadness").mean() > 0.8
+    # The first three seconds, with a mouth stretched by crying, are mistaken for a smile.
+    crying = certain[(certain["start_s"] > 3.2) & (certain["end_s"] < 6)]["emotion"]
+    assert (crying == "sadness").mean() > 0.8

@@ -8,44 +8,44 @@ from m3dfel.video.align import TEMPLATE, align_face, similarity
 
 @given(
     scale=st.floats(0.2, 20),
-    turn=st.floats(-np.pi, np.pi),
+    angle=st.floats(-np.pi, np.pi),
     shift=st.tuples(st.floats(-500, 500), st.floats(-500, 500)),
 )
-def test_every_turn_scale_and_shift_is_found(scale, turn, shift):
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+def test_any_rotation_scale_and_shift_is_recovered(scale, angle, shift):
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     expected = np.column_stack([scale * rotation, shift])
     points = TEMPLATE * 100
     moved = points @ (scale * rotation).T + shift
     np.testing.assert_allclose(similarity(points, moved), expected, atol=1e-6)
 
 
-def test_no_similarity_comes_closer_than_the_one_found():
+def test_the_similarity_is_the_least_squares_optimum():
     rng = np.random.default_rng(0)
     source, target = rng.normal(size=(2, 5, 2))
 
     def distance(matrix):
         return np.square(source @ matrix[:, :2].T + matrix[:, 2] - target).sum()
 
-    found = similarity(source, target)
+    best = similarity(source, target)
     for _ in range(50):
         a, b, x, y = rng.normal(scale=0.01, size=4)
-        assert distance(found) <= distance(found + np.array([[a, -b, x], [b, a, y]]))
+        assert distance(best) <= distance(best + np.array([[a, -b, x], [b, a, y]]))
 
 
-def spotted(landmarks: np.ndarray, side: int, radius: float) -> np.ndarray:
+def spots(landmarks: np.ndarray, side: int, radius: float) -> np.ndarray:
     """A black image with a soft bright spot on each landmark."""
     y, x = np.mgrid[:side, :side]
-    near = [np.exp(-((x - px) ** 2 + (y - py) ** 2) / radius**2) for px, py in landmarks]
-    return np.repeat((255 * np.max(near, axis=0))[..., None], 3, axis=2).astype(np.uint8)
+    bumps = [np.exp(-((x - px) ** 2 + (y - py) ** 2) / radius**2) for px, py in landmarks]
+    return np.repeat((255 * np.max(bumps, axis=0))[..., None], 3, axis=2).astype(np.uint8)
 
 
 @pytest.mark.parametrize("size", [64, 112, 128])
 @pytest.mark.parametrize("scale", [0.7, 1.0, 3.3])
-def test_landmarks_land_on_the_template(size, scale):
-    turn = np.deg2rad(25)
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+def test_landmarks_are_moved_to_the_template(size, scale):
+    angle = np.deg2rad(25)
+    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     landmarks = (TEMPLATE - 0.5) * size * scale @ rotation.T + 300
-    image = spotted(landmarks, 600, radius=3 * size * scale / 128)
+    image = spots(landmarks, 600, radius=3 * size * scale / 128)
     crop = align_face(image, landmarks.astype(np.float32), size)
     assert crop.shape == (size, size, 3)
     assert crop.dtype == np.uint8
@@ -56,13 +56,13 @@ def test_landmarks_land_on_the_template(size, scale):
         assert (weight * rows).sum() / weight.sum() == pytest.approx(y, abs=0.1)
 
 
-def test_the_border_is_mirrored():
+def test_pixels_outside_the_image_are_mirrored():
     image = np.full((40, 40, 3), 200, np.uint8)
     landmarks = (TEMPLATE * 64 - 30).astype(np.float32)
     assert align_face(image, landmarks, 64).min() == 200
 
 
-def test_a_large_face_is_averaged_down():
+def test_a_large_face_is_scaled_down_by_averaging():
     image = np.indices((1200, 1200)).sum(axis=0)[..., None] % 2 * np.full(3, 255)
     landmarks = (TEMPLATE * 1110 + 7.3).astype(np.float32)
     crop = align_face(image.astype(np.uint8), landmarks, 112)

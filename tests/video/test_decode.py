@@ -13,7 +13,7 @@ from m3dfel.video.decode import frame_files, probe, read_images, read_video, wri
 
 
 def shades(count: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """Frames that grow brighter from left to right and from one to the next."""
+    """Frames that get brighter from left to right and from frame to frame."""
     ramp = np.linspace(0, 100, width)[None, None, :, None]
     steps = np.linspace(0, 150, count)[:, None, None, None]
     return np.broadcast_to(ramp + steps, (count, height, width, 3)).astype(np.uint8)
@@ -26,15 +26,15 @@ def video(tmp_path: Path) -> Path:
     return path
 
 
-def turn(path: Path, matrix: list[int]) -> None:
-    """Put a display matrix into the header of the one track of an MP4 file."""
+def set_rotation(path: Path, matrix: list[int]) -> None:
+    """Write a display matrix into the header of an MP4 file with one track."""
     data = bytearray(path.read_bytes())
     start = data.index(b"tkhd") + 4 + 40
     data[start : start + 36] = np.array([value << 16 for value in matrix], ">i4").tobytes()
     path.write_bytes(bytes(data))
 
 
-def test_what_is_written_is_read_back(video):
+def test_a_written_video_reads_back(video):
     frames = list(read_video(video))
     assert [frame.index for frame in frames] == list(range(20))
     np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(20) / 10)
@@ -44,7 +44,7 @@ def test_what_is_written_is_read_back(video):
     assert np.abs(images.astype(int) - shades(20)).mean() < 3
 
 
-def test_probe_tells_what_reading_finds(video):
+def test_probe_agrees_with_reading(video):
     info = probe(video)
     assert (info.width, info.height, info.frames, info.rotation) == (64, 48, 20, 0)
     assert info.fps == pytest.approx(10)
@@ -57,7 +57,7 @@ def test_odd_sides_grow_by_one_pixel(tmp_path):
     assert next(read_video(path)).image.shape == (48, 64, 3)
 
 
-def test_a_failed_write_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_no_file(tmp_path):
     with pytest.raises(InputError, match=r"\.mp4"):
         write_video(tmp_path / "video.unknown", shades(2), fps=5)
     with pytest.raises(InputError, match="folder that exists"):
@@ -75,9 +75,9 @@ def test_a_failed_write_leaves_nothing(tmp_path):
         ([0, -1, 0, 1, 0, 0, 0, 0, 1 << 14], 1),
     ],
 )
-def test_a_turned_video_comes_upright(video, matrix, turns):
+def test_a_rotated_video_is_read_upright(video, matrix, turns):
     stored = next(read_video(video)).image
-    turn(video, matrix)
+    set_rotation(video, matrix)
     info = probe(video)
     upright = next(read_video(video)).image
     assert info.rotation == 90 * turns
@@ -85,7 +85,7 @@ def test_a_turned_video_comes_upright(video, matrix, turns):
     np.testing.assert_array_equal(upright, np.rot90(stored, turns))
 
 
-def test_variable_rate_keeps_its_times(tmp_path):
+def test_a_variable_frame_rate_keeps_its_times(tmp_path):
     path = tmp_path / "variable.mp4"
     stamps = [0, 40, 80, 400, 440, 1000]
     with av.open(str(path), "w") as container:
@@ -102,19 +102,19 @@ def test_variable_rate_keeps_its_times(tmp_path):
 
 
 @pytest.mark.parametrize(("fps", "kept"), [(10, 20), (5, 10), (4, 8), (100, 20), (0.5, 1)])
-def test_thinning_keeps_the_times_and_numbers(video, fps, kept):
+def test_a_lower_rate_keeps_times_and_indices(video, fps, kept):
     frames = list(read_video(video, fps=fps))
     assert len(frames) == pytest.approx(kept, abs=1)
     np.testing.assert_allclose([f.time_s for f in frames], [f.index / 10 for f in frames])
 
 
-def test_thinning_to_its_own_rate_drops_nothing_where_times_are_rounded(tmp_path):
+def test_reading_at_the_video_s_own_rate_drops_no_frame_despite_rounding(tmp_path):
     path = tmp_path / "rounded.mkv"  # Matroska rounds to milliseconds
     write_video(path, shades(30), fps=30)
     assert len(list(read_video(path, fps=30))) == 30
 
 
-def test_a_cut_off_video_yields_what_there_is_and_says_so(tmp_path, caplog):
+def test_a_cut_off_video_yields_its_frames_and_a_warning(tmp_path, caplog):
     path = tmp_path / "cut.mkv"
     noise = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
     write_video(path, noise, fps=10)
@@ -126,7 +126,7 @@ def test_a_cut_off_video_yields_what_there_is_and_says_so(tmp_path, caplog):
     assert f"{len(frames)} frames" in caplog.text
 
 
-def test_a_damaged_middle_does_not_end_the_video(tmp_path):
+def test_reading_continues_after_a_damaged_part(tmp_path):
     path = tmp_path / "damaged.mkv"
     noise = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
     write_video(path, noise, fps=10)
@@ -137,7 +137,7 @@ def test_a_damaged_middle_does_not_end_the_video(tmp_path):
     assert list(read_video(path))[-1].time_s > 3
 
 
-def test_a_whole_video_gives_no_warning(video, caplog):
+def test_an_intact_video_gives_no_warning(video, caplog):
     list(read_video(video))
     assert not caplog.records
 
@@ -151,7 +151,7 @@ def write_sound(path: Path) -> None:
 
 
 @pytest.mark.parametrize("read", [probe, lambda path: next(read_video(path))])
-def test_what_is_no_video_is_told_in_one_sentence(tmp_path, video, read):
+def test_a_file_that_is_not_a_video_is_an_input_error(tmp_path, video, read):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "notes.txt").write_text("a line of text\n" * 50)
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
@@ -165,20 +165,20 @@ def test_what_is_no_video_is_told_in_one_sentence(tmp_path, video, read):
         "head.mp4": "not a video",
         "sound.wav": "only sound",
     }.items():
-        with pytest.raises(InputError, match=words) as caught:
+        with pytest.raises(InputError, match=words) as error:
             read(tmp_path / name)
-        assert name in str(caught.value)
-        assert "\n" not in str(caught.value)
+        assert name in str(error.value)
+        assert "\n" not in str(error.value)
 
 
-def test_a_name_with_a_colon_is_a_file(tmp_path, video, monkeypatch):
+def test_a_path_with_a_colon_is_a_file(tmp_path, video, monkeypatch):
     monkeypatch.chdir(tmp_path)
     video.rename(tmp_path / "http:video.mp4")
     assert probe("http:video.mp4").frames == 20
 
 
 @pytest.mark.parametrize("fps", [0, -1, float("nan")])
-def test_impossible_rates_are_refused(tmp_path, video, fps):
+def test_an_invalid_rate_is_an_input_error(tmp_path, video, fps):
     with pytest.raises(InputError, match="above 0"):
         next(read_video(video, fps=fps))
     with pytest.raises(InputError, match="above 0"):
@@ -191,11 +191,11 @@ def write_pictures(folder: Path, names: list[str]) -> None:
         Image.new("RGB", (8, 6), (10 * shade, 0, 0)).save(folder / name)
 
 
-def test_pictures_follow_their_numbers(tmp_path):
+def test_pictures_are_read_in_the_order_of_their_numbers(tmp_path):
     folder = tmp_path / "frames"
     write_pictures(folder, ["frame_1.png", "frame_2.png", "frame_10.png"])
     (folder / "notes.txt").write_text("no picture")
-    (folder / "._frame_3.png").write_text("left by another system")
+    (folder / "._frame_3.png").write_text("left by macOS")
     assert [file.name for file in frame_files(folder)] == [
         "frame_1.png",
         "frame_2.png",
@@ -208,14 +208,14 @@ def test_pictures_follow_their_numbers(tmp_path):
     assert [frame.image[0, 0, 0] for frame in listed] == [0, 10, 20]
 
 
-def test_a_picture_turned_by_its_camera_comes_upright(tmp_path):
+def test_a_picture_with_a_rotation_tag_is_read_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    Image.new("L", (8, 6)).save(tmp_path / "turned.jpg", exif=exif)
-    assert next(read_images([tmp_path / "turned.jpg"])).image.shape == (8, 6, 3)
+    Image.new("L", (8, 6)).save(tmp_path / "rotated.jpg", exif=exif)
+    assert next(read_images([tmp_path / "rotated.jpg"])).image.shape == (8, 6, 3)
 
 
-def test_pictures_that_cannot_be_read_are_named(tmp_path):
+def test_unreadable_pictures_are_input_errors(tmp_path):
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     with pytest.raises(InputError, match=r"broken\.jpg"):
         list(read_images(tmp_path))

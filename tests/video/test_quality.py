@@ -7,7 +7,7 @@ from m3dfel.video.tracks import Track
 
 
 def landmarks(side: float = 128, nose: tuple[float, float] = (64, 74)) -> np.ndarray:
-    """A face that fills a square of so many pixels, its nose at a place of 128×128."""
+    """A face in a square of `side` pixels, with its nose at a position given for side 128."""
     points = TEMPLATE * 128
     points[2] = nose
     return (points * side / 128).astype(np.float32)
@@ -30,10 +30,10 @@ def track(points: list[np.ndarray], crops: list[np.ndarray]) -> Track:
     )
 
 
-def test_the_distance_between_the_eyes_is_told_in_pixels_whatever_the_turn():
+def test_the_eye_distance_does_not_depend_on_the_rotation():
     assert eye_distance(landmarks(128)) == pytest.approx(38, abs=0.1)
-    turn = np.array([[0.6, -0.8], [0.8, 0.6]], np.float32)
-    assert eye_distance(landmarks(64) @ turn.T + 300) == pytest.approx(19, abs=0.1)
+    rotation = np.array([[0.6, -0.8], [0.8, 0.6]], np.float32)
+    assert eye_distance(landmarks(64) @ rotation.T + 300) == pytest.approx(19, abs=0.1)
 
 
 @pytest.mark.parametrize(
@@ -48,11 +48,11 @@ def test_the_distance_between_the_eyes_is_told_in_pixels_whatever_the_turn():
         ((64, 110), True),
     ],
 )
-def test_a_face_is_turned_away_when_its_nose_stands_beyond_eyes_or_mouth(nose, away: bool):
+def test_a_face_is_turned_away_if_its_nose_lies_beyond_eyes_or_mouth(nose, away: bool):
     assert turned_away(landmarks(nose=nose)) is away
 
 
-def test_sharpness_falls_with_blur_and_does_not_care_for_contrast():
+def test_sharpness_depends_on_blur_and_not_on_contrast():
     sharp = detailed()
     blurred = np.repeat(np.repeat(sharp[::8, ::8], 8, 0), 8, 1)
     smooth = (blurred.astype(float) + np.roll(blurred, 4, 0) + np.roll(blurred, 4, 1)) / 3
@@ -61,7 +61,7 @@ def test_sharpness_falls_with_blur_and_does_not_care_for_contrast():
     assert sharpness(np.full((80, 80, 3), 90, np.uint8)) == 0
 
 
-def test_each_frame_is_marked_by_what_hinders_it_most():
+def test_each_frame_has_the_first_mark_that_applies():
     flat = np.full((80, 80, 3), 90, np.uint8)
     small, away, front = landmarks(20, (100, 74)), landmarks(nose=(100, 74)), landmarks()
     marks = quality_marks(track([small, away, front, front], [flat, flat, flat, detailed()]))

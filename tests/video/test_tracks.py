@@ -22,17 +22,17 @@ def frames(count: int) -> list[Frame]:
     return [Frame(i, i / RATE, image) for i, image in enumerate(images)]
 
 
-class Script:
-    """A detector that says, call by call, what it was told to."""
+class ScriptedDetector:
+    """A detector that returns the given detections, call by call."""
 
-    def __init__(self, *said: Sequence[Detection]) -> None:
-        self.said = iter(said)
+    def __init__(self, *detections: Sequence[Detection]) -> None:
+        self.detections = iter(detections)
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
-        return list(next(self.said))
+        return list(next(self.detections))
 
 
-def test_faces_keep_their_numbers_when_detections_change_order():
+def test_faces_keep_their_numbers_if_detections_change_order():
     tracker = FaceTracker()
     one, two, three = frames(3)
     assert [n for n, _ in tracker.update(one, [face_at(10), face_at(200)])] == [1, 2]
@@ -41,7 +41,7 @@ def test_faces_keep_their_numbers_when_detections_change_order():
     assert [n for n, _ in third] == [3, 1, 2]
 
 
-def test_overlap_is_settled_for_all_faces_together():
+def test_all_faces_are_matched_together():
     tracker = FaceTracker()
     one, two = frames(2)
     tracker.update(one, [face_at(100), face_at(130)])
@@ -49,34 +49,34 @@ def test_overlap_is_settled_for_all_faces_together():
     assert [n for n, _ in moved] == [1, 2]
 
 
-def test_a_short_gap_is_bridged_and_a_long_one_is_not():
+def test_a_track_survives_a_short_gap_and_not_a_long_one():
     here = [face_at(10)]
-    short = track_faces(frames(30), Script(*[here] * 10, *[[]] * 10, *[here] * 10), 16)
+    short = track_faces(frames(30), ScriptedDetector(*[here] * 10, *[[]] * 10, *[here] * 10), 16)
     assert [track.indices.tolist() for track in short] == [[*range(10), *range(20, 30)]]
-    long = track_faces(frames(40), Script(*[here] * 10, *[[]] * 15, *[here] * 15), 16)
+    long = track_faces(frames(40), ScriptedDetector(*[here] * 10, *[[]] * 15, *[here] * 15), 16)
     assert [(track.face, len(track.indices)) for track in long] == [(1, 10), (2, 15)]
 
 
-def test_false_alarms_are_left_out_and_numbers_have_no_holes():
-    here, alarm = face_at(200), face_at(10)
-    said = [[alarm, here], [alarm, here], *[[here]] * 8]
-    (track,) = track_faces(frames(10), Script(*said), 16)
+def test_false_detections_are_left_out_without_gaps_in_the_numbers():
+    face, false_face = face_at(200), face_at(10)
+    detections = [[false_face, face], [false_face, face], *[[face]] * 8]
+    (track,) = track_faces(frames(10), ScriptedDetector(*detections), 16)
     assert track.face == 1
     assert track.boxes[:, 0].tolist() == [200] * 10
 
 
-def test_a_single_picture_is_a_track_of_one():
-    (track,) = track_faces(frames(1), Script([face_at(10)]), 16)
+def test_a_single_picture_gives_a_track_of_one_frame():
+    (track,) = track_faces(frames(1), ScriptedDetector([face_at(10)]), 16)
     assert track.crops.shape == (1, 16, 16, 3)
 
 
 def test_no_frames_and_no_faces_give_no_tracks():
-    assert track_faces([], Script(), 16) == []
-    assert track_faces(frames(3), Script([], [], []), 16) == []
+    assert track_faces([], ScriptedDetector(), 16) == []
+    assert track_faces(frames(3), ScriptedDetector([], [], []), 16) == []
 
 
-def test_a_track_holds_what_it_promises():
-    (track,) = track_faces(frames(7), Script(*[[face_at(10 + i)] for i in range(7)]), 32)
+def test_a_track_holds_times_boxes_and_aligned_crops():
+    (track,) = track_faces(frames(7), ScriptedDetector(*[[face_at(10 + i)] for i in range(7)]), 32)
     assert track.times_s.tolist() == [i / RATE for i in range(7)]
     assert track.boxes.shape == (7, 4)
     assert track.scores == pytest.approx([0.9] * 7)
@@ -85,16 +85,16 @@ def test_a_track_holds_what_it_promises():
         np.testing.assert_array_equal(crop, align_face(frame.image, landmarks, 32))
 
 
-def test_steadying_calms_trembling_but_never_trails_behind():
+def test_smoothing_reduces_jitter_without_lag():
     moving = [face_at(10 + 3 * i) for i in range(20)]
-    (track,) = track_faces(frames(20), Script(*[[face] for face in moving]), 16)
+    (track,) = track_faces(frames(20), ScriptedDetector(*[[face] for face in moving]), 16)
     exact = np.stack([face.landmarks for face in moving])
     np.testing.assert_allclose(track.landmarks[2:-2], exact[2:-2], atol=1e-3)
 
     rng = np.random.default_rng(0)
-    trembling = [face_at(50 + dx) for dx in rng.normal(size=20)]
-    (track,) = track_faces(frames(20), Script(*[[face] for face in trembling]), 16)
-    raw = np.stack([face.landmarks for face in trembling])
+    jittering = [face_at(50 + dx) for dx in rng.normal(size=20)]
+    (track,) = track_faces(frames(20), ScriptedDetector(*[[face] for face in jittering]), 16)
+    raw = np.stack([face.landmarks for face in jittering])
     assert np.diff(track.landmarks, axis=0).std() < 0.6 * np.diff(raw, axis=0).std()
 
 

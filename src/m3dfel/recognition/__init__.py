@@ -1,1 +1,1 @@
-"""A trained model on videos: what each face expresses, and when."""
+"""Apply a trained model to videos: what each face expresses, and when."""

@@ -33,7 +33,7 @@ from m3dfel.report.style import (
 )
 
 if TYPE_CHECKING:
-    from m3dfel.recognition.recognizer import Prediction
+    from m3dfel.recognition.prediction import Prediction
 
 Values: TypeAlias = npt.NDArray[np.float64]
 

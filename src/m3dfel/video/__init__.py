@@ -1,1 +1,1 @@
-"""From a video file to aligned face tracks: decode, detect, track, align."""
+"""From a video to aligned face tracks: decode, detect, track, align."""

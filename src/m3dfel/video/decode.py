@@ -1,8 +1,8 @@
-"""Frames out of video files and picture folders, and frames back into a video file.
+"""Decode video files and pictures into frames, and encode frames into a video file.
 
-The first step of the way: everything after it sees `Frame`s, upright RGB images with the time at
-which they are shown. Times come from the file's presentation time stamps, never from counting, so
-that videos of variable rate keep their timing. FFmpeg does the work, through PyAV.
+The first step of the pipeline: everything after it sees `Frame`s, upright RGB images with the time
+at which they are shown. Times come from the file's presentation time stamps, not from counting
+frames, so that videos with a variable frame rate keep their timing. Uses FFmpeg through PyAV.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 
 _DEFAULT_RATE = 25.0
-# Containers state their length to a frame or two; less than this is no sign of damage.
+# Durations in containers are off by a frame or two; only more than this is a sign of damage.
 _MISSING_S = 0.5
 
 
@@ -46,7 +46,7 @@ class Frame:
     """One frame of a video.
 
     Attributes:
-        index: its number in the source, from 0; thinning leaves holes.
+        index: its number in the source, from 0; with gaps where frames were dropped.
         time_s: seconds since the source's first frame.
         image: uint8 RGB (H, W, 3), upright.
     """
@@ -58,14 +58,14 @@ class Frame:
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What a video file says about itself.
+    """The properties of a video file.
 
     Attributes:
         width: pixels, as shown (after rotation).
         height: pixels, as shown (after rotation).
         fps: mean frames per second.
-        duration_s: seconds, None where the file does not say.
-        frames: how many, None where the file does not say.
+        duration_s: seconds, None if unknown.
+        frames: number of frames, None if unknown.
         rotation: degrees anticlockwise that turn the stored picture upright: 0, 90, 180 or 270.
     """
 
@@ -78,10 +78,10 @@ class VideoInfo:
 
 
 def probe(path: str | Path) -> VideoInfo:
-    """Return what a video file says about itself; only its first frame is decoded.
+    """Return the properties of a video file; decodes only its first frame.
 
     Raises:
-        InputError: missing, empty, not a video, without a picture stream or without any frame that
+        InputError: the file is missing, empty, not a video, has only sound, or has no frame that
             can be decoded.
     """
     with _open(path) as (container, stream):
@@ -96,7 +96,7 @@ def probe(path: str | Path) -> VideoInfo:
             width=width,
             height=height,
             fps=_rate(stream),
-            duration_s=_stated_duration(container, stream),
+            duration_s=_duration(container, stream),
             frames=stream.frames or None,
             rotation=rotation,
         )
@@ -105,17 +105,16 @@ def probe(path: str | Path) -> VideoInfo:
 def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
     """Yield the frames of a video file in the order they are shown.
 
-    A file that is cut off or damaged yields what can be decoded; a warning then says how far it
-    came.
+    A file that is cut off or damaged yields the frames that can be decoded, then logs a warning
+    that says where they end.
 
     Args:
-        path: any file FFmpeg reads.
-        fps: at most so many frames for each second are kept, those nearest to an even spacing;
-            None keeps all.
+        path: any file that FFmpeg reads.
+        fps: keep at most this many frames per second, as evenly spaced as possible; None keeps all.
 
     Raises:
-        InputError: when the first frame is asked for: missing, empty, not a video, without a
-            picture stream or without any frame that can be decoded, or `fps` is not above 0.
+        InputError: on the first frame: the file is missing, empty, not a video, has only sound, or
+            has no frame that can be decoded, or `fps` is not above 0.
     """
     if fps is not None and not fps > 0:
         raise InputError(f"cannot read {path} at {fps} frames per second: give a rate above 0")
@@ -129,21 +128,28 @@ def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
                 yield Frame(index, time_s, _upright(picture))
         if index < 0:
             raise _no_frame(path)
-        stated_s = _stated_duration(container, stream)
-        if stated_s is not None and end_s < stated_s - _MISSING_S:
+        duration_s = _duration(container, stream)
+        if duration_s is not None and end_s < duration_s - _MISSING_S:
             logger.warning(
                 "%s ends after %.2f of %.2f s (%d frames): the file is cut off or damaged",
-                *(path, end_s, stated_s, index + 1),
+                *(path, end_s, duration_s, index + 1),
             )
 
 
-def frame_files(folder: str | Path) -> list[Path]:
-    """Return the pictures of a folder in the order of their numbers (frame_2 before frame_10).
+def frame_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
+    """Return picture files in the order of the numbers in their names (frame_2 before frame_10).
+
+    Args:
+        source: a folder, or a list of files.
 
     Raises:
-        InputError: there is no such folder, or no picture in it.
+        InputError: the folder does not exist, or there is no picture.
     """
-    folder = Path(folder)
+    if not isinstance(source, str | Path):
+        if not source:
+            raise InputError("the list of pictures is empty: give at least one picture")
+        return sorted(map(Path, source), key=_by_number)
+    folder = Path(source)
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder: give the folder that holds the frames")
     pictures = (
@@ -160,41 +166,35 @@ def frame_files(folder: str | Path) -> list[Path]:
 def read_images(
     source: str | Path | Sequence[str | Path], fps: float = _DEFAULT_RATE
 ) -> Iterator[Frame]:
-    """Yield the pictures of a folder, or of a list of files, as the frames of a video.
+    """Yield the pictures in a folder or a list as the frames of a video.
 
     Args:
-        source: a folder or picture files; both are taken in the order of the numbers in their
-            names.
-        fps: frames per second at which they were taken.
+        source: a folder, or a list of files; read in the order of the numbers in their names.
+        fps: frames per second.
 
     Raises:
-        InputError: no picture, one that cannot be read, or `fps` is not above 0.
+        InputError: there is no picture, one cannot be read, or `fps` is not above 0.
     """
     if not fps > 0:
-        raise InputError(f"pictures cannot follow at {fps} frames per second: give a rate above 0")
-    if isinstance(source, str | Path):
-        files = frame_files(source)
-    else:
-        files = sorted(map(Path, source), key=_by_number)
-    if not files:
-        raise InputError("the list of pictures is empty: name at least one picture")
-    for index, file in enumerate(files):
+        raise InputError(f"cannot read pictures at {fps} frames per second: give a rate above 0")
+    for index, file in enumerate(frame_files(source)):
         yield Frame(index, index / fps, _read_picture(file))
 
 
 def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None:
-    """Write frames as a video file (H.264, or MPEG-4 where FFmpeg came without it).
+    """Write frames as a video file, in H.264 or, if FFmpeg lacks it, MPEG-4.
 
-    Sizes are even in these formats: an odd side grows by one pixel, its last repeated. The file
-    appears under its name only when it is whole.
+    These formats need an even width and height: an odd one grows by repeating the last pixel. The
+    file gets its name only once it is complete.
 
     Args:
-        path: where to; the suffix names the container (.mp4, .mkv, …).
-        frames: uint8 RGB (T, H, W, 3), or an iterable of (H, W, 3) all of one size.
+        path: of the video; the suffix chooses the container (.mp4, .mkv, …).
+        frames: uint8 RGB (T, H, W, 3), or an iterable of (H, W, 3), all of the same size.
         fps: frames per second.
 
     Raises:
-        InputError: no frame, no such folder, or FFmpeg knows no such container.
+        InputError: there is no frame, the folder does not exist, or FFmpeg does not know the
+            container.
     """
     path = Path(path)
     pictures = iter(frames)
@@ -241,23 +241,23 @@ def _open(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     if path.stat().st_size == 0:
         raise InputError(f"{path} is empty: copy or download the video again")
     try:
-        # A relative name with a colon would be taken for a URL; an absolute one never is.
+        # FFmpeg takes a relative path with a colon for a URL, but never an absolute one.
         container = av.open(str(path.absolute()))
     except av.error.FFmpegError as error:
         raise _not_a_video(path) from error
     with container:
-        # FFmpeg reads any plain text as terminal art.
+        # FFmpeg reads any plain text as ANSI art.
         if container.format.name == "tty":
             raise _not_a_video(path)
         stream = _picture_stream(container)
         if stream is None:
-            raise InputError(f"{path} holds no picture, only sound: give a video with a picture")
+            raise InputError(f"{path} has no picture, only sound: give a video with a picture")
         stream.thread_type = "AUTO"
         yield container, stream
 
 
 def _picture_stream(container: InputContainer) -> VideoStream | None:
-    """The first stream of moving pictures; the cover of a song is a video stream too, but none."""
+    """Return the first video stream that is not a still cover picture, as songs have."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
             return stream
@@ -265,7 +265,7 @@ def _picture_stream(container: InputContainer) -> VideoStream | None:
 
 
 def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Yield every frame that can be decoded, stepping over damaged packets."""
+    """Yield every frame that can be decoded; skip damaged packets."""
     packets = container.demux(stream)
     while True:
         try:
@@ -281,26 +281,28 @@ def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFr
 def _timed(
     container: InputContainer, stream: VideoStream
 ) -> Iterator[tuple[float, float, VideoFrame]]:
-    """Yield each frame with its time since the first and how long it is shown, in seconds."""
-    usual_step = 1 / _rate(stream)
+    """Yield for each frame its time since the first and its duration, in seconds, and itself."""
+    mean_step = 1 / _rate(stream)
     start: float | None = None
-    time_s = -usual_step
+    time_s = -mean_step
     for frame in _decoded(container, stream):
         stamp = frame.time
         if start is None:
             start = stamp if stamp is not None else 0.0
-        # Some files lack stamps or repeat them: such a frame follows the last at the usual rate.
-        moved_on = stamp is not None and stamp - start > time_s
-        time_s = stamp - start if stamp is not None and moved_on else time_s + usual_step
-        shown = frame.duration * frame.time_base if frame.duration and frame.time_base else 0
-        yield time_s, float(shown) or usual_step, frame
+        # Some files lack or repeat time stamps: such a frame follows the last at the mean rate.
+        if stamp is not None and stamp - start > time_s:
+            time_s = stamp - start
+        else:
+            time_s += mean_step
+        duration = frame.duration * frame.time_base if frame.duration and frame.time_base else 0
+        yield time_s, float(duration) or mean_step, frame
 
 
 def _rate(stream: VideoStream) -> float:
     return float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
 
 
-def _stated_duration(container: InputContainer, stream: VideoStream) -> float | None:
+def _duration(container: InputContainer, stream: VideoStream) -> float | None:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else None
@@ -331,7 +333,7 @@ def _by_number(file: Path) -> tuple[list[str | int], str]:
 
 
 def _not_a_video(path: str | Path) -> InputError:
-    return InputError(f"{path} is not a video, or is cut off at its start: give a file that plays")
+    return InputError(f"{path} is not a video, or its start is damaged: give a file that plays")
 
 
 def _no_frame(path: str | Path) -> InputError:

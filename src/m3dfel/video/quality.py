@@ -1,8 +1,8 @@
-"""Whether a face can be read at all: large enough, facing the camera, sharp.
+"""Mark faces that cannot be read: too small, turned away from the camera, or blurred.
 
-Beside the track, before the model: what a model says of a face it was never shown is a guess with a
-number to it, so such frames are marked and not answered. The thresholds are those at which the
-bundled model begins to fail (docs/MODEL_CARD.md says how they were measured).
+Between tracking and the model. On such faces a model only guesses, however confident it looks, so
+these frames are marked and get no answer. The thresholds are those at which the bundled model
+starts to fail (docs/MODEL_CARD.md says how they were measured).
 """
 
 from __future__ import annotations
@@ -18,35 +18,35 @@ TOO_SMALL = "too small"
 TURNED_AWAY = "turned away"
 BLURRED = "blurred"
 
-# Pixels between the eyes of a face that looks straight ahead.
-LEAST_EYE_DISTANCE = 12.0
-# Variance of the Laplacian over the variance of the picture, both in grey levels of the crop.
-LEAST_SHARPNESS = 0.0075
+# Pixels between the eyes, as if the face looked straight ahead.
+MIN_EYE_DISTANCE = 12.0
+# Variance of the Laplacian divided by the variance of the crop, both in grey levels.
+MIN_SHARPNESS = 0.0075
 
 Marks = npt.NDArray[np.str_]
 
 
 def quality_marks(track: Track) -> Marks:
-    """Return what hinders reading the face in each frame (T,), empty where nothing does.
+    """Return for each frame (T,) why the face cannot be read: empty if it can.
 
-    One of `too small`, `turned away` and `blurred`, the first that holds.
+    The first that applies of `too small`, `turned away` and `blurred`.
     """
     frames = zip(track.landmarks, track.crops, strict=True)
     return np.array([_mark(landmarks, crop) for landmarks, crop in frames], dtype=np.str_)
 
 
 def _mark(landmarks: npt.NDArray[np.float32], crop: npt.NDArray[np.uint8]) -> str:
-    if eye_distance(landmarks) < LEAST_EYE_DISTANCE:
+    if eye_distance(landmarks) < MIN_EYE_DISTANCE:
         return TOO_SMALL
     if turned_away(landmarks):
         return TURNED_AWAY
-    if sharpness(crop) < LEAST_SHARPNESS:
+    if sharpness(crop) < MIN_SHARPNESS:
         return BLURRED
     return ""
 
 
 def eye_distance(landmarks: npt.NDArray[np.float32]) -> float:
-    """Return the pixels between the eyes, were the face turned to the camera.
+    """Return the distance between the eyes in pixels, as if the face looked into the camera.
 
     Args:
         landmarks: (5, 2), pixels: left eye, right eye, nose, left and right mouth corner.
@@ -56,10 +56,10 @@ def eye_distance(landmarks: npt.NDArray[np.float32]) -> float:
 
 
 def turned_away(landmarks: npt.NDArray[np.float32]) -> bool:
-    """Return whether the nose stands beyond an eye or a mouth corner, to the side, up or down.
+    """Return whether the nose lies beyond the eyes and mouth corners, sideways, up or down.
 
     Args:
-        landmarks: (5, 2), pixels, as above.
+        landmarks: (5, 2), pixels: left eye, right eye, nose, left and right mouth corner.
     """
     matrix = similarity(landmarks, TEMPLATE)
     left_eye, right_eye, nose, left_mouth, right_mouth = landmarks @ matrix[:, :2].T + matrix[:, 2]
@@ -69,14 +69,14 @@ def turned_away(landmarks: npt.NDArray[np.float32]) -> bool:
 
 
 def sharpness(crop: npt.NDArray[np.uint8]) -> float:
-    """Return the strength of fine detail in a face's crop beside that of its light and shade.
+    """Return how much fine detail a crop shows, in relation to its contrast.
 
     Args:
         crop: uint8 RGB (S, S, 3).
 
     Returns:
-        The variance of the Laplacian over that of the grey levels; 0 for a crop of one shade.
+        The variance of the Laplacian divided by that of the grey levels; 0 for a uniform crop.
     """
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    shades = float(grey.var())
-    return float(cv2.Laplacian(grey, cv2.CV_64F).var()) / shades if shades else 0.0
+    contrast = float(grey.var())
+    return float(cv2.Laplacian(grey, cv2.CV_64F).var()) / contrast if contrast else 0.0

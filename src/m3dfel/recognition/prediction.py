@@ -1,0 +1,273 @@
+"""What the faces of a video express: tables of clips, instances and faces, saved and loaded.
+
+The last step from a video to its emotions. `Recognizer` makes a `Prediction` out of what the model
+says about each track.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from matplotlib.figure import Figure
+
+from m3dfel.errors import InputError
+from m3dfel.files import atomic_write, write_text
+from m3dfel.recognition.timeline import mean_between
+from m3dfel.report.timeline import plot_timeline
+from m3dfel.video.sources import source_stem
+from m3dfel.video.tracks import Track
+
+# A less probable answer is more likely wrong than right.
+MIN_CONFIDENCE = 0.5
+UNCERTAIN = "uncertain"
+
+_BOX = ["x1", "y1", "x2", "y2"]
+
+
+@dataclass(eq=False)
+class Prediction:
+    """What the faces of a video express, and when, as tables.
+
+    Attributes:
+        source: path of the video, the folder, or the first picture; `frames` for frames in memory.
+        labels: the model's label set.
+        clips: one row for each clip of each face, with the columns:
+
+            - `face`: number of the face, from 1.
+            - `start_s`, `end_s`: seconds.
+            - `emotion`: the most probable emotion.
+            - `confidence`: its probability.
+            - `p_<emotion>`: the probability of each label, averaged over time.
+            - `mark`: why the face cannot be read (`too small`, `turned away`, `blurred`; then
+              emotion, confidence and `p_<emotion>` are missing), or `uncertain` if the confidence
+              is below 0.5, or empty.
+            - `raw_<emotion>`: the probabilities of this clip alone.
+        instances: one row for each instance of each clip: `face`, `clip` (row number in `clips`),
+            `instance` (from 0), `start_s`, `end_s`, and `evidence_<emotion>`, what the instance
+            adds to that logit. The evidence of a clip's instances sums to the clip's logits.
+        faces: one row for each face in each frame: `face`, `frame`, `time_s`, the box `x1`, `y1`,
+            `x2`, `y2` in pixels, `score`, and the `mark` of this frame.
+        note: a sentence for the user, such as that no face was found; usually empty.
+
+    Example:
+        The prediction for a short video of a drawn face that smiles:
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from m3dfel import Prediction, Recognizer
+        >>> from m3dfel.synthetic.clips import SyntheticClip, render
+        >>> from m3dfel.video.decode import write_video
+        >>> smile = SyntheticClip(seed=0, identity=100, clip=1, emotion="happiness")
+        >>> folder = TemporaryDirectory()
+        >>> video = f"{folder.name}/smile.mp4"
+        >>> write_video(video, render(smile, range(smile.n_frames), size=112), fps=25)
+        >>> prediction = Recognizer()(video, aligned=True)
+
+        The table has one row for each clip:
+
+        >>> list(prediction.table.columns[:5])
+        ['face', 'start_s', 'end_s', 'emotion', 'confidence']
+        >>> prediction.table["emotion"].unique().tolist()
+        ['happiness']
+
+        It is saved in four formats, and loaded from the JSON file:
+
+        >>> prediction.save(folder.name)
+        >>> loaded = Prediction.load(f"{folder.name}/smile.json")
+        >>> loaded.table.equals(prediction.table)
+        True
+        >>> folder.cleanup()
+    """
+
+    source: str
+    labels: tuple[str, ...]
+    clips: pd.DataFrame
+    instances: pd.DataFrame
+    faces: pd.DataFrame
+    note: str = ""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The clips; the same as `clips`."""
+        return self.clips
+
+    @property
+    def stem(self) -> str:
+        """The source's name without folder and suffix, which the output files share."""
+        return source_stem(self.source)
+
+    def plot(
+        self,
+        path: str | Path | None = None,
+        target_frames: npt.NDArray[np.bool_] | None = None,
+        fps: float = 25.0,
+    ) -> Figure:
+        """Draw the timeline; see `m3dfel.report.timeline.plot_timeline`."""
+        return plot_timeline(self, path, target_frames, fps)
+
+    def save(self, folder: str | Path) -> None:
+        """Write the prediction as files named after the source.
+
+        - `<stem>.csv`: the clips, without `raw_<emotion>`.
+        - `<stem>.parquet`: the clips with all columns, the mean box of the face in each clip, and
+          the evidence of its instances as lists.
+        - `<stem>.json`: everything, for `load`.
+        - `<stem>.png`: the timeline.
+
+        Raises:
+            InputError: the folder cannot be written to.
+        """
+        folder = Path(folder)
+        clips = pd.concat([self.clips, self._mean_boxes()], axis=1)
+        evidence_columns = _per_label("evidence", self.labels)
+        evidence = self.instances.groupby("clip")[evidence_columns].agg(list)
+        record = {
+            "source": self.source,
+            "note": self.note,
+            "labels": self.labels,
+            "clips": clips.astype(object).where(clips.notna(), None).to_dict("records"),
+            "instances": self.instances.to_dict("records"),
+            "faces": self.faces.to_dict("records"),
+        }
+        table = self.clips.drop(columns=_per_label("raw", self.labels))
+        write_text(folder / f"{self.stem}.csv", table.to_csv(index=False))
+        write_text(folder / f"{self.stem}.json", json.dumps(record, indent=1))
+        with atomic_write(folder / f"{self.stem}.parquet") as temporary:
+            pd.concat([clips, evidence], axis=1).to_parquet(temporary, index=False)
+        self.plot(folder / f"{self.stem}.png")
+
+    @classmethod
+    def load(cls, path: str | Path) -> Prediction:
+        """Read a prediction back from the JSON file that `save` wrote.
+
+        Raises:
+            InputError: the file is missing or is not a prediction.
+        """
+        try:
+            record = json.loads(Path(path).read_text(encoding="utf-8"))
+            labels = tuple(record["labels"])
+            tables = {
+                name: pd.DataFrame(record[name], columns=columns)
+                for name, columns in _columns(labels).items()
+            }
+            return cls(record["source"], labels, **tables, note=record["note"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path} cannot be read as a prediction: give a .json file that `m3dfel predict` "
+                "wrote"
+            ) from error
+
+    def _mean_boxes(self) -> pd.DataFrame:
+        """Return the mean box of the face in every clip, over the frames shown during it."""
+        boxes = [np.empty((0, 4))]
+        for face, clips in self.clips.groupby("face"):
+            frames = self.faces[self.faces["face"] == face]
+            boxes.append(
+                mean_between(
+                    frames[_BOX].to_numpy(),
+                    frames["time_s"].to_numpy(),
+                    clips["start_s"].to_numpy(),
+                    clips["end_s"].to_numpy(),
+                )
+            )
+        return pd.DataFrame(np.concatenate(boxes).round(2), columns=_BOX)
+
+
+@dataclass(frozen=True, eq=False)
+class TrackPrediction:
+    """What the model says about one track: B overlapping clips of N instances, M in all.
+
+    Attributes:
+        track: the face's T frames.
+        frame_marks: (T,), why the face cannot be read, empty where it can.
+        borders_s: (M + 1,), the borders between the instances in seconds.
+        raw: (B, C), the probabilities of each clip alone.
+        probabilities: (B, C), averaged over time; NaN where the face cannot be read.
+        clip_marks: (B,), as `frame_marks`.
+        evidence: (B, N, C), what each instance adds to each logit.
+    """
+
+    track: Track
+    frame_marks: npt.NDArray[np.str_]
+    borders_s: npt.NDArray[np.float64]
+    raw: npt.NDArray[np.float64]
+    probabilities: npt.NDArray[np.float64]
+    clip_marks: Sequence[str]
+    evidence: npt.NDArray[np.float64]
+
+
+def build_prediction(
+    source: str, labels: tuple[str, ...], tracks: Sequence[TrackPrediction], note: str = ""
+) -> Prediction:
+    """Return the predictions of a video's tracks as tables."""
+    clips: list[list[Any]] = []
+    instances: list[list[Any]] = []
+    faces: list[list[Any]] = []
+    for track in tracks:
+        instances += _instance_rows(track, first_clip=len(clips))
+        clips += _clip_rows(track, labels)
+        faces += _face_rows(track)
+    columns = _columns(labels)
+    return Prediction(
+        source,
+        labels,
+        pd.DataFrame(clips, columns=columns["clips"]),
+        pd.DataFrame(instances, columns=columns["instances"]),
+        pd.DataFrame(faces, columns=columns["faces"]),
+        note,
+    )
+
+
+def _clip_rows(prediction: TrackPrediction, labels: Sequence[str]) -> Iterator[list[Any]]:
+    face, bag_size = prediction.track.face, prediction.evidence.shape[1]
+    borders_s = prediction.borders_s.round(3).tolist()
+    probabilities, raw = prediction.probabilities.round(6), prediction.raw.round(6)
+    for clip, mark in enumerate(prediction.clip_marks):
+        emotion, confidence = None, None
+        if not mark:
+            best = int(prediction.probabilities[clip].argmax())
+            emotion, confidence = labels[best], float(probabilities[clip, best])
+            mark = UNCERTAIN if confidence < MIN_CONFIDENCE else ""
+        span = [borders_s[clip], borders_s[clip + bag_size]]
+        answer = [emotion, confidence, *probabilities[clip].tolist(), mark]
+        yield [face, *span, *answer, *raw[clip].tolist()]
+
+
+def _instance_rows(prediction: TrackPrediction, first_clip: int) -> Iterator[list[Any]]:
+    borders_s = prediction.borders_s.round(3).tolist()
+    for clip, bag in enumerate(prediction.evidence.round(6).tolist()):
+        for instance, evidence in enumerate(bag):
+            span = borders_s[clip + instance : clip + instance + 2]
+            yield [prediction.track.face, first_clip + clip, instance, *span, *evidence]
+
+
+def _face_rows(prediction: TrackPrediction) -> Iterator[list[Any]]:
+    track = prediction.track
+    boxes, scores = track.boxes.astype(np.float64).round(2), track.scores.astype(np.float64)
+    for i, box in enumerate(boxes.tolist()):
+        time_s, score = round(float(track.times_s[i]), 6), round(float(scores[i]), 4)
+        mark = str(prediction.frame_marks[i])
+        yield [track.face, int(track.indices[i]), time_s, *box, score, mark]
+
+
+def _columns(labels: Sequence[str]) -> dict[str, list[str]]:
+    """Return the columns of each table of a prediction."""
+    span = ["start_s", "end_s"]
+    return {
+        "clips": [
+            *("face", *span, "emotion", "confidence"),
+            *(*_per_label("p", labels), "mark", *_per_label("raw", labels)),
+        ],
+        "instances": ["face", "clip", "instance", *span, *_per_label("evidence", labels)],
+        "faces": ["face", "frame", "time_s", *_BOX, "score", "mark"],
+    }
+
+
+def _per_label(kind: str, labels: Sequence[str]) -> list[str]:
+    return [f"{kind}_{label}" for label in labels]

@@ -1,0 +1,128 @@
+"""Frames from any source a user can name: videos, folders, pictures, frames in memory.
+
+The entrance to the video room. Whatever the source, the rest of the package sees a stream of
+`Frame`s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from m3dfel.errors import InputError
+from m3dfel.video.decode import (
+    PICTURE_SUFFIXES,
+    VIDEO_SUFFIXES,
+    Frame,
+    frame_files,
+    read_images,
+    read_video,
+)
+
+Source: TypeAlias = str | Path | Sequence[str | Path] | Sequence[Frame]
+"""A video file, a folder of frames, a picture, a list of pictures, or a list of `Frame`s."""
+
+MIN_SIDE = 8
+"""Height and width in pixels below which a frame cannot show a face."""
+
+
+def read_frames(source: Source) -> Iterator[Frame]:
+    """Yield the frames of a source in the order they are shown.
+
+    Pictures, in a folder or in a list, are taken as a video of 25 frames per second.
+
+    Raises:
+        InputError: on the first frame if the source cannot be read; later, if a picture cannot be
+            read or a frame is less than `MIN_SIDE` pixels high or wide.
+    """
+    for name, frame in _named_frames(source):
+        height, width = frame.image.shape[:2]
+        if min(height, width) < MIN_SIDE:
+            raise InputError(
+                f"{name} is {width}×{height} pixels, too small to show a face: "
+                f"every frame must be at least {MIN_SIDE} pixels wide and high"
+            )
+        yield frame
+
+
+def _named_frames(source: Source) -> Iterator[tuple[str, Frame]]:
+    """Yield each frame with a name for error messages."""
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_dir():
+            yield from _named_pictures(frame_files(path))
+        elif path.suffix.lower() in PICTURE_SUFFIXES:
+            yield from _named_pictures([path])
+        else:
+            yield from ((str(path), frame) for frame in read_video(path))
+        return
+    frames = [item for item in source if isinstance(item, Frame)]
+    if frames:
+        yield from ((f"frame {frame.index}", frame) for frame in frames)
+    else:
+        files = frame_files([item for item in source if not isinstance(item, Frame)])
+        yield from _named_pictures(files)
+
+
+def _named_pictures(files: Sequence[Path]) -> Iterator[tuple[str, Frame]]:
+    return zip(map(str, files), read_images(files), strict=True)
+
+
+def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
+    """Return the sources that a user means by some paths.
+
+    A folder means all videos in it or, if there are none, one video whose frames are the pictures
+    in it. Single pictures together are the frames of one video.
+
+    Raises:
+        InputError: two sources have the same name, so their output files would overwrite each
+            other.
+    """
+    sources: list[str | list[str]] = []
+    pictures: list[str] = []
+    for path in dict.fromkeys(map(Path, paths)):
+        if path.is_dir():
+            sources += _videos(path) or [str(path)]
+        elif path.suffix.lower() in PICTURE_SUFFIXES:
+            pictures.append(str(path))
+        else:
+            sources.append(str(path))
+    if pictures:
+        sources.append(pictures)
+    _check_stems(sources)
+    return sources
+
+
+def _videos(folder: Path) -> list[str]:
+    return sorted(
+        str(file)
+        for file in folder.iterdir()
+        if file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".")
+    )
+
+
+def _check_stems(sources: Sequence[Source]) -> None:
+    names: dict[str, str] = {}
+    for name in map(source_name, sources):
+        stem = source_stem(name)
+        other = names.setdefault(stem, name)
+        if other != name:
+            raise InputError(
+                f"{other} and {name} would both be written to {stem}.csv: rename one, or predict "
+                "them into different folders"
+            )
+
+
+def source_name(source: Source) -> str:
+    """Return the path of a source: of the first picture of a list, `frames` for `Frame`s."""
+    if isinstance(source, str | Path):
+        return str(source)
+    first = next(iter(source), "frames")
+    return "frames" if isinstance(first, Frame) else str(first)
+
+
+def source_stem(name: str) -> str:
+    """Return the name of a source without folder and suffix, which its output files share."""
+    path = Path(name)
+    return path.resolve().name if path.is_dir() else path.stem

@@ -1,0 +1,45 @@
+"""Short videos, scripted faces and a small model for the recognizer's tests."""
+
+import numpy as np
+import torch
+
+from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.video.decode import Frame
+from m3dfel.video.faces import Detection
+
+
+def small_model(bag_size: int = 4) -> M3DFEL:
+    """A random model that answers quickly, and differently for different frames."""
+    torch.manual_seed(0)
+    model = M3DFEL(size=32, bag_size=bag_size, backbone_options={"width": 4, "depth": 10}).eval()
+    torch.nn.init.normal_(model.classifier.weight, std=3)
+    return model
+
+
+def noise_video(frames: int, fps: float = 25.0, side: int = 48) -> list[Frame]:
+    """Noise, so that no two frames are the same."""
+    generator = np.random.default_rng(0)
+    return [
+        Frame(i, i / fps, generator.integers(0, 256, (side, side, 3), dtype=np.uint8))
+        for i in range(frames)
+    ]
+
+
+class ScriptedDetector:
+    """A detector that finds each face at its left edge in the frames given for it."""
+
+    def __init__(self, *faces: tuple[float, set[int]]) -> None:
+        self.faces, self.frame = faces, -1
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        self.frame += 1
+        return [_face_at(left) for left, frames in self.faces if self.frame in frames]
+
+
+def _face_at(left: float) -> Detection:
+    points = [(14, 16), (26, 16), (20, 23), (15, 29), (25, 29)]
+    return Detection(
+        np.array([left, 4, left + 40, 44], np.float32),
+        0.9,
+        np.array([(left + x, y) for x, y in points], np.float32),
+    )
