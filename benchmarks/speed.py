@@ -1,9 +1,8 @@
-"""How long things take on this machine, each beside what it is compared with.
+"""Times of single steps on this machine, each beside what it is compared with.
 
     python benchmarks/speed.py
 
-Prints the median of several runs and the ratio of the two sides. Times only mean something on a
-machine that does nothing else.
+Prints the median of several runs and the ratio of the two. Run it on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -89,16 +88,24 @@ def main() -> None:
         partial(read, with_padding(bundled), clip),
     )
     size = bundled.size
-    frames = M3DFEL(bundled.labels, 1, size, 1, 24, aggregation="mean", grayscale=True).train()
+    frames = M3DFEL(
+        bundled.labels,
+        frames=1,
+        size=size,
+        bag_size=1,
+        backbone_options={"width": 24},
+        aggregation="mean",
+        grayscale=True,
+    ).train()
     frames.to(memory_format=torch.channels_last_3d)
-    shown, targets = pixels(BATCH, 1, 3, size, size), torch.randint(6, (BATCH,))
+    clips, targets = pixels(BATCH, 1, 3, size, size), torch.randint(6, (BATCH,))
     compare(
         f"creating {BATCH} clips of one frame from stills",
         partial(
             create_clips, pixels(1, 128, 128), size, training_transform(size, AUGMENT, crop=False)
         ),
         "a training step on them",
-        partial(learn, frames, shown, targets),
+        partial(learn, frames, clips, targets),
     )
 
 

@@ -1,8 +1,8 @@
 """Models and training states on disk.
 
-A model is a folder with `config.json` and `model.safetensors`, as on the Hugging Face hub; a run's
-folder holds two (`best/`, `last/`) and beside the last one the state that training resumes from.
-Nothing here is read with pickle but the authors' `.pth`, and that without running anything in it.
+A model is a folder with `config.json` and `model.safetensors`, as on the Hugging Face hub. The
+folder of a run contains two (`best/`, `last/`), and beside the last one the state that training
+resumes from. Only the authors' `.pth` is read with pickle, without executing anything in it.
 """
 
 from __future__ import annotations
@@ -33,35 +33,35 @@ def load_model(name: str) -> M3DFEL:
     """Load a trained model, in evaluation mode.
 
     Args:
-        name: `bundled` for the model that comes with the package, a model's folder, a run's folder
-            (its best model, else its last), the authors' published `.pth`, or a name on the
-            Hugging Face hub.
+        name: `bundled` for the model that comes with the package, the folder of a model, the folder
+            of a run (its best model, else its last), the authors' published `.pth`, or a name on
+            the Hugging Face hub.
 
     Raises:
-        InputError: no model there, or one that cannot be read.
+        InputError: there is no model, or it cannot be read.
     """
     if name == BUNDLED:
         return _from_folder(Path(str(files("m3dfel") / BUNDLED)))
-    place = Path(name).expanduser()
-    if place.is_file():
-        return read_published(place).eval()
-    if not place.is_dir():
+    path = Path(name).expanduser()
+    if path.is_file():
+        return read_published(path).eval()
+    if not path.is_dir():
         return _from_hub(name)
-    for folder in place, place / "best", place / "last":
+    for folder in path, path / "best", path / "last":
         if (folder / "config.json").is_file():
             return _from_folder(folder)
-    raise InputError(f"{name} holds no model: expected config.json and model.safetensors")
+    raise InputError(f"{name} contains no model: expected config.json and model.safetensors")
 
 
 def _from_folder(folder: Path) -> M3DFEL:
     try:
-        with redirect_stdout(None):  # the hub's library prints what nobody asked
+        with redirect_stdout(None):  # the hub's library prints what it does
             model: M3DFEL = M3DFEL.from_pretrained(folder, strict=True)
     except InputError as error:
         raise InputError(f"{folder / 'config.json'}: {error}") from error
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(
-            f"{folder} holds no M3DFEL model that can be read: {_first_line(error)}"
+            f"{folder} contains no readable M3DFEL model: {_first_line(error)}"
         ) from error
     return model.eval()
 
@@ -84,12 +84,12 @@ def _first_line(error: Exception) -> str:
 
 
 def save_model(model: M3DFEL, folder: Path, half: bool = False) -> None:
-    """Write a model's folder; a kill at any moment leaves the model that was there or the new one.
+    """Write the folder of a model; if killed, it contains the old model or the new one.
 
     Args:
-        model: to be written.
+        model: the model.
         folder: receives `config.json` and `model.safetensors`.
-        half: write the weights in half precision, at half the size; they are read in single.
+        half: write the weights in half precision, at half the size; they are loaded in single.
 
     Raises:
         InputError: the folder cannot be written to.
@@ -106,10 +106,10 @@ def save_model(model: M3DFEL, folder: Path, half: bool = False) -> None:
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-    """Write tensors and a JSON-able record as one safetensors file, whole or not at all."""
-    whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    """Write tensors and a JSON-serializable record as one file, completely or not at all."""
+    complete = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with atomic_write(path) as temporary:
-        save_file(whole, temporary, metadata={"record": json.dumps(record)})
+        save_file(complete, temporary, metadata={"record": json.dumps(record)})
 
 
 def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
