@@ -50,6 +50,14 @@ def test_another_label_set_keeps_the_classifier_s_initial_weights(tmp_path: Path
     assert not torch.equal(next(model.backbone.parameters()), next(initial.backbone.parameters()))
 
 
+def test_a_classifier_of_other_inputs_keeps_all_its_initial_weights(tmp_path: Path):
+    save_model(model_with(tmp_path, seed=2, aggregation="mean"), tmp_path / "trained")
+    model, initial = model_with(tmp_path), model_with(tmp_path)
+    transfer_weights(model, str(tmp_path / "trained"))
+    assert torch.equal(model.classifier.bias, initial.classifier.bias)
+    assert torch.equal(model.classifier.weight, initial.classifier.weight)
+
+
 def test_a_larger_bag_of_the_same_instances_keeps_the_bag_vector(tmp_path: Path):
     trained = model_with(tmp_path, seed=2, bag_size=2)
     save_model(trained, tmp_path / "trained")

@@ -39,9 +39,9 @@ def build_model(config: TrainConfig) -> M3DFEL:
 def transfer_weights(model: M3DFEL, name: str) -> None:
     """Copy the weights of a trained model into another: the backbone's, and all others that fit.
 
-    If the label sets differ, the classifier keeps its initial weights. If the bag sizes differ,
-    DLIAM's convolution over the instances is resized. A backbone trained on single frames never
-    used its kernels for the neighbouring frames, so these kernels start at zero.
+    The classifier is copied as a whole, if its inputs and the label sets are the same. If the bag
+    sizes differ, DLIAM's convolution over the instances is resized. A backbone trained on single
+    frames never used its kernels for the neighbouring frames, so these kernels start at zero.
 
     Args:
         model: receives the weights, in place.
@@ -58,9 +58,10 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
         weights[_KERNELS] = _resize_kernels(kernels, model.bag_size)
     if trained.instance_length == 1 < model.instance_length:
         _clear_neighbouring_frames(weights)
-    if trained.labels != model.labels:
-        weights = {n: value for n, value in weights.items() if not n.startswith("classifier.")}
     initial = model.state_dict()
+    same_inputs = trained.classifier.in_features == model.classifier.in_features
+    if trained.labels != model.labels or not same_inputs:
+        weights = {n: value for n, value in weights.items() if not n.startswith("classifier.")}
     fitting = {n: v for n, v in weights.items() if n in initial and initial[n].shape == v.shape}
     if not all(n in fitting for n in initial if n.startswith("backbone.")):
         raise InputError(
