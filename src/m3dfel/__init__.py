@@ -1,4 +1,8 @@
-"""Multi-instance 3D dynamic facial expression learning: train, measure and run it on video."""
+"""M3DFEL: train, evaluate and run dynamic facial expression recognition on video.
+
+The names below are the public API; each is imported on first use, because importing torch takes
+seconds.
+"""
 
 from __future__ import annotations
 
@@ -6,29 +10,51 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from m3dfel.config import TrainConfig
+    from m3dfel.data.manifest import read_manifest
     from m3dfel.emotions import EMOTIONS
     from m3dfel.errors import InputError
+    from m3dfel.evaluation.evaluate import evaluate
     from m3dfel.models.m3dfel import M3DFEL
     from m3dfel.recognition.prediction import Prediction
     from m3dfel.recognition.recognizer import Recognizer
+    from m3dfel.training.loop import train
     from m3dfel.training.losses import IntensityAwareLoss
 
 __version__ = "0.1.0"
 
-__all__ = ["EMOTIONS", "M3DFEL", "InputError", "IntensityAwareLoss", "Prediction", "Recognizer"]
+__all__ = [
+    "EMOTIONS",
+    "M3DFEL",
+    "InputError",
+    "IntensityAwareLoss",
+    "Prediction",
+    "Recognizer",
+    "TrainConfig",
+    "evaluate",
+    "read_manifest",
+    "train",
+]
 
-_HOMES = {
-    "EMOTIONS": "emotions",
-    "InputError": "errors",
-    "IntensityAwareLoss": "training.losses",
-    "M3DFEL": "models.m3dfel",
-    "Prediction": "recognition.prediction",
-    "Recognizer": "recognition.recognizer",
+_MODULES = {
+    "EMOTIONS": "m3dfel.emotions",
+    "InputError": "m3dfel.errors",
+    "IntensityAwareLoss": "m3dfel.training.losses",
+    "M3DFEL": "m3dfel.models.m3dfel",
+    "Prediction": "m3dfel.recognition.prediction",
+    "Recognizer": "m3dfel.recognition.recognizer",
+    "TrainConfig": "m3dfel.config",
+    "evaluate": "m3dfel.evaluation.evaluate",
+    "read_manifest": "m3dfel.data.manifest",
+    "train": "m3dfel.training.loop",
 }
 
 
 def __getattr__(name: str) -> Any:
-    # On first use: torch takes seconds to import, and `m3dfel --help` does without it.
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'm3dfel' has no attribute {name!r}")
-    return getattr(import_module(f"m3dfel.{_HOMES[name]}"), name)
+    return getattr(import_module(_MODULES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
