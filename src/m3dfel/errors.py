@@ -10,8 +10,7 @@ class InputError(ValueError):
     """Raised for invalid user input; the message says what is wrong, where, and what to do.
 
     Example:
-        >>> from m3dfel.errors import InputError
-        >>> from m3dfel.models.m3dfel import M3DFEL
+        >>> from m3dfel import M3DFEL, InputError
         >>> try:
         ...     M3DFEL(frames=16, bag_size=3)
         ... except InputError as error:

@@ -123,7 +123,7 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
             fold, or no usable clip.
 
     Example:
-        >>> from m3dfel.data.manifest import read_manifest
+        >>> from m3dfel import read_manifest
         >>> read_manifest("synthetic").table().loc["fear"].to_dict()
         {'train': 80, 'val': 20, 'test': 60}
     """

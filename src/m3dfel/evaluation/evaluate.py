@@ -62,8 +62,8 @@ def evaluate(
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
         >>> from PIL import Image
+        >>> from m3dfel import evaluate
         >>> from m3dfel.checkpoints import load_model
-        >>> from m3dfel.evaluation.evaluate import evaluate
         >>> temporary = TemporaryDirectory()
         >>> data, output = Path(temporary.name, "faces"), Path(temporary.name, "results")
         >>> for name in "happiness/1.png", "anger/2.png":

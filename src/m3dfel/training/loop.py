@@ -69,8 +69,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         >>> from tempfile import TemporaryDirectory
         >>> import yaml
         >>> from PIL import Image
+        >>> from m3dfel import train
         >>> from m3dfel.config import find_recipe, from_settings, with_overrides
-        >>> from m3dfel.training.loop import train
         >>> temporary = TemporaryDirectory()
         >>> data, run = Path(temporary.name, "faces"), Path(temporary.name, "run")
         >>> for name in "train/happiness/1.png", "train/fear/2.png", "val/fear/3.png":

@@ -48,7 +48,8 @@ class IntensityAwareLoss(nn.Module):
         The second clip costs more, because another class is almost as likely as its target.
 
         >>> import torch
-        >>> from m3dfel.training.losses import IntensityAwareLoss, intensity_aware_loss
+        >>> from m3dfel import IntensityAwareLoss
+        >>> from m3dfel.training.losses import intensity_aware_loss
         >>> logits = torch.tensor([[4.0, 0.0, 0.0], [0.2, 0.1, -3.0]])
         >>> targets = torch.tensor([0, 0])
         >>> intensity_aware_loss(logits, targets)
