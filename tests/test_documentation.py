@@ -1,0 +1,207 @@
+"""The documentation is true: its examples run, and its metadata can be read.
+
+Code blocks in README.md run in one Python session, beside a video of a real face. Blocks in
+CONTRIBUTING.md that begin with the name of a file are written to that file; commands that name a
+plugin run there, on less data.
+"""
+
+import ast
+import doctest
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+
+import cv2
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+import m3dfel
+from m3dfel.video.decode import write_video
+
+ROOT = Path(__file__).parents[1]
+SOURCE = Path(m3dfel.__file__).parents[1]
+PORTRAIT = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+
+
+def code_blocks(file: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / file).read_text(), re.M | re.S)
+
+
+# --- the public API ------------------------------------------------------------------------------
+
+
+def docstring(name: str) -> str:
+    """Return the docstring of a public name; that of a constant is the string after it."""
+    value = getattr(m3dfel, name)
+    if callable(value):
+        return inspect.getdoc(value) or ""
+    body = ast.parse(inspect.getsource(import_module(m3dfel._MODULES[name]))).body
+    for statement, following in pairwise(body):
+        targets = [statement.target] if isinstance(statement, ast.AnnAssign) else []
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            return inspect.cleandoc(ast.literal_eval(following.value))
+    return ""
+
+
+def test_the_public_names_are_listed():
+    expected = {
+        *("M3DFEL", "IntensityAwareLoss", "Recognizer", "Prediction", "TrainConfig", "train"),
+        *("evaluate", "read_manifest", "EMOTIONS", "InputError"),
+    }
+    assert set(m3dfel.__all__) == expected
+    assert expected <= set(dir(m3dfel))
+
+
+def test_importing_m3dfel_does_not_import_torch():
+    code = "import sys, m3dfel; assert m3dfel.EMOTIONS; assert 'torch' not in sys.modules"
+    run_python("-c", code, folder=ROOT)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'m3dfel' has no attribute 'nothing'"):
+        m3dfel.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("name", m3dfel.__all__)
+def test_the_example_of_every_public_name_runs(name: str, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    test = doctest.DocTestParser().get_doctest(docstring(name), {}, name, None, None)
+    assert test.examples, f"{name} has no example in its docstring"
+    report: list[str] = []
+    doctest.DocTestRunner(verbose=False).run(test, out=report.append)
+    assert not report, "".join(report)
+
+
+# --- README and CONTRIBUTING ---------------------------------------------------------------------
+
+
+def run_python(*arguments: str, folder: Path) -> str:
+    """Run Python with the package in a folder and return what it prints."""
+    finished = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(SOURCE)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
+
+
+def write_portrait_video(path: Path) -> None:
+    portrait = cv2.cvtColor(cv2.imread(str(PORTRAIT)), cv2.COLOR_BGR2RGB)
+    write_video(path, np.repeat(portrait[None], 25, axis=0), fps=25)
+
+
+def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_portrait_video(tmp_path / "holiday.mp4")
+    blocks = code_blocks("README.md", "python")
+    assert blocks
+    session: dict[str, object] = {}
+    for block in blocks:
+        exec(compile(block, "README.md", "exec"), session)
+    plt.close("all")
+    assert (tmp_path / "timeline.png").is_file()
+
+
+PLUGINS = {
+    block.split()[1]: block
+    for block in code_blocks("CONTRIBUTING.md", "python")
+    if block.startswith("# ")
+}
+COMMANDS = [
+    words
+    for block in code_blocks("CONTRIBUTING.md", "sh")
+    for line in block.replace("\\\n", " ").splitlines()
+    if (words := shlex.split(line))[:2] == ["m3dfel", "--plugin"]
+]
+# A small picture for each clip, one epoch without earlier stages.
+SMALL = shlex.split("--data.path faces.csv --model.size 16 --optim.epochs 1 --stages '[]'")
+
+
+@pytest.fixture
+def workplace(tmp_path: Path) -> Path:
+    """A folder with the files of CONTRIBUTING.md, pictures of two emotions, and interviews."""
+    for name, code in PLUGINS.items():
+        (tmp_path / name).write_text(code)
+    random = np.random.default_rng(0)
+    rows, emotions = ["file,emotion,split"], ["happiness", "anger"]
+    for index, split in enumerate(["train"] * 8 + ["val"] * 2 + ["test"] * 2):
+        picture = random.integers(0, 255, (24, 24, 3), dtype=np.uint8)
+        cv2.imwrite(str(tmp_path / f"{index}.png"), picture)
+        rows.append(f"{index}.png,{emotions[index % 2]},{split}")
+    (tmp_path / "faces.csv").write_text("\n".join(rows))
+    person = tmp_path / "Interviews" / "anna"
+    person.mkdir(parents=True)
+    write_video(person / "1.mp4", np.zeros((5, 32, 32, 3), np.uint8), fps=25)
+    (person.parent / "labels.tsv").write_text("anna/1.mp4\tHappy\ttest\n")
+    return tmp_path
+
+
+def test_contributing_shows_how_to_add_each_kind_of_part():
+    registries = ("BACKBONES", "AGGREGATIONS", "LAYOUTS")
+    for registry, code in zip(registries, PLUGINS.values(), strict=True):
+        assert f"@{registry}.register(" in code
+    assert [words[2] for words in COMMANDS] == list(PLUGINS)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=[words[2] for words in COMMANDS])
+def test_a_part_of_ones_own_works_without_editing_the_package(words: list[str], workplace: Path):
+    command = words[1:] + (SMALL if "train" in words else [])
+    output = run_python("-m", "m3dfel", *command, folder=workplace)
+    if "train" not in words:
+        assert "happiness" in output
+        return
+    plugin, run = words[2], words[words.index("--output") + 1]
+    arguments = f"--plugin {plugin} evaluate --model {run} --data faces.csv --output results"
+    run_python("-m", "m3dfel", *arguments.split(), folder=workplace)
+    assert (workplace / "results" / "results.json").is_file()
+
+
+def test_links_between_documents_lead_somewhere():
+    for document in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)", document.read_text()):
+            if "://" not in target:
+                assert (document.parent / target).exists(), f"{document.name}: {target}"
+
+
+# --- metadata ------------------------------------------------------------------------------------
+
+
+def test_the_model_card_states_its_results_as_the_hub_reads_them():
+    card = ModelCard((SOURCE / "m3dfel" / "bundled" / "README.md").read_text())
+    assert card.data.pipeline_tag == "video-classification"
+    results = {result.metric_name: result for result in card.data.eval_results}
+    assert results["WAR"].metric_value == 0.823
+    assert results["UAR"].metric_value == 0.592
+    for result in results.values():
+        assert (result.task_type, result.dataset_split) == ("video-classification", "val")
+
+
+def test_the_citation_names_this_version_and_the_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["version"] == m3dfel.__version__
+    assert {"message", "title", "authors"} <= set(citation)
+    assert citation["preferred-citation"]["authors"][0]["family-names"] == "Wang"
+
+
+def test_pre_commit_and_ci_run_the_checks_of_make_test():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    assert [hook["id"] for hook in hooks] == ["ruff-check", "ruff-format", "mypy"]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
+    job = workflow["jobs"]["test"]
+    assert job["strategy"]["matrix"]["python"] == ["3.10", "3.11", "3.12", "3.13"]
+    assert "make test" in [step.get("run") for step in job["steps"]]
