@@ -412,8 +412,8 @@ def _predict_parser() -> ArgumentParser:
     parser.add_argument(
         "--model",
         default="bundled",
-        help="a run, the folder of a model, a .pth file or a name on the hub; default: the model "
-        "that comes with the package",
+        help="a run, the folder of a model, a .pth file, a name on the hub, or `bundled`, the "
+        "model that comes with the package",
     )
     parser.add_argument("--output", default="predictions", help="folder for the results")
     parser.add_argument(

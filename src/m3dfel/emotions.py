@@ -37,9 +37,9 @@ _COLOURS: dict[str, str] = {
     "fear": "#7b5ea7",
 }
 
-# For all other words, in order: told apart with every common form of colour blindness (from the
+# For all other words, in order: distinct with every common form of colour blindness (from the
 # palettes of Okabe and Ito, 2008, and Tol, 2021) and unlike the seven above.
-_OTHER_COLOURS = ("#882255", "#88ccee", "#332288", "#ddcc77", "#cc79a7", "#7a4b12", "#222222")
+_OTHER_COLOURS = ("#882255", "#88ccee", "#332288", "#bbcc33", "#cc79a7", "#7a4b12", "#222222")
 
 _WORDS: dict[str, str] = {
     "happy": "happiness",
