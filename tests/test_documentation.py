@@ -9,6 +9,7 @@ import ast
 import doctest
 import inspect
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -70,6 +71,24 @@ def test_importing_m3dfel_does_not_import_torch():
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'m3dfel' has no attribute 'nothing'"):
         m3dfel.nothing  # noqa: B018
+
+
+PUBLIC = {f"{m3dfel._MODULES[name]}.{name}" for name in m3dfel.__all__}
+OTHERS = [
+    test
+    for module in pkgutil.walk_packages(m3dfel.__path__, "m3dfel.")
+    if module.name != "m3dfel.__main__"
+    for test in doctest.DocTestFinder(exclude_empty=True).find(import_module(module.name))
+    if test.examples and test.name not in PUBLIC
+]
+
+
+@pytest.mark.parametrize("test", OTHERS, ids=lambda test: test.name)
+def test_the_examples_of_other_names_run(test: doctest.DocTest, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    report: list[str] = []
+    doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=report.append)
+    assert not report, "".join(report)
 
 
 @pytest.mark.parametrize("name", m3dfel.__all__)
