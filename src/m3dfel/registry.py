@@ -65,13 +65,13 @@ class Registry(Generic[T]):
             InputError: no class has this name.
         """
         self._load()
-        found = self._classes.get(name.partition("/")[0])
-        if found is None:
+        part = self._classes.get(name.partition("/")[0])
+        if part is None:
             raise InputError(
                 f"unknown {self.kind} {name!r}: choose one of {', '.join(self.names())}; if it is "
                 "one of your own, import the module that defines it first (m3dfel --plugin FILE)"
             )
-        return found
+        return part
 
     def options(self, name: str) -> dict[str, inspect.Parameter]:
         """Return the options of a class: the keyword-only parameters of its constructor."""

@@ -171,12 +171,12 @@ def _draw_scale(axes: Axes, base: float) -> None:
 def _draw_evidence(axes: Axes, instances: pd.DataFrame, colour_of: Mapping[str, str]) -> None:
     labels = list(colour_of)
     # Clips overlap, so an instance is part of several; its evidence is averaged over them.
-    averaged = instances.groupby("start_s", as_index=False).mean(numeric_only=True)
-    evidence = averaged[[f"evidence_{label}" for label in labels]].to_numpy()
+    means = instances.groupby("start_s", as_index=False).mean(numeric_only=True)
+    evidence = means[[f"evidence_{label}" for label in labels]].to_numpy()
     # Softmax depends on differences only, so the mean over the emotions carries no meaning.
     evidence = evidence - evidence.mean(1, keepdims=True)
     strength, strongest = evidence.max(1), [labels[index] for index in evidence.argmax(1)]
-    starts, ends = averaged["start_s"].to_numpy(), averaged["end_s"].to_numpy()
+    starts, ends = means["start_s"].to_numpy(), means["end_s"].to_numpy()
     axes.bar(
         starts,
         0.75 * strength / max(strength.max(), 1e-12),
