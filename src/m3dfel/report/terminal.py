@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from m3dfel.data.manifest import Manifest
 from m3dfel.emotions import colours
 from m3dfel.experiments.tables import format_table
 from m3dfel.report.style import percent
-from m3dfel.report.timeline import equal_spans
+from m3dfel.report.timeline import emotion_spans
 
 _MODELS = {
     "last": "last epoch",
@@ -83,7 +83,7 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
         labels = [name.removeprefix("p_") for name in clips.columns if name.startswith("p_")]
         colour_of = colours(labels)
         for _, of_face in clips.groupby("face"):
-            for start_s, end_s, word, confidence in _emotion_spans(of_face):
+            for start_s, end_s, word, confidence in emotion_spans(of_face):
                 square = f"[{colour_of[word]}]■[/] " if word in colour_of else "  "
                 table.add_row(
                     str(of_face["face"].iloc[0]) if start_s == of_face["start_s"].iloc[0] else "",
@@ -96,17 +96,6 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
         Console().print(table)
     if note:
         Console().print(note, markup=False, highlight=False, soft_wrap=True)
-
-
-def _emotion_spans(clips: pd.DataFrame) -> Iterator[tuple[float, float, str, float]]:
-    """Yield start, end, emotion (or mark) and mean confidence of a face's runs of equal clips."""
-    words = clips["emotion"].where(clips["mark"] == "", clips["mark"])
-    middles = ((clips["start_s"] + clips["end_s"]) / 2).to_numpy()
-    midway = (middles[1:] + middles[:-1]) / 2
-    borders = [clips["start_s"].iloc[0], *midway, clips["end_s"].iloc[-1]]
-    for first, last, word in equal_spans(words.tolist()):
-        confidence = clips["confidence"].iloc[first : last + 1].mean()
-        yield borders[first], borders[last + 1], word, confidence
 
 
 def print_run(results: dict[str, Any], folder: str) -> None:
