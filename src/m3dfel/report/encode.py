@@ -1,0 +1,293 @@
+"""Write a video whose pictures are drawn anew: same sound, length and time stamps as its source.
+
+The last step of an annotated video: `report.annotate` draws the pictures. H.264 in MP4 with the
+index in front, so that browsers play it before it is loaded completely. Uses FFmpeg through PyAV.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, cast
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.audio.stream import AudioStream
+from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
+from rich.console import Console
+from rich.progress import track as with_progress
+
+from m3dfel.errors import InputError
+from m3dfel.files import atomic_write
+from m3dfel.video.decode import Frame, Picture
+from m3dfel.video.sources import Source, read_frames
+
+logger = logging.getLogger(__name__)
+
+# The first that FFmpeg has is used. All but MPEG-4 are H.264, which browsers play. No B-frames:
+# with them, FFmpeg states a wrong length for MP4 files whose frame rate varies much.
+_ENCODERS: dict[str, dict[str, str]] = {
+    "libx264": {"preset": "veryfast", "crf": "19", "bf": "0"},
+    "libopenh264": {},
+    "h264_videotoolbox": {},
+    "h264_mf": {},
+    "mpeg4": {},
+}
+_NOT_H264 = "mpeg4"
+_COPIED_SOUND = frozenset({"aac", "mp3", "mp3float"})  # what browsers play in MP4
+_SMPTE170M = 6  # in the numbering of ISO/IEC 23091-2: the colours that FFmpeg converts RGB to
+_PICTURES_RATE = Fraction(25)
+_MAX_LAST_S = 1.0  # a file that claims to go on for longer than this after its last frame is cut
+
+
+def rewrite_video(source: Source, path: Path, draw: Callable[[Frame], Picture]) -> None:
+    """Write a video with the frames of a source, each drawn anew, and its sound.
+
+    Every frame is shown at the same time as in the source and for as long, also at a variable frame
+    rate. AAC and MP3 sound is copied; other sound is encoded as AAC. Rotated videos are upright.
+
+    Args:
+        source: a video file, or pictures, which become a video of 25 frames per second.
+        path: of the video, ending in `.mp4`; written under a temporary name first.
+        draw: returns a frame's new picture, uint8 RGB (H, W, 3), always of the same, even size.
+
+    Raises:
+        InputError: the source cannot be read, the path does not end in `.mp4`, is the source
+            itself, or cannot be written.
+    """
+    if path.suffix.lower() != ".mp4":
+        raise InputError(f"cannot write a video to {path}: give a name that ends in .mp4")
+    file = Path(source) if isinstance(source, str | Path) and Path(source).is_file() else None
+    if file and path.exists() and path.samefile(file):
+        raise InputError(f"{path} would overwrite the video it is made from: give another name")
+    frames = iter(
+        with_progress(
+            read_frames(source),
+            f"writing {path.name}",
+            console=Console(stderr=True),
+            transient=True,
+        )
+    )
+    first = next(frames)
+    with atomic_write(path) as temporary:
+        if file is None:
+            _write(temporary, _Timing(), first, frames, draw)
+            return
+        # FFmpeg takes a relative path with a colon for a URL, but never an absolute one.
+        with av.open(str(file.absolute())) as container:
+            _write(temporary, _timing(container), first, frames, draw, container)
+
+
+class _Timing:
+    """When the frames of the source are shown.
+
+    Attributes:
+        rate: mean frames per second.
+        time_base: the unit of time stamps in seconds.
+        start_s: the time stamp of the first frame in the file, where `Frame.time_s` is 0.
+        end_s: when the last frame disappears, on the scale of `Frame.time_s`; 0 if unknown.
+    """
+
+    def __init__(
+        self,
+        rate: Fraction = _PICTURES_RATE,
+        time_base: Fraction = 1 / _PICTURES_RATE,
+        start_s: float = 0.0,
+        end_s: float = 0.0,
+    ) -> None:
+        self.rate, self.time_base = rate, time_base
+        self.start_s, self.end_s = start_s, end_s
+
+
+def _timing(container: InputContainer) -> _Timing:
+    stream = _picture_stream(container)
+    if stream is None or stream.time_base is None:
+        return _Timing()
+    end_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
+    if not end_s and container.duration:
+        end_s = container.duration / av.time_base
+    return _Timing(
+        rate=stream.average_rate or stream.guessed_rate or _PICTURES_RATE,
+        time_base=stream.time_base,
+        start_s=float((stream.start_time or 0) * stream.time_base),
+        end_s=end_s,
+    )
+
+
+def _picture_stream(container: InputContainer) -> VideoStream | None:
+    """Return the first video stream that is not a still cover picture, as in `video.decode`."""
+    streams = container.streams.video
+    return next((s for s in streams if not s.disposition & Disposition.attached_pic), None)
+
+
+def _write(
+    path: Path,
+    timing: _Timing,
+    first: Frame,
+    rest: Iterator[Frame],
+    draw: Callable[[Frame], Picture],
+    sound_source: InputContainer | None = None,
+) -> None:
+    picture = draw(first)
+    with av.open(str(path.absolute()), "w", options={"movflags": "+faststart"}) as output:
+        stream = _add_picture_stream(output, timing, picture.shape[1], picture.shape[0])
+        sound = _sound(sound_source, output, timing.start_s)
+        sound_packet = next(sound, None)
+        for packet in _encoded(stream, timing, _drawn(first, picture, rest, draw)):
+            # Streams are interleaved, so that a player need not jump to and fro in the file.
+            while sound_packet and _seconds(sound_packet) <= _seconds(packet):
+                output.mux(sound_packet)
+                sound_packet = next(sound, None)
+            output.mux(packet)
+        while sound_packet:
+            output.mux(sound_packet)
+            sound_packet = next(sound, None)
+
+
+def _drawn(
+    first: Frame, picture: Picture, rest: Iterator[Frame], draw: Callable[[Frame], Picture]
+) -> Iterator[tuple[float, Picture]]:
+    yield first.time_s, picture
+    for frame in rest:
+        yield frame.time_s, draw(frame)
+
+
+def _add_picture_stream(
+    output: OutputContainer, timing: _Timing, width: int, height: int
+) -> VideoStream:
+    name = next(name for name in _ENCODERS if name in av.codecs_available)
+    if name == _NOT_H264:
+        logger.warning(
+            "FFmpeg has no H.264 encoder here: the video is written as MPEG-4, which browsers do "
+            "not play"
+        )
+    stream = cast(VideoStream, output.add_stream(name, rate=timing.rate, options=_ENCODERS[name]))
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    context = stream.codec_context
+    context.time_base = timing.time_base
+    context.color_primaries = context.color_trc = context.colorspace = _SMPTE170M
+    context.color_range = ColorRange.MPEG
+    if "crf" not in _ENCODERS[name]:
+        stream.bit_rate = int(width * height * float(timing.rate) / 4)
+    if name == _NOT_H264:
+        # MPEG-4 cannot count finer than this.
+        context.time_base = max(timing.time_base, Fraction(1, 60_000))
+    return stream
+
+
+def _encoded(
+    stream: VideoStream, timing: _Timing, frames: Iterable[tuple[float, Picture]]
+) -> Iterator[Packet[Any]]:
+    """Yield the packets of a video stream, each with the time its frame is shown for."""
+    time_base = stream.codec_context.time_base or timing.time_base
+    durations: dict[int, int] = {}
+    waiting: list[Packet[Any]] = []
+    stamp = -1
+    for time_s, picture in frames:
+        before, stamp = stamp, max(stamp + 1, round(time_s / time_base))
+        if before >= 0:
+            durations[before] = stamp - before
+        frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.SMPTE170M
+        )
+        frame.pts, frame.time_base = stamp, time_base
+        waiting += stream.encode(frame)
+        # A frame's duration is known only once the next one is.
+        while waiting and waiting[0].pts in durations:
+            yield _with_duration(waiting.pop(0), durations)
+    last_s = timing.end_s - float(stamp * time_base)
+    if not 0 < last_s <= _MAX_LAST_S:
+        last_s = 1 / float(timing.rate)
+    durations[stamp] = max(1, round(last_s / time_base))
+    for packet in [*waiting, *stream.encode(None)]:
+        yield _with_duration(packet, durations)
+
+
+def _with_duration(packet: Packet[Any], durations: dict[int, int]) -> Packet[Any]:
+    if packet.pts is not None:
+        packet.duration = durations.pop(packet.pts)
+    return packet
+
+
+def _seconds(packet: Packet[Any]) -> float:
+    return float((packet.dts or 0) * packet.time_base)
+
+
+def _sound(
+    source: InputContainer | None, output: OutputContainer, start_s: float
+) -> Iterator[Packet[Any]]:
+    """Add the first sound stream of a file to the output and return its packets.
+
+    Args:
+        source: the file; None for no sound.
+        output: where the stream is added, before any packet is read.
+        start_s: moment of the file that becomes 0.
+    """
+    if source is None or not source.streams.audio:
+        return iter(())
+    stream = source.streams.audio[0]
+    if stream.codec_context.name in _COPIED_SOUND:
+        return _copied(source, stream, output.add_stream_from_template(stream), start_s)
+    rate = stream.rate if stream.rate in _AAC_RATES else 48_000
+    encoded = output.add_stream("aac", rate=rate)
+    encoded.layout = "mono" if stream.channels == 1 else "stereo"
+    return _reencoded(source, stream, encoded, start_s)
+
+
+_AAC_RATES = frozenset({8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000})
+
+
+def _packets(source: InputContainer, stream: AudioStream) -> Iterator[Packet[Any]]:
+    """Yield the packets that can be read; a damaged file may end early."""
+    packets = source.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError:
+            continue
+        if packet is None:
+            return
+        yield packet
+
+
+def _copied(
+    source: InputContainer, stream: AudioStream, output: AudioStream, start_s: float
+) -> Iterator[Packet[Any]]:
+    for packet in _packets(source, stream):
+        if packet.pts is None or packet.dts is None:
+            continue
+        shift = round(start_s / packet.time_base)
+        packet.pts, packet.dts = packet.pts - shift, packet.dts - shift
+        # A packet that ends at 0 primes the decoder for the first one that is heard.
+        if packet.pts + (packet.duration or 0) >= 0:
+            packet.stream = output
+            yield packet
+
+
+def _reencoded(
+    source: InputContainer, stream: AudioStream, output: AudioStream, start_s: float
+) -> Iterator[Packet[Any]]:
+    resampler = AudioResampler("fltp", output.layout, output.rate)
+    for packet in _packets(source, stream):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            continue
+        for frame in cast(list[AudioFrame], frames):
+            if frame.pts is None or frame.time_base is None:
+                continue
+            frame.pts -= round(start_s / frame.time_base)
+            if frame.pts >= 0:
+                for part in resampler.resample(frame):
+                    yield from output.encode(part)
+    for part in resampler.resample(None):
+        yield from output.encode(part)
+    yield from output.encode(None)

@@ -1,0 +1,149 @@
+"""Small pictures with transparency, such as words and name tags, to draw into video frames.
+
+Each is drawn once and kept, so that drawing it into a frame is only a blend. Text has the font of
+the figures.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib import get_data_path
+from PIL import Image, ImageColor, ImageDraw, ImageFont
+
+from m3dfel.video.decode import Picture
+
+Sprite = npt.NDArray[np.float32]
+"""(H, W, 4): red, green and blue from 0 to 255, multiplied by the opacity from 0 to 1 behind."""
+
+_OVERSAMPLING = 4  # shapes are drawn larger and made smaller, which smooths their edges
+_EM_ABOVE_MIDDLE = 0.33  # from the middle of a line of lower-case text down to its baseline
+
+
+def rgb(colour: str) -> npt.NDArray[np.float32]:
+    """Return red, green and blue from 0 to 255 of a colour such as `#3b6fb6`."""
+    return np.array(ImageColor.getrgb(colour)[:3], np.float32)
+
+
+def mix(colour: str, opacity: float, background: str = "#ffffff") -> Picture:
+    """Return the colour (3,) that one with this opacity has on a background."""
+    mixed = rgb(background) * (1 - opacity) + rgb(colour) * opacity
+    return mixed.round().astype(np.uint8)
+
+
+def text_colour(background: str) -> str:
+    """Return the colour in which text is legible on a background: white, or the figures' ink."""
+    return "#222222" if rgb(background) @ (0.299, 0.587, 0.114) > 150 else "#ffffff"
+
+
+@lru_cache(maxsize=4096)
+def text(word: str, size: int, colour: str, bold: bool = False) -> Sprite:
+    """Return a line of text; its lower-case letters are vertically in the middle.
+
+    Args:
+        word: the text.
+        size: of the font in pixels.
+        colour: as `#rrggbb`.
+        bold: whether the text is bold.
+    """
+    font = _font(size, bold)
+    width = max(1, round(font.getlength(word)))
+    half = round(0.85 * size)
+    picture = Image.new("L", (width + 2, 2 * half))
+    baseline = half + round(_EM_ABOVE_MIDDLE * size)
+    ImageDraw.Draw(picture).text((1, baseline), word, fill=255, font=font, anchor="ls")
+    return _coloured(picture, colour)
+
+
+def text_width(word: str, size: int, bold: bool = False) -> int:
+    """Return the width of a line of text in pixels."""
+    return text(word, size, "#000000", bold).shape[1]
+
+
+def fitting_text(word: str, size: int, colour: str, width: int, bold: bool = False) -> Sprite:
+    """Return a line of text, smaller where it would be wider than `width` pixels."""
+    while size > 6 and text_width(word, size, bold) > width:
+        size -= 1
+    return text(word, size, colour, bold)
+
+
+@lru_cache
+def number_disk(number: int, diameter: int, colour: str) -> Sprite:
+    """Return a disk with a white number on it."""
+    disk = rounded_rectangle(diameter, diameter, diameter / 2, colour)
+    digits = str(number)
+    size = round(diameter * (0.62 if len(digits) == 1 else 0.5))
+    word = text(digits, size, text_colour(colour), bold=True)
+    return overlaid(disk, word, (diameter - word.shape[1]) / 2)
+
+
+@lru_cache(maxsize=1024)
+def tag(number: int, word: str, height: int, colour: str, dot: str | None) -> Sprite:
+    """Return a name tag: a number, a dot in a second colour (None for none), and a word."""
+    size, gap = round(0.6 * height), round(0.36 * height)
+    digits, name = text(str(number), size, "#ffffff", bold=True), text(word, size, "#ffffff")
+    ring = round(0.54 * height) if dot else 0
+    widths = [digits.shape[1], ring, name.shape[1]]
+    total = sum(widths) + gap * (4 if dot else 3)
+    sprite = rounded_rectangle(total, height, 0.28 * height, colour)
+    x = gap
+    sprite = overlaid(sprite, digits, x)
+    x += digits.shape[1] + gap
+    if dot:
+        sprite = overlaid(sprite, rounded_rectangle(ring, ring, ring / 2, "#ffffff"), x)
+        inner = ring - 2 * max(1, round(0.07 * height))
+        circle = rounded_rectangle(inner, inner, inner / 2, dot)
+        sprite = overlaid(sprite, circle, x + (ring - inner) / 2)
+        x += ring + gap
+    return overlaid(sprite, name, x)
+
+
+@lru_cache
+def rounded_rectangle(width: int, height: int, radius: float, colour: str) -> Sprite:
+    """Return a filled rectangle with rounded corners; a disk if `radius` is half its side."""
+    scale = _OVERSAMPLING
+    picture = Image.new("L", (width * scale, height * scale))
+    corner = (width * scale - 1, height * scale - 1)
+    ImageDraw.Draw(picture).rounded_rectangle((0, 0, *corner), radius * scale, fill=255)
+    return _coloured(picture.resize((width, height), Image.Resampling.BOX), colour)
+
+
+def overlaid(below: Sprite, above: Sprite, left: float) -> Sprite:
+    """Return a sprite with another on it, `left` pixels from its left and vertically centred."""
+    result = below.copy()
+    lay(result, above, round(left), (below.shape[0] - above.shape[0]) // 2)
+    return result
+
+
+def lay(below: Sprite, above: Sprite, left: int, top: int) -> None:
+    """Draw a sprite into another; what lies above or below of it is cut off."""
+    above = above[max(0, -top) :]
+    part = below[max(0, top) :, left:][: above.shape[0], : above.shape[1]]
+    above = above[: part.shape[0], : part.shape[1]]
+    part *= 1 - above[..., 3:]
+    part += above
+
+
+def paste(canvas: Picture, sprite: Sprite, left: float, top: float) -> None:
+    """Draw a sprite into a picture; what lies outside of it is cut off."""
+    x, y = round(left), round(top)
+    sprite = sprite[max(0, -y) : canvas.shape[0] - y, max(0, -x) : canvas.shape[1] - x]
+    x, y = max(0, x), max(0, y)
+    part = canvas[y : y + sprite.shape[0], x : x + sprite.shape[1]]
+    if sprite.size:
+        part[:] = part * (1 - sprite[..., 3:]) + sprite[..., :3] + 0.5
+
+
+def _coloured(opacity: Image.Image, colour: str) -> Sprite:
+    alpha = np.asarray(opacity, np.float32)[..., None] / 255
+    return np.concatenate([rgb(colour) * alpha, alpha], axis=2)
+
+
+@lru_cache
+def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+    # Part of matplotlib, whose figures use it too.
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / name, size)
