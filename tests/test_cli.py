@@ -10,7 +10,7 @@ import yaml
 from m3dfel.cli import main
 from m3dfel.emotions import EMOTIONS
 from m3dfel.models.m3dfel import M3DFEL
-from m3dfel.video.decode import write_video
+from m3dfel.video.decode import read_video, write_video
 from small_data import write_frames
 
 
@@ -61,6 +61,7 @@ def test_a_recipe_can_be_printed_with_overrides(capsys):
         (["train", "--data.path", "gone", "--output", "x"], "no data set at gone"),
         (["evaluate", "--model", "gone", "--data", "synthetic", "--output", "x"], "no model"),
         (["predict", "film.mp4", "--model", "gone"], "no model at gone"),
+        (["predict", "film.mp4", "--formats", "csv,xls"], "unknown format 'xls': use one of csv"),
         (["data", "check", "gone"], "no data set at gone"),
     ],
 )
@@ -238,3 +239,21 @@ def test_checking_data_tells_what_is_wrong_and_exits_so(dfew: Path, capsys):
     broken.write_bytes(b"cut short")
     assert main(["data", "check", str(dfew)]) == 2
     assert "00003" in capsys.readouterr().out
+
+
+def test_prediction_writes_the_formats_and_the_video_asked_for(model: Path, tmp_path: Path, capsys):
+    write_video(tmp_path / "film.mp4", np.zeros((10, 32, 32, 3), np.uint8), 25)
+    words = ["--model", str(model), "--aligned", "--output", str(tmp_path / "out")]
+    words += ["--formats", "csv", "srt,eaf", "--video"]
+    assert main(["predict", str(tmp_path / "film.mp4"), *words]) == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["film.csv", "film.eaf", "film.srt", "film_annotated.mp4"]
+    assert len(list(read_video(tmp_path / "out" / "film_annotated.mp4"))) == 10
+
+
+def test_help_of_predict_lists_the_formats(capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", "--help"])
+    text = capsys.readouterr().out
+    assert "eaf          annotations for ELAN" in text
+    assert "--video" in text

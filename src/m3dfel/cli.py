@@ -22,7 +22,7 @@ from rich.markup import escape
 from m3dfel.config import TrainConfig, find_recipe, from_settings, recipes
 from m3dfel.errors import InputError
 from m3dfel.ranges import explain
-from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
+from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
 from m3dfel.registry import AGGREGATIONS, BACKBONES, Registry, load_plugin
 
 if TYPE_CHECKING:
@@ -402,6 +402,7 @@ def _evaluate(options: Namespace) -> int:
 
 def _predict_parser() -> ArgumentParser:
     parser = _Parser(
+        lists=_formats,
         description="Recognise what the faces in videos express, and when. Writes for each video "
         "a table (CSV, Parquet), all details (JSON) and a timeline picture.",
         epilog="Example: m3dfel predict holiday.mp4 --output predictions",
@@ -416,6 +417,17 @@ def _predict_parser() -> ArgumentParser:
         "model that comes with the package",
     )
     parser.add_argument("--output", default="predictions", help="folder for the results")
+    parser.add_argument(
+        "--formats",
+        nargs="+",
+        default=list(DEFAULT_FORMATS),
+        help="formats of the results, from the list below",
+    )
+    parser.add_argument(
+        "--video",
+        action="store_true",
+        help="also write the video with boxes, emotions and a timeline drawn in (MP4)",
+    )
     parser.add_argument(
         "--aligned",
         action="store_true",
@@ -437,11 +449,22 @@ def _predict_parser() -> ArgumentParser:
     return parser
 
 
+def _formats() -> str:
+    from m3dfel.recognition.exports import FORMATS
+
+    lines = (f"  {name:12} {FORMATS[name].meaning}" for name in FORMATS)
+    return "\n".join(["formats:", *lines]) + "\n"
+
+
 def _predict(options: Namespace) -> int:
+    from m3dfel.recognition.exports import check_formats
     from m3dfel.recognition.recognizer import Recognizer
     from m3dfel.report.terminal import print_timeline
     from m3dfel.video.sources import find_sources
 
+    # As separate words or joined by commas.
+    formats = [name for word in options.formats for name in word.split(",")]
+    check_formats(formats)
     recognizer = Recognizer.from_pretrained(
         options.model,
         device=options.device,
@@ -455,7 +478,9 @@ def _predict(options: Namespace) -> int:
         except InputError as error:
             _print_error(error)
             continue
-        prediction.save(options.output)
+        prediction.save(options.output, formats)
+        if options.video:
+            prediction.annotate(Path(options.output) / f"{prediction.stem}_annotated.mp4", source)
         if prediction.note:
             _print_error(prediction.note)
         else:

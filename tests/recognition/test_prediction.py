@@ -9,7 +9,7 @@ from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.recognition.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.video.decode import Frame
+from m3dfel.video.decode import Frame, read_video, write_video
 from small_videos import ScriptedDetector, noise_video, small_model
 
 CSV_COLUMNS = [
@@ -84,3 +84,19 @@ def test_loading_another_file_is_an_input_error(tmp_path: Path):
     (tmp_path / "other.json").write_text("{}")
     with pytest.raises(InputError, match=r"other\.json cannot be read as a prediction"):
         Prediction.load(tmp_path / "other.json")
+
+
+def test_a_loaded_prediction_is_drawn_into_its_video_without_a_model(tmp_path: Path):
+    video = tmp_path / "film.mp4"
+    write_video(video, [frame.image for frame in noise_video(50)], 25)
+    Recognizer(small_model(), ScriptedDetector((0, set(range(40)))))(video).save(tmp_path)
+    Prediction.load(tmp_path / "film.json").annotate(tmp_path / "annotated.mp4")
+    frames = list(read_video(tmp_path / "annotated.mp4"))
+    assert [frame.time_s for frame in frames] == [frame.time_s for frame in read_video(video)]
+
+
+def test_frames_in_memory_are_annotated_when_given(tmp_path: Path):
+    frames = noise_video(10)
+    prediction = Recognizer(small_model())(frames, aligned=True)
+    prediction.annotate(tmp_path / "annotated.mp4", frames)
+    assert len(list(read_video(tmp_path / "annotated.mp4"))) == 10

@@ -1,4 +1,4 @@
-"""Defaults of a `Recognizer`, in a module that does not import torch.
+"""Defaults of a `Recognizer` and its predictions, in a module that does not import torch.
 
 The command line shows them in `--help`, which has to answer at once.
 """
@@ -10,3 +10,6 @@ CLIP_S = 0.64
 
 SMOOTH_S = 0.2
 """Standard deviation in seconds of the Gaussian that averages probabilities over time."""
+
+DEFAULT_FORMATS = ("csv", "json", "parquet", "png")
+"""Formats that a prediction is saved in."""

@@ -18,17 +18,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from m3dfel.errors import InputError
-from m3dfel.files import atomic_write, write_text
-from m3dfel.recognition.timeline import mean_between
+from m3dfel.recognition.defaults import DEFAULT_FORMATS
+from m3dfel.recognition.exports import BOX, export
+from m3dfel.report.annotate import annotate_video
 from m3dfel.report.timeline import plot_timeline
-from m3dfel.video.sources import source_stem
+from m3dfel.video.sources import Source, source_stem
 from m3dfel.video.tracks import Track
 
 # A less probable answer is more likely wrong than right.
 MIN_CONFIDENCE = 0.5
 UNCERTAIN = "uncertain"
-
-_BOX = ["x1", "y1", "x2", "y2"]
 
 
 @dataclass(eq=False)
@@ -111,36 +110,41 @@ class Prediction:
         """Draw the timeline; see `m3dfel.report.timeline.plot_timeline`."""
         return plot_timeline(self, path, target_frames, fps)
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, formats: Sequence[str] = DEFAULT_FORMATS) -> None:
         """Write the prediction as files named after the source.
 
-        - `<stem>.csv`: the clips, without `raw_<emotion>`.
-        - `<stem>.parquet`: the clips with all columns, the mean box of the face in each clip, and
-          the evidence of its instances as lists.
-        - `<stem>.json`: everything, for `load`.
-        - `<stem>.png`: the timeline.
+        - `csv`: the clips, without `raw_<emotion>`.
+        - `parquet`: the clips with all columns, the mean box of the face in each clip, and the
+          evidence of its instances as lists.
+        - `json`: everything, for `load`.
+        - `png`: the timeline.
+        - `srt`, `vtt`: subtitles that say what the faces express.
+        - `eaf`: annotations for ELAN, one tier for each face.
+        - `boris` (`<stem>_boris.csv`): when each emotion starts and stops, as BORIS exports events.
+        - `openface` (`<stem>_openface.csv`): one row for each face in each frame.
+
+        Args:
+            folder: receives the files.
+            formats: the formats to write.
 
         Raises:
-            InputError: the folder cannot be written to.
+            InputError: there is no such format, or the folder cannot be written to.
         """
-        folder = Path(folder)
-        clips = pd.concat([self.clips, self._mean_boxes()], axis=1)
-        evidence_columns = _per_label("evidence", self.labels)
-        evidence = self.instances.groupby("clip")[evidence_columns].agg(list)
-        record = {
-            "source": self.source,
-            "note": self.note,
-            "labels": self.labels,
-            "clips": clips.astype(object).where(clips.notna(), None).to_dict("records"),
-            "instances": self.instances.to_dict("records"),
-            "faces": self.faces.to_dict("records"),
-        }
-        table = self.clips.drop(columns=_per_label("raw", self.labels))
-        write_text(folder / f"{self.stem}.csv", table.to_csv(index=False))
-        write_text(folder / f"{self.stem}.json", json.dumps(record, indent=1))
-        with atomic_write(folder / f"{self.stem}.parquet") as temporary:
-            pd.concat([clips, evidence], axis=1).to_parquet(temporary, index=False)
-        self.plot(folder / f"{self.stem}.png")
+        export(self, Path(folder), formats)
+
+    def annotate(self, path: str | Path, source: Source | None = None) -> None:
+        """Draw the prediction into its video; see `m3dfel.report.annotate.annotate_video`.
+
+        It needs no model, so that a loaded prediction can be drawn at any time.
+
+        Args:
+            path: of the annotated video, ending in `.mp4`.
+            source: the video; None for `self.source`.
+
+        Raises:
+            InputError: the source cannot be read, or the video cannot be written.
+        """
+        annotate_video(self, path, source)
 
     @classmethod
     def load(cls, path: str | Path) -> Prediction:
@@ -162,21 +166,6 @@ class Prediction:
                 f"{path} cannot be read as a prediction: give a .json file that `m3dfel predict` "
                 "wrote"
             ) from error
-
-    def _mean_boxes(self) -> pd.DataFrame:
-        """Return the mean box of the face in every clip, over the frames shown during it."""
-        boxes = [np.empty((0, 4))]
-        for face, clips in self.clips.groupby("face"):
-            frames = self.faces[self.faces["face"] == face]
-            boxes.append(
-                mean_between(
-                    frames[_BOX].to_numpy(),
-                    frames["time_s"].to_numpy(),
-                    clips["start_s"].to_numpy(),
-                    clips["end_s"].to_numpy(),
-                )
-            )
-        return pd.DataFrame(np.concatenate(boxes).round(2), columns=_BOX)
 
 
 @dataclass(frozen=True, eq=False)
@@ -265,7 +254,7 @@ def _columns(labels: Sequence[str]) -> dict[str, list[str]]:
             *(*_per_label("p", labels), "mark", *_per_label("raw", labels)),
         ],
         "instances": ["face", "clip", "instance", *span, *_per_label("evidence", labels)],
-        "faces": ["face", "frame", "time_s", *_BOX, "score", "mark"],
+        "faces": ["face", "frame", "time_s", *BOX, "score", "mark"],
     }
 
 
