@@ -76,6 +76,19 @@ def test_a_face_at_the_edge_still_has_its_name_in_the_picture(box: tuple[int, in
     assert has_colour(picture, COLOURS["happiness"])
 
 
+def test_the_name_does_not_jump_when_a_face_bobs_at_the_top_of_the_picture():
+    prediction = film_of((0, 4))
+    bobbing = 24 + 20 * np.sin(np.arange(len(prediction.faces)))
+    prediction.faces["y1"] = bobbing
+    annotator = Annotator(prediction, 640, 360, duration_s=10.0)
+    image = np.full((360, 640, 3), 100, np.uint8)
+    below = []
+    for index in range(30, 60):
+        picture = annotator.draw(Frame(index, index / FPS, image))[:360, :640]
+        below.append(has_colour(picture[188:], "#16325c"))
+    assert len(set(below)) == 1
+
+
 # --- cards ---------------------------------------------------------------------------------------
 
 

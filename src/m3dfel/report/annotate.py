@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.ndimage import gaussian_filter1d
+from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 from m3dfel.emotions import colours
 from m3dfel.report.encode import rewrite_video
@@ -49,13 +49,14 @@ _TITLE, _TEXT = 13.0, 10.0  # of the font
 _HEADER, _BAR_HEIGHT, _BAR_WIDTH, _GAP = 30.0, 8.0, 76.0, 16.0  # of a card
 _ROW, _MIN_ROW = 22.0, 12.5  # from bar to bar; smaller where several cards share the height
 _LANE, _MIN_LANE, _LANE_GAP, _AXIS, _TICK = 22.0, 8.0, 6.0, 24.0, 80.0  # of the timeline
-_TAG, _DISK, _LINE, _RIM = 19.0, 15.0, 1.4, 3.2  # of a face in the picture
+_TAG, _TAG_GAP, _DISK, _LINE, _RIM = 19.0, 5.0, 15.0, 1.4, 3.2  # of a face in the picture
 
 _LANE_MIDDLE = 0.62  # where words are in a lane, as a part of its height: in the colour
 _MAX_TIMELINE = 0.4  # of the picture's height
 _PALE = 0.35  # opacity of what is not recognised, as in the timeline figure
 _AHEAD = 0.4  # opacity of the timeline after the playhead
 _STEADY_FRAMES = 1.5  # standard deviation of the Gaussian that steadies the boxes
+_TAG_STAYS_FRAMES = 49  # looked at to choose whether a name is above or below its box
 _FREE_S = 0.3  # a face takes over the card of one that left at least this long ago
 
 # Dark, so that white text is legible on them.
@@ -77,14 +78,15 @@ def annotate_video(prediction: Prediction, path: str | Path, source: Source | No
         InputError: the source cannot be read, or the video cannot be written.
     """
     source = prediction.source if source is None else source
-    annotators: dict[tuple[int, int], Annotator] = {}
+    annotator: Annotator | None = None
     duration_s = _duration(prediction, source)
 
     def draw(frame: Frame) -> Picture:
-        height, width = frame.image.shape[:2]
-        if not annotators:
-            annotators[width, height] = Annotator(prediction, width, height, duration_s)
-        return next(iter(annotators.values())).draw(frame)
+        nonlocal annotator
+        if annotator is None:
+            height, width = frame.image.shape[:2]
+            annotator = Annotator(prediction, width, height, duration_s)
+        return annotator.draw(frame)
 
     rewrite_video(source, Path(path), draw)
 
@@ -173,6 +175,7 @@ class Annotator:
         self._width, self._height = width, height
         self._unit = max(1.0, min(width, height) / _UNIT_SIDE)
         self._lay_out()
+        self._tag_above = {face.number: self._has_room_above(face) for face in self._faces}
         self._cards = {index: self._card(index) for index in (None, *range(len(self._labels)))}
         self._background, self._played = self._draw_background()
 
@@ -408,17 +411,27 @@ class Annotator:
 
     # --- picture ---------------------------------------------------------------------------------
 
+    def _has_room_above(self, face: _Face) -> list[bool]:
+        """Return for each frame whether the tag is above the box; it changes as rarely as it can.
+
+        A tag moves only once its side has had no room for most of the last and the next second.
+        """
+        fits = face.boxes[:, 1] >= self._px(_TAG) + self._px(_TAG_GAP)
+        longer = uniform_filter1d(fits.astype(float), _TAG_STAYS_FRAMES, mode="nearest")
+        above = [bool(longer[0] > 0.5)]
+        for fraction in longer[1:]:
+            above.append(bool(fraction > (0.25 if above[-1] else 0.75)))
+        return above
+
     def _draw_box(self, picture: Picture, face: _Face, index: int) -> None:
         box = face.boxes[index]
         _draw_outline(picture, box, self._px(9), self._px(_LINE), self._px(_RIM), face.colour)
         word, colour = self._word(face, index)
         name = tag(face.number, word, self._px(_TAG), face.colour, colour)
         height, width = name.shape[:2]
-        gap = self._px(5)
-        top = box[1] - gap - height
-        if top < 0:
-            below = box[3] + gap
-            top = below if below + height < self._height else self._px(3)
+        gap = self._px(_TAG_GAP)
+        above, below = box[1] - gap - height, min(box[3] + gap, self._height - height)
+        top = max(0.0, above if self._tag_above[face.number][index] else below)
         left = np.clip(box[0] - self._px(1), 0, max(0, self._width - width))
         paste(picture, name, left, top)
 

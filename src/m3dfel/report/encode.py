@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, cast
@@ -86,6 +87,7 @@ def rewrite_video(source: Source, path: Path, draw: Callable[[Frame], Picture]) 
             _write(temporary, _timing(container), first, frames, draw, container)
 
 
+@dataclass(frozen=True)
 class _Timing:
     """When the frames of the source are shown.
 
@@ -96,15 +98,10 @@ class _Timing:
         end_s: when the last frame disappears, on the scale of `Frame.time_s`; 0 if unknown.
     """
 
-    def __init__(
-        self,
-        rate: Fraction = _PICTURES_RATE,
-        time_base: Fraction = 1 / _PICTURES_RATE,
-        start_s: float = 0.0,
-        end_s: float = 0.0,
-    ) -> None:
-        self.rate, self.time_base = rate, time_base
-        self.start_s, self.end_s = start_s, end_s
+    rate: Fraction = _PICTURES_RATE
+    time_base: Fraction = 1 / _PICTURES_RATE
+    start_s: float = 0.0
+    end_s: float = 0.0
 
 
 def _timing(container: InputContainer) -> _Timing:
