@@ -19,9 +19,9 @@ import numpy as np
 
 from m3dfel import Recognizer
 from m3dfel.report.annotate import annotate_video
-from m3dfel.report.encode import rewrite_video
 from m3dfel.synthetic.clips import SyntheticClip, render
 from m3dfel.video.decode import probe, write_video
+from m3dfel.video.encode import rewrite_video
 
 RUNS = 5
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import pympi  # type: ignore[import-untyped]
+import pympi
 
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
+from m3dfel._opencv import cv2
 from m3dfel.emotions import colours
-from m3dfel.report.encode import rewrite_video
 from m3dfel.report.sprites import (
     Sprite,
     fitting_text,
@@ -35,6 +34,7 @@ from m3dfel.report.sprites import (
 from m3dfel.report.style import EMPTY, INK, MUTED, RULE
 from m3dfel.report.timeline import emotion_spans, probabilities_at
 from m3dfel.video.decode import VIDEO_SUFFIXES, Frame, Picture, probe
+from m3dfel.video.encode import rewrite_video
 from m3dfel.video.sources import Source, source_name
 
 if TYPE_CHECKING:
