@@ -1,11 +1,14 @@
 from collections.abc import Sequence
+from itertools import islice
 
+import cv2
 import numpy as np
 import pytest
 
 from m3dfel.video.align import TEMPLATE, align_face
 from m3dfel.video.decode import Frame, read_video, write_video
 from m3dfel.video.faces import CenterFace, Detection
+from m3dfel.video.follow import box_overlaps
 from m3dfel.video.tracks import FaceTracker, track_faces
 
 RATE = 25
@@ -127,6 +130,47 @@ def test_a_face_that_leaves_ends_its_track(shared, detector):
     (track,) = track_faces(read_video(video, fps=4), detector, 64)
     assert track.times_s[0] == 0
     assert 2 < track.times_s[-1] < 4
+
+
+def aligned_to(box: np.ndarray, face: Detection, image: np.ndarray) -> np.ndarray:
+    """Return the image scaled and shifted so that its face fills the box of another."""
+    scale = (box[3] - box[1]) / (face.box[3] - face.box[1])
+    shift = (box[:2] + box[2:]) / 2 - scale * (face.box[:2] + face.box[2:]) / 2
+    matrix = np.array([[scale, 0, shift[0]], [0, scale, shift[1]]])
+    return cv2.warpAffine(image, matrix, (640, 360), borderMode=cv2.BORDER_REPLICATE)
+
+
+@pytest.mark.parametrize("search_every", [1, 12])
+def test_a_cut_ends_tracks_even_if_the_next_face_lies_in_the_same_place(
+    shared, detector, search_every
+):
+    man, woman = (
+        [frame.image for frame in islice(read_video(shared / "data/videos" / name), 10)]
+        for name in ("single_face.mp4", "WolfgangLanger_Pexels.mp4")
+    )
+    (face,), (other,) = detector(man[-1]), detector(woman[0])
+    images = [*man, *(aligned_to(face.box, other, image) for image in woman)]
+    joined = [Frame(i, i / RATE, image) for i, image in enumerate(images)]
+    tracks = track_faces(joined, detector, 64, search_every=search_every)
+    assert [track.indices.tolist() for track in tracks] == [[*range(10)], [*range(10, 20)]]
+    assert box_overlaps(tracks[0].boxes[-1:], tracks[1].boxes[:1]) > 0.6
+
+
+def test_searching_every_frame_gives_the_detections_of_every_frame(shared, detector):
+    video = shared / "data/videos/single_face.mp4"
+    (track,) = track_faces(islice(read_video(video), 20), detector, 64, search_every=1)
+    faces = [detector(frame.image)[0] for frame in islice(read_video(video), 20)]
+    np.testing.assert_array_equal(track.boxes, [face.box for face in faces])
+    np.testing.assert_array_equal(track.scores, np.float32([face.score for face in faces]))
+    (same,) = track_faces(islice(read_video(video), 20), lambda image: detector(image), 64)
+    np.testing.assert_array_equal(track.landmarks, same.landmarks)
+    np.testing.assert_array_equal(track.crops, same.crops)
+
+
+def test_a_second_run_gives_the_same_tracks(shared, detector):
+    video = shared / "data/videos/single_face.mp4"
+    one, other = (track_faces(islice(read_video(video), 20), detector, 64) for _ in range(2))
+    np.testing.assert_array_equal(one[0].landmarks, other[0].landmarks)
 
 
 def test_a_covered_face_is_not_lost(shared, detector):

@@ -8,7 +8,7 @@ downloaded.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,9 @@ _CELL = 4
 _STRIDE = 32
 _OVERLAP = 0.3
 _INTERPOLATION = cv2.INTER_AREA
+
+LOOK_SIDE = 128
+"""Side in pixels to which a window is scaled before the detector looks at it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,22 @@ class FaceDetector(Protocol):
     """Any callable that returns the faces in an image, uint8 RGB (H, W, 3)."""
 
     def __call__(self, image: npt.NDArray[np.uint8]) -> list[Detection]: ...
+
+
+@dataclass(frozen=True)
+class Window:
+    """A square part of an image, in pixels. It may reach beyond the image."""
+
+    left: int
+    top: int
+    side: int
+
+
+@runtime_checkable
+class WindowDetector(FaceDetector, Protocol):
+    """A detector that can also look at a part of an image, so that faces can be followed."""
+
+    def look(self, image: npt.NDArray[np.uint8], window: Window) -> list[Detection]: ...
 
 
 class CenterFace:
@@ -79,10 +98,36 @@ class CenterFace:
         # Pad to whole strides; resizing would change the proportions of the face.
         bottom, right = -height % _STRIDE, -width % _STRIDE
         padded = cv2.copyMakeBorder(small, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
-        blob = np.asarray(cv2.dnn.blobFromImage(padded), np.float32)
+        return self._detect(padded, scale)
+
+    def look(self, image: npt.NDArray[np.uint8], window: Window) -> list[Detection]:
+        """Return the faces in a window, from left to right, in pixels of the whole image.
+
+        Takes a tenth of the time of a whole image, and the same time for all windows: the window is
+        scaled to `LOOK_SIDE`.
+        """
+        picture = cv2.resize(
+            _cut_out(image, window), (LOOK_SIDE, LOOK_SIDE), interpolation=_INTERPOLATION
+        )
+        return self._detect(picture, LOOK_SIDE / window.side, (window.left, window.top))
+
+    def _detect(
+        self, picture: npt.NDArray[Any], scale: float, corner: tuple[int, int] = (0, 0)
+    ) -> list[Detection]:
+        """Return the faces in a part of an image, in pixels of the whole image.
+
+        Args:
+            picture: uint8 RGB, its sides multiples of the stride.
+            scale: pixels of the picture per pixel of the image.
+            corner: x and y of the part's top left corner in the image.
+        """
+        blob = np.asarray(cv2.dnn.blobFromImage(picture), np.float32)
         boxes, scores, landmarks = self._decode(*self._network(blob))
+        shift = np.array(corner, np.float32)
         faces = [
-            Detection(boxes[i] / scale, float(scores[i]), landmarks[i] / scale)
+            Detection(
+                boxes[i] / scale + np.tile(shift, 2), float(scores[i]), landmarks[i] / scale + shift
+            )
             for i in _suppress_overlaps(boxes, scores)
         ]
         return sorted(faces, key=lambda face: float(face.box[0]))
@@ -102,6 +147,16 @@ class CenterFace:
         boxes = _CELL * np.concatenate([corner, corner + side], axis=1)
         landmarks = _CELL * (corner[:, None] + relative * side[:, None])
         return boxes.astype(np.float32), heat[0, 0, row, column], landmarks.astype(np.float32)
+
+
+def _cut_out(image: npt.NDArray[np.uint8], window: Window) -> npt.NDArray[np.uint8]:
+    """Return what a window shows, black where it reaches beyond the image."""
+    picture = np.zeros((window.side, window.side, 3), np.uint8)
+    left, top = max(window.left, 0), max(window.top, 0)
+    part = image[top : max(window.top + window.side, 0), left : max(window.left + window.side, 0)]
+    x, y = left - window.left, top - window.top
+    picture[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return picture
 
 
 def _suppress_overlaps(boxes: _Map, scores: _Map) -> list[int]:

@@ -1,0 +1,201 @@
+"""Follow known faces through a video instead of searching every frame for them.
+
+Between detection and tracking. A search of the whole frame takes ten times as long as a look at a
+small window around a known face. So the whole frame is only searched now and then, for new faces,
+and when a face is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from m3dfel.video.decode import Frame
+from m3dfel.video.faces import LOOK_SIDE, Detection, FaceDetector, Window, WindowDetector
+
+_Points = npt.NDArray[np.float32]
+
+MIN_OVERLAP = 0.3
+"""Boxes that overlap less (IoU) are different faces."""
+
+# A window is so many times as large as the longer side of the face's box.
+_MARGIN = 1.8
+# It stays in place, since a window that moves along makes the landmarks jitter, until the face is
+# this far off its centre, in sides of the box, or has grown or shrunk by this factor.
+_OFF_CENTRE = 0.2
+_GROWTH = 1.25
+# The part of a newly measured offset that is adopted: the rest may be jitter.
+_ADOPTED = 0.5
+
+
+class FaceFinder:
+    """Finds the faces in the frames of a shot, one frame after the other.
+
+    A detector places boxes and landmarks differently at different sizes of a face. So each search
+    measures the offset between what the whole frame and the window show, and until the next search
+    it is added to what the window shows.
+
+    Args:
+        detector: finds the faces in an image. One that is no `WindowDetector` searches all frames.
+        search_every: search the whole frame at least every so many frames; 1 for all frames.
+        max_gap_s: search at least every so many seconds, and in every frame for so long after a
+            face was lost.
+    """
+
+    def __init__(self, detector: FaceDetector, search_every: int, max_gap_s: float) -> None:
+        self.detector = detector
+        self.search_every = search_every
+        self.max_gap_s = max_gap_s
+        self.forget()
+
+    @property
+    def follows(self) -> bool:
+        """Whether known faces are followed, and not all frames searched."""
+        return self.search_every > 1 and isinstance(self.detector, WindowDetector)
+
+    def forget(self) -> None:
+        """Forget all faces, as after a cut: the next frame is searched."""
+        self._faces: list[_Face] = []
+        self._frames_since_search = self.search_every
+        self._last_search_s = self._lost_until_s = -np.inf
+
+    def __call__(self, frame: Frame) -> list[Detection]:
+        """Return the faces in a frame, from left to right.
+
+        Frames must come in the order of their times.
+        """
+        if self.search_every <= 1 or not isinstance(self.detector, WindowDetector):
+            return self.detector(frame.image)
+        faces = self._follow(self.detector, frame.image)
+        self._frames_since_search += 1
+        if len(faces) < len(self._faces) or self._search_is_due(frame.time_s):
+            faces = self._search(self.detector, frame.image, faces)
+            self._frames_since_search, self._last_search_s = 0, frame.time_s
+        if len(faces) < len(self._faces):
+            self._lost_until_s = frame.time_s + self.max_gap_s
+        self._faces = faces
+        return sorted((face.seen for face in faces), key=lambda seen: float(seen.box[0]))
+
+    def _search_is_due(self, time_s: float) -> bool:
+        return (
+            self._frames_since_search >= self.search_every
+            or time_s - self._last_search_s >= self.max_gap_s
+            or time_s < self._lost_until_s
+        )
+
+    def _follow(self, detector: WindowDetector, image: npt.NDArray[np.uint8]) -> list[_Face]:
+        """Return the known faces that are still in their windows, each only once."""
+        followed: list[_Face] = []
+        for face in self._faces:
+            views = [_moved(view, face.offset) for view in detector.look(image, face.window)]
+            seen = _closest(face.seen, views)
+            if seen is None or _closest(seen, [other.seen for other in followed]) is not None:
+                continue
+            if _is_central(seen.box, face.window):
+                followed.append(replace(face, seen=seen))
+            else:
+                followed.append(_start(detector, image, seen))
+        return followed
+
+    def _search(
+        self, detector: WindowDetector, image: npt.NDArray[np.uint8], faces: Sequence[_Face]
+    ) -> list[_Face]:
+        """Return all faces in an image: the followed ones that it confirms, and new ones."""
+        followed = {id(face.seen): face for face in faces}
+        found = []
+        for detection in detector(image):
+            seen = _closest(detection, [face.seen for face in followed.values()])
+            if seen is None:
+                found.append(_start(detector, image, detection))
+            else:
+                found.append(_adjusted(followed.pop(id(seen)), detection))
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Face:
+    """A known face.
+
+    Attributes:
+        seen: the face in the last frame.
+        window: where to look for it in the next.
+        offset: (7, 2), x and y of what the whole frame shows minus what the window shows.
+    """
+
+    seen: Detection
+    window: Window
+    offset: _Points
+
+
+def _start(detector: WindowDetector, image: npt.NDArray[np.uint8], seen: Detection) -> _Face:
+    """Return a face with a window around it, and the offset measured in this image."""
+    window = _window(seen.box)
+    view = _closest(seen, detector.look(image, window))
+    return _Face(seen, window, _points(seen) - _points(view or seen))
+
+
+def _adjusted(face: _Face, detection: Detection) -> _Face:
+    """Return a followed face moved towards what a search of the whole frame has found."""
+    change = _ADOPTED * (_points(detection) - _points(face.seen))
+    return replace(face, seen=_moved(face.seen, change), offset=face.offset + change)
+
+
+def _window(box: npt.NDArray[np.float32]) -> Window:
+    """Return a window around a box. A small face is not enlarged in it."""
+    side = max(LOOK_SIDE, round(_MARGIN * _side(box)))
+    left, top = (round(float(middle) - side / 2) for middle in _centre(box))
+    return Window(left, top, side)
+
+
+def _is_central(box: npt.NDArray[np.float32], window: Window) -> bool:
+    """Return whether a face is near the centre of its window, and the window of the right size."""
+    centre = np.array([window.left, window.top]) + window.side / 2
+    growth = _window(box).side / window.side
+    return bool(
+        np.abs(_centre(box) - centre).max() <= _OFF_CENTRE * _side(box)
+        and 1 / _GROWTH <= growth <= _GROWTH
+    )
+
+
+def _centre(box: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return (box[:2] + box[2:]) * np.float32(0.5)
+
+
+def _side(box: npt.NDArray[np.float32]) -> float:
+    return float(np.max(box[2:] - box[:2]))
+
+
+def _points(detection: Detection) -> _Points:
+    """Return two corners of the box and the landmarks: (7, 2)."""
+    return np.concatenate([detection.box.reshape(2, 2), detection.landmarks])
+
+
+def _moved(detection: Detection, offset: _Points) -> Detection:
+    points = _points(detection) + offset
+    return Detection(points[:2].reshape(4), detection.score, points[2:])
+
+
+def _closest(detection: Detection, others: Sequence[Detection]) -> Detection | None:
+    """Return the one of the others that overlaps most with a detection; None if none does."""
+    if not others:
+        return None
+    (overlaps,) = box_overlaps(detection.box[None], np.stack([other.box for other in others]))
+    best = int(overlaps.argmax())
+    return others[best] if overlaps[best] >= MIN_OVERLAP else None
+
+
+def box_overlaps(
+    boxes: npt.NDArray[np.float32], others: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Return the IoU of every box (M, 4) with every other (K, 4): (M, K), from 0 to 1."""
+    top_left = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    bottom_right = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    common = np.prod(np.clip(bottom_right - top_left, 0, None), axis=-1)
+    return np.asarray(common / (_areas(boxes)[:, None] + _areas(others) - common))
+
+
+def _areas(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))
