@@ -21,6 +21,15 @@ def test_frames_are_read_in_the_order_of_their_numbers(tmp_path: Path):
     assert (frames.float().mean((1, 2, 3)).diff() > 2).all()
 
 
+def test_frames_that_are_added_or_deleted_are_noticed(tmp_path: Path):
+    write_frames(tmp_path / "clip", 3)
+    clip = Clip(str(tmp_path / "clip"), "frames", "fear", "test")
+    before = read_clip(clip, 3, 16, centred_indices)
+    (tmp_path / "clip" / "1.jpg").unlink()
+    after = read_clip(clip, 2, 16, centred_indices)
+    assert torch.equal(after, before[1:])
+
+
 def test_a_video_is_read(tmp_path: Path):
     shades = np.arange(8, dtype=np.uint8)[:, None, None, None] * 25
     write_video(tmp_path / "film.mp4", np.broadcast_to(shades, (8, 32, 32, 3)), 25)

@@ -12,11 +12,12 @@ from rich.progress import track
 
 from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
 from m3dfel.data.reading import read_clip
+from m3dfel.data.store import opened_store, split_address
 from m3dfel.errors import InputError
 
 
 def check_data(path: str, fold: int = 1) -> Manifest:
-    """Read every frame of every clip of a data set.
+    """Read every frame of every clip of a data set; in a store, also compare the checksums.
 
     Args:
         path: as in `read_manifest`.
@@ -46,7 +47,10 @@ def check_data(path: str, fold: int = 1) -> Manifest:
 
 
 def _problem(clip: Clip) -> str | None:
+    store, name = split_address(clip.path)
     try:
+        if store:
+            opened_store(store).verify(name)
         read_clip(clip, 0, 16, lambda available, _: torch.arange(available))
     except InputError as error:
         return str(error)

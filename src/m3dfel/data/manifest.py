@@ -18,6 +18,7 @@ import pandas as pd
 
 from m3dfel.data.archives import split_member, zip_members
 from m3dfel.data.layouts import GENERIC, Entry, find_layout, unknown_layout
+from m3dfel.data.store import opened_store, split_address
 from m3dfel.emotions import EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
 from m3dfel.synthetic.clips import is_synthetic
@@ -31,9 +32,9 @@ class Clip:
     """A labelled clip.
 
     Attributes:
-        path: a folder of frames, a video, a picture (`archive.zip!member` if it is in an archive)
-            or the address of a synthetic clip.
-        kind: which of these it is.
+        path: a folder of frames, a video, a picture (`archive.zip!member` if it is in an archive),
+            a clip of a packed store, or the address of a synthetic clip.
+        kind: which of these it is; a clip of a store is `frames` or `still`.
         emotion: its label.
         split: `train`, `val`, `test`, or the data set's own word.
         identity: the person shown; empty if the data set does not say.
@@ -107,6 +108,7 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
         path: any of the following:
 
             - the root folder of DFEW, FERV39k or MAFW;
+            - a packed store of any data set (`m3dfel data pack`);
             - a text file of `path frames label` lines, or a folder of such files with train, val or
               test in their names;
             - a CSV file with the columns file and emotion, and optionally split and identity,
@@ -129,10 +131,12 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
     """
     root = Path(path).expanduser()
     name, layout = find_layout(root)
-    if layout.folds and not 1 <= fold <= layout.folds:
-        raise InputError(f"{name} has the folds 1 to {layout.folds}: there is no fold {fold}")
+    data = layout.describe(root)
+    dataset = data.name or (root.name if name in GENERIC else name)
+    if data.folds and not 1 <= fold <= data.folds:
+        raise InputError(f"{dataset} has the folds 1 to {data.folds}: there is no fold {fold}")
     own = parse_label_set(labels) if labels else ()
-    known = tuple(dict.fromkeys((*EMOTIONS, *layout.labels, *own)))
+    known = tuple(dict.fromkeys((*EMOTIONS, *data.labels, *own)))
     numbered = own if set(own) - set(EMOTIONS) else EMOTIONS
     entries = list(layout.read(root, fold))
     clips, problems = _check(entries, known, numbered)
@@ -146,8 +150,7 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
             f"{path}, read as {name}, has no usable clip among {len(entries)}; the first problem: "
             f"{problems[0].path}: {problems[0].what}"
         )
-    dataset = root.name if name in GENERIC else name
-    return Manifest(path, dataset, tuple(clips), tuple(problems), layout.folds, known)
+    return Manifest(path, dataset, tuple(clips), tuple(problems), data.folds, known)
 
 
 def clip_from_path(path: str, emotion: str = "neutral") -> Clip:
@@ -226,6 +229,9 @@ def _kind(path: str) -> Kind:
     """
     if is_synthetic(path):
         return "synthetic"
+    store, name = split_address(path)
+    if store:
+        return opened_store(store).kind(name)
     archive, member = split_member(path)
     if member:
         if member not in zip_members(archive):

@@ -15,11 +15,12 @@ from torch import Tensor
 
 from m3dfel._opencv import cv2
 from m3dfel.data.archives import read_bytes
+from m3dfel.data.frames import read_frames
 from m3dfel.data.manifest import Clip
 from m3dfel.data.stills import static_clip
+from m3dfel.data.store import opened_store, split_address
 from m3dfel.errors import InputError
 from m3dfel.synthetic.clips import SyntheticClip, parse_synthetic, render
-from m3dfel.video.decode import frame_files, read_video
 
 
 def read_clip(
@@ -55,14 +56,7 @@ def read_clip(
         if keep_all:
             return _draw(synthetic, range(synthetic.n_frames), size)[indices]
         return _draw(synthetic, tuple(indices.tolist()), size)
-    if clip.kind == "video":
-        images = [frame.image for frame in read_video(clip.path)]
-        return _channels_first(np.stack([images[i] for i in choose(len(images), frames).tolist()]))
-    files = frame_files(clip.path)
-    pictures = [read_picture(str(files[i])) for i in choose(len(files), frames).tolist()]
-    if len({picture.shape for picture in pictures}) > 1:
-        raise InputError(f"{clip.path} has frames of different sizes: resize them to one size")
-    return torch.stack(pictures)
+    return read_frames(clip, frames, choose).decode()
 
 
 @lru_cache(maxsize=4096)
@@ -72,7 +66,7 @@ def _draw(clip: SyntheticClip, indices: Sequence[int], size: int) -> Tensor:
 
 
 def read_picture(path: str, grayscale: bool = False) -> Tensor:
-    """Read a picture from a file or from `archive.zip!member`.
+    """Read a picture from a file, from `archive.zip!member` or from a store.
 
     Returns:
         uint8 RGB (3, H, W), or luminance (1, H, W).
@@ -80,7 +74,7 @@ def read_picture(path: str, grayscale: bool = False) -> Tensor:
     Raises:
         InputError: the file is missing, empty or not a picture.
     """
-    data = read_bytes(path)
+    data = picture_bytes(path)
     flag = cv2.IMREAD_GRAYSCALE if grayscale else cv2.IMREAD_COLOR
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     if pixels is None:
@@ -88,6 +82,16 @@ def read_picture(path: str, grayscale: bool = False) -> Tensor:
     if grayscale:
         return torch.from_numpy(pixels)[None]
     return torch.from_numpy(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)).permute(2, 0, 1)
+
+
+def picture_bytes(path: str) -> bytes:
+    """Return the content of a picture file, of an archive's member or of a still in a store.
+
+    Raises:
+        InputError: it is missing or cannot be read.
+    """
+    store, name = split_address(path)
+    return bytes(opened_store(store).frames(name, [0])[0]) if store else read_bytes(path)
 
 
 def _channels_first(frames: np.ndarray) -> Tensor:

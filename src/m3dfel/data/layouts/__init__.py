@@ -17,7 +17,7 @@ from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.registry import LAYOUTS
 
-GENERIC = ("synthetic", "csv", "text", "class folders")
+GENERIC = ("store", "synthetic", "csv", "text", "class folders")
 """The layouts that many data sets share. They are asked after all others, in this order."""
 
 
@@ -37,6 +37,21 @@ class Entry:
     emotion: str | int
     split: str
     identity: str = ""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """What is known about a data set as a whole.
+
+    Attributes:
+        name: its name, if it is not that of the layout, file or folder; otherwise empty.
+        folds: the number of official folds; 0 if there are none.
+        labels: the emotions that its words may mean.
+    """
+
+    name: str
+    folds: int
+    labels: tuple[str, ...]
 
 
 class Layout(ABC):
@@ -78,6 +93,18 @@ class Layout(ABC):
     @abstractmethod
     def recognizes(path: Path) -> bool:
         """Return whether a data set of this layout lies at a path, which need not exist."""
+
+    @classmethod
+    def describe(cls, path: Path) -> DataSet:
+        """Return the data set at a path that the layout recognises.
+
+        Most layouts are always the same data set; those that differ from path to path override
+        this.
+
+        Raises:
+            InputError: the data set cannot be read.
+        """
+        return DataSet("", cls.folds, cls.labels)
 
     @staticmethod
     @abstractmethod

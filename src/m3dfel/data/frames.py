@@ -1,0 +1,165 @@
+"""The chosen frames of a clip before they are decoded.
+
+Their size is known from a header, so that training can choose its crop first and then decode no
+more than the crop needs.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from m3dfel._opencv import cv2
+from m3dfel.data.manifest import Clip
+from m3dfel.data.store import opened_store, split_address
+from m3dfel.errors import InputError
+from m3dfel.video.decode import frame_files, read_video
+
+Picture: TypeAlias = npt.NDArray[Any]
+"""Pixels, or the bytes of a picture file: uint8."""
+
+_REDUCED = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
+_ORIENTATION = 274  # the Exif tag; from 5 on, width and height are exchanged
+
+
+@dataclass(frozen=True)
+class Frames:
+    """T frames of a clip, as pixels or as picture files in memory.
+
+    Attributes:
+        path: the clip.
+        names: the names of the frames, for messages.
+        contents: the frames, all in one of these forms, uint8: RGB pixels (H, W, 3); YUV 4:2:0
+            pixels (H·3/2, W), Y above U and V; or the bytes (L,) of a picture file.
+    """
+
+    path: str
+    names: Sequence[str]
+    contents: Sequence[Picture]
+
+    @property
+    def encoded(self) -> bool:
+        """Whether the frames are picture files."""
+        return self.contents[0].ndim == 1
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the first frame, from its header.
+
+        Raises:
+            InputError: it is not a picture.
+        """
+        first = self.contents[0]
+        if first.ndim == 3:
+            return first.shape[:2]
+        if first.ndim == 2:
+            return first.shape[0] * 2 // 3, first.shape[1]
+        try:
+            with Image.open(io.BytesIO(first.tobytes())) as header:
+                width, height = header.size
+                turned = header.getexif().get(_ORIENTATION, 1) >= 5
+        except (OSError, UnidentifiedImageError) as error:
+            raise _not_a_picture(self.names[0]) from error
+        return (width, height) if turned else (height, width)
+
+    def picture(self, index: int, reduction: int = 1) -> Picture:
+        """Return a frame in OpenCV's order of channels, BGR (H, W, 3).
+
+        Args:
+            index: which frame, from 0 to T - 1.
+            reduction: 1, 2, 4 or 8: decode a picture file at 1/reduction of its size, which is
+                faster. Only for picture files.
+
+        Raises:
+            InputError: the frame is not a picture, or its size is not that of the first.
+        """
+        content = self.contents[index]
+        if content.ndim == 3:
+            return cv2.cvtColor(content, cv2.COLOR_RGB2BGR)  # type: ignore[no-any-return]
+        if content.ndim == 2:
+            return cv2.cvtColor(content, cv2.COLOR_YUV2BGR_I420)  # type: ignore[no-any-return]
+        pixels = cv2.imdecode(content, _REDUCED[reduction]) if content.size else None
+        if pixels is None:
+            raise _not_a_picture(self.names[index])
+        if pixels.shape[:2] != tuple(-(-side // reduction) for side in self.size):
+            raise InputError(f"{self.path} has frames of different sizes: resize them to one size")
+        return pixels  # type: ignore[no-any-return]
+
+    def pictures(self, reduction: int = 1) -> Iterator[Picture]:
+        """Yield all frames, as `picture` does."""
+        return (self.picture(index, reduction) for index in range(len(self.contents)))
+
+    def decode(self) -> Tensor:
+        """Return all frames, uint8 RGB (T, 3, H, W).
+
+        Raises:
+            InputError: a frame is not a picture, or they differ in size.
+        """
+        pictures = [
+            content if content.ndim == 3 else cv2.cvtColor(self.picture(index), cv2.COLOR_BGR2RGB)
+            for index, content in enumerate(self.contents)
+        ]
+        return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
+
+
+def read_frames(clip: Clip, frames: int, choose: Callable[[int, int], Tensor]) -> Frames:
+    """Read the frames of a frame folder, a video or a clip of a store that `choose` selects.
+
+    Args:
+        clip: a clip whose kind is `frames` or `video`.
+        frames: T, the number of frames to read.
+        choose: returns the indices of T frames, given the number of frames available and T.
+
+    Raises:
+        InputError: the clip cannot be read; the message names it.
+    """
+    store, name = split_address(clip.path)
+    if store:
+        packed = opened_store(store)
+        indices = choose(packed.frame_count(name), frames).tolist()
+        names = [f"frame {index} of {clip.path}" for index in indices]
+        return Frames(clip.path, names, packed.frames(name, indices))
+    if clip.kind == "video":
+        images = [frame.image for frame in read_video(clip.path)]
+        indices = choose(len(images), frames).tolist()
+        names = [f"frame {index} of {clip.path}" for index in indices]
+        return Frames(clip.path, names, [images[index] for index in indices])
+    folder = Path(clip.path)
+    changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
+    files = _frame_names(clip.path, changed).split("\0")
+    indices = choose(len(files), frames).tolist()
+    names = [f"{clip.path}/{files[index]}" for index in indices]
+    return Frames(clip.path, names, [_read_file(name) for name in names])
+
+
+@lru_cache(maxsize=65536)
+def _frame_names(folder: str, changed: int) -> str:
+    # Training reads each folder once an epoch, and listing it takes a while. One string takes much
+    # less memory than a list of paths; the time of the last change is only there for the cache.
+    return "\0".join(file.name for file in frame_files(folder))
+
+
+def _read_file(name: str) -> Picture:
+    try:
+        return np.fromfile(name, np.uint8)
+    except OSError as error:
+        raise InputError(f"cannot read {name}: {error.strerror or error}") from error
+
+
+def _not_a_picture(name: str) -> InputError:
+    return InputError(f"{name} is not a picture that can be read: replace or remove it")

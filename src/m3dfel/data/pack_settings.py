@@ -1,0 +1,42 @@
+"""How a packed store keeps frames.
+
+Apart from `packing.py`, so that the command line's help need not load torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from m3dfel.errors import InputError
+from m3dfel.ranges import NonNegativeInt, PositiveInt
+
+
+@dataclass(frozen=True)
+class PackSettings:
+    """How a store keeps the frames of clips; stills are always kept as they are.
+
+    Attributes:
+        size: shorter side of a frame in pixels; larger frames are reduced, smaller ones kept. 0
+            keeps all sizes.
+        format: `jpeg`; or `raw` pixels (YUV 4:2:0), which take about four times the space and
+            hardly any time to decode.
+        quality: quality of the JPEG files, 1 to 100. Picture files that keep their size are copied.
+        frames: at most this many frames per clip, evenly spaced; 0 keeps all.
+    """
+
+    size: NonNegativeInt = 128
+    format: Literal["jpeg", "raw"] = "jpeg"
+    quality: PositiveInt = 95
+    frames: NonNegativeInt = 0
+
+    def check(self) -> None:
+        """Check every setting.
+
+        Raises:
+            InputError: naming the wrong setting, its value and what it must be.
+        """
+        if self.size and self.size < 16:
+            raise InputError(f"size is {self.size} but must be 16 or more, or 0 to keep all sizes")
+        if not 1 <= self.quality <= 100:
+            raise InputError(f"quality is {self.quality} but must be from 1 to 100")
