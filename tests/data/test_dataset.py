@@ -6,6 +6,11 @@ import torch
 from m3dfel.config import AugmentConfig
 from m3dfel.data.dataset import EvaluationClips, TrainingClips
 from m3dfel.data.manifest import Clip, read_manifest
+from m3dfel.data.reading import read_clip, read_picture
+from m3dfel.data.sampling import random_indices
+from m3dfel.data.seeds import combine_seeds, seeded
+from m3dfel.data.stills import moving_clip
+from m3dfel.data.transforms import training_transform
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from small_data import write_frames
@@ -56,6 +61,23 @@ def test_an_error_says_what_to_do_when_no_training_clip_can_be_read(tmp_path: Pa
     clips = [Clip(str(tmp_path / "gone.jpg"), "still", "fear", "train")]
     with pytest.raises(InputError, match="m3dfel data check"):
         training_clips(clips)[0, 0]
+
+
+def test_drawn_faces_and_stills_keep_the_exact_transforms(tmp_path: Path):
+    """The numbers of the recipes for them must not change."""
+    write_frames(tmp_path / "faces", 2, side=40)
+    augment = AugmentConfig(blur=0.5, noise=4.0)
+    drawn = Clip("synthetic:0/1/0/fear", "synthetic", "fear", "train")
+    still = Clip(str(tmp_path / "faces" / "2.jpg"), "still", "fear", "train")
+    data = TrainingClips([drawn, still], EMOTIONS, 4, 16, augment, seed=5)
+    with seeded(combine_seeds(5, 2, 0)):
+        frames = read_clip(drawn, 4, 16, random_indices, keep_all=True)
+        exact = training_transform(16, augment)(frames)
+    assert torch.equal(data[2, 0][0], exact)
+    with seeded(combine_seeds(5, 2, 1)):
+        frames, _ = moving_clip(read_picture(still.path), 4, 16, augment.crop_scale)
+        exact = training_transform(16, augment, crop=False)(frames)
+    assert torch.equal(data[2, 1][0], exact)
 
 
 def test_stills_of_one_person_are_mixed(shared: Path):

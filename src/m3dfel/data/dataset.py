@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from m3dfel.config import AugmentConfig
+from m3dfel.data.augmentation import FrameAugmentation
+from m3dfel.data.frames import read_frames
 from m3dfel.data.manifest import Clip
 from m3dfel.data.reading import read_clip, read_picture
 from m3dfel.data.sampling import centred_indices, random_indices
@@ -98,6 +100,7 @@ class TrainingClips(Dataset[Sample]):
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
         self.augment, self.seed, self.neutral_mix = augment, seed, neutral_mix
         self.grayscale = grayscale
+        self.augment_frames = FrameAugmentation(size, augment)
         self.transform = training_transform(size, augment)
         self.transform_still = training_transform(size, augment, crop=False)
         self.neutral_stills = _neutral_stills(clips)
@@ -118,7 +121,9 @@ class TrainingClips(Dataset[Sample]):
 
     def _read(self, index: int) -> Tensor:
         clip = self.clips[index]
-        if clip.kind != "still":
+        if clip.kind in ("frames", "video"):
+            return self.augment_frames(read_frames(clip, self.frames, random_indices))
+        if clip.kind == "synthetic":
             frames = read_clip(clip, self.frames, self.size, random_indices, keep_all=True)
             return self.transform(frames)
         neutral = self._neutral_still(clip)

@@ -33,24 +33,37 @@ def training_transform(size: int, augment: AugmentConfig, *, crop: bool = True) 
         augment: which random changes, and how strong.
         crop: False for clips of this size that are already cropped at random (clips from stills).
     """
-    steps: list[nn.Module] = []
-    if crop:
-        steps.append(
-            v2.RandomResizedCrop(
-                size, scale=augment.crop_scale, ratio=augment.crop_ratio, antialias=True
-            )
-        )
+    steps: list[nn.Module] = [random_crop(size, augment)] if crop else []
     if augment.flip:
         steps.append(v2.RandomHorizontalFlip(augment.flip))
     if augment.jitter:
-        steps.append(v2.ColorJitter(*[augment.jitter] * 3, hue=min(augment.jitter, 0.5)))
+        steps.append(colour_jitter(augment))
+    steps += degradations(size, augment)
+    return v2.Compose(steps) if steps else v2.Identity()
+
+
+def random_crop(size: int, augment: AugmentConfig) -> v2.RandomResizedCrop:
+    """Return the random crop, resized to `size`."""
+    return v2.RandomResizedCrop(
+        size, scale=augment.crop_scale, ratio=augment.crop_ratio, antialias=True
+    )
+
+
+def colour_jitter(augment: AugmentConfig) -> v2.ColorJitter:
+    """Return the colour jitter."""
+    return v2.ColorJitter(*[augment.jitter] * 3, hue=min(augment.jitter, 0.5))
+
+
+def degradations(size: int, augment: AugmentConfig) -> list[nn.Module]:
+    """Return the random changes that make a clip of its final size worse."""
+    steps: list[nn.Module] = []
     if augment.blur:
         steps.append(v2.RandomApply([LowResolution(size)], augment.blur))
     if augment.noise:
         steps.append(CameraNoise(augment.noise))
     if augment.erase:
         steps.append(v2.RandomErasing(augment.erase, scale=(0.02, 0.2)))
-    return v2.Compose(steps) if steps else v2.Identity()
+    return steps
 
 
 class _CentreCrop(nn.Module):
