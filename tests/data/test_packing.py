@@ -164,6 +164,7 @@ def test_a_store_can_be_packed_again_smaller(dfew: Path, tmp_path: Path):
     pack(str(tmp_path / "one"), str(tmp_path / "two"), settings, folds=[1])
     one, two = (read_manifest(str(tmp_path / name)) for name in ("one", "two"))
     assert facts(one.clips) == facts(two.clips)
+    assert two.clips[0].path == one.clips[0].path.replace("/one/", "/two/")
     assert read_clip(two.clips[0], 4, 0, centred_indices).shape == (4, 3, 16, 16)
 
 

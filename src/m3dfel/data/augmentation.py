@@ -100,9 +100,8 @@ def _sample(picture: Picture, crop: dict[str, int], reduction: int, size: int) -
         crop[side] / reduction + (step - 1) / 2
         for side, step in zip(("top", "left"), steps, strict=True)
     )
-    if max(steps) < 2:
-        down, across = map(_smoothing, steps)
-        picture = cv2.sepFilter2D(picture, -1, across, down)
+    down, across = map(_smoothing, steps)
+    picture = cv2.sepFilter2D(picture, -1, across, down)
     matrix = np.array([[steps[1], 0, left], [0, steps[0], top]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     return cv2.warpAffine(
@@ -126,12 +125,12 @@ def _resize_all(pictures: Iterable[Picture], frames: int, size: int) -> Picture:
 
 
 def _smoothing(factor: float) -> npt.NDArray[np.float32]:
-    """Return the filter that comes before bilinear sampling at a factor of at most 2.
+    """Return the filter that comes before bilinear sampling, for factors of up to about 2.
 
     Antialiased resizing averages with a triangle as wide as the factor: its variance is factor²/6.
     Bilinear sampling has a variance of 1/6, and the filter adds the rest.
     """
-    side = max(factor**2 - 1, 0.0) / 12
+    side = (min(max(factor, 1.0), 2.0) ** 2 - 1) / 12
     return np.array([side, 1 - 2 * side, side], np.float32)
 
 

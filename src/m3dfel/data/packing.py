@@ -38,7 +38,16 @@ from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
 from m3dfel.data.pack_settings import PackSettings
 from m3dfel.data.reading import picture_bytes, read_picture
 from m3dfel.data.sampling import centred_indices
-from m3dfel.data.store import CLIPS, FORMAT, FRAMES, INFO, JOURNAL, digest, open_store
+from m3dfel.data.store import (
+    CLIPS,
+    FORMAT,
+    FRAMES,
+    INFO,
+    JOURNAL,
+    digest,
+    open_store,
+    split_address,
+)
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
 
@@ -155,7 +164,8 @@ def _all_clips(manifests: dict[int, Manifest]) -> list[Clip]:
 def _names(clips: Sequence[Clip], root: Path) -> list[str]:
     """Return the names of the clips in the store: their paths, relative to the data set's."""
     base = f"{root if root.is_dir() else root.parent}{os.sep}"
-    return [clip.path.removeprefix(base).replace(os.sep, "/") for clip in clips]
+    paths = (split_address(clip.path)[1] or clip.path.removeprefix(base) for clip in clips)
+    return [path.replace(os.sep, "/") for path in paths]
 
 
 def _splits_table(
