@@ -27,7 +27,8 @@ from m3dfel.video.decode import Frame, read_video
 from m3dfel.video.engines import load_opencv
 from m3dfel.video.faces import CenterFace, Detection, FaceDetector
 from m3dfel.video.follow import FaceFinder, box_overlaps
-from m3dfel.video.tracks import SEARCH_EVERY, Track, track_faces
+from m3dfel.video.defaults import SEARCH_EVERY
+from m3dfel.video.tracks import Track, track_faces
 
 Detections = list[list[Detection]]
 Search = Callable[[Frame], list[Detection]]

@@ -25,6 +25,7 @@ from m3dfel.errors import InputError
 from m3dfel.ranges import explain
 from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
 from m3dfel.registry import AGGREGATIONS, BACKBONES, Registry, load_plugin
+from m3dfel.video.defaults import SEARCH_EVERY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -446,6 +447,13 @@ def _predict_parser() -> ArgumentParser:
         default=SMOOTH_S,
         help="standard deviation in seconds of the Gaussian that averages over time; 0: none",
     )
+    parser.add_argument(
+        "--search_every",
+        type=int,
+        default=SEARCH_EVERY,
+        help="search the whole frame for faces every so many frames, and follow them in between; "
+        "1 searches every frame and takes longer",
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
     return parser
 
@@ -471,6 +479,7 @@ def _predict(options: Namespace) -> int:
         device=options.device,
         clip_s=options.clip_s,
         smooth_s=options.smooth_s,
+        search_every=options.search_every,
     )
     with_faces = 0
     for source in find_sources(options.paths):

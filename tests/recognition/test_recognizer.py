@@ -194,6 +194,7 @@ def test_a_saved_model_gives_the_same_predictions(tmp_path: Path):
     [
         ({"clip_s": 0}, "clip_s is 0 but"),
         ({"clip_s": float("nan")}, "clip_s is nan but"),
+        ({"search_every": 0}, "search_every is 0 but must be 1"),
         ({"smooth_s": -1}, "smooth_s is -1 but"),
         ({"device": "abacus"}, "'abacus'"),
     ],

@@ -26,6 +26,7 @@ from m3dfel.recognition.prediction import Prediction, TrackPrediction, build_pre
 from m3dfel.recognition.timeline import clip_marks, cut_track, smooth_probabilities
 from m3dfel.video.align import TEMPLATE
 from m3dfel.video.decode import Frame
+from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import CenterFace, FaceDetector
 from m3dfel.video.quality import quality_marks
 from m3dfel.video.sources import Source, read_frames, source_name
@@ -47,9 +48,12 @@ class Recognizer:
         smooth_s: standard deviation in seconds of the Gaussian that averages the probabilities of
             neighbouring clips. It is symmetric, so that changes appear without delay. 0 for no
             averaging.
+        search_every: search the whole frame for faces every so many frames and follow known faces
+            in between; 1 searches every frame, which takes several times as long.
 
     Raises:
-        InputError: the device is not available, `clip_s` is not above 0, or `smooth_s` is below 0.
+        InputError: the device is not available, `clip_s` is not above 0, `smooth_s` is below 0, or
+            `search_every` is below 1.
 
     Example:
         In a video of real people, `Recognizer()("holiday.mp4")` finds and follows every face. The
@@ -79,7 +83,10 @@ class Recognizer:
         device: str = "cpu",
         clip_s: float = CLIP_S,
         smooth_s: float = SMOOTH_S,
+        search_every: int = SEARCH_EVERY,
     ) -> None:
+        if search_every < 1:
+            raise InputError(f"search_every is {search_every} but must be 1 frame or more")
         if not clip_s > 0:
             raise InputError(f"clip_s is {clip_s} but must be above 0 seconds")
         if not smooth_s >= 0:
@@ -91,7 +98,7 @@ class Recognizer:
                 f"torch cannot use the device {device!r} here: choose another, such as cpu"
             ) from error
         self.detector = detector or CenterFace()
-        self.clip_s, self.smooth_s = clip_s, smooth_s
+        self.clip_s, self.smooth_s, self.search_every = clip_s, smooth_s, search_every
 
     @classmethod
     def from_pretrained(
@@ -101,6 +108,7 @@ class Recognizer:
         device: str = "cpu",
         clip_s: float = CLIP_S,
         smooth_s: float = SMOOTH_S,
+        search_every: int = SEARCH_EVERY,
     ) -> Recognizer:
         """Return a recognizer with the model of that name.
 
@@ -110,11 +118,12 @@ class Recognizer:
             device: as in `Recognizer`.
             clip_s: as in `Recognizer`.
             smooth_s: as in `Recognizer`.
+            search_every: as in `Recognizer`.
 
         Raises:
             InputError: there is no such model, or an argument is invalid as for `Recognizer`.
         """
-        return cls(load_model(str(name)), detector, device, clip_s, smooth_s)
+        return cls(load_model(str(name)), detector, device, clip_s, smooth_s, search_every)
 
     def __call__(self, source: Source, aligned: bool = False) -> Prediction:
         """Recognise the faces of a video.
@@ -145,7 +154,7 @@ class Recognizer:
             tracks = [_aligned_track(frames, size, zoom)]
             marks = [np.full(len(tracks[0].times_s), "")]
         else:
-            tracks = track_faces(frames, self.detector, size, zoom)
+            tracks = track_faces(frames, self.detector, size, zoom, search_every=self.search_every)
             marks = [quality_marks(track) for track in tracks]
         predictions = [self._predict(*pair) for pair in zip(tracks, marks, strict=True)]
         note = "" if tracks else _NO_FACE.format(name)

@@ -19,6 +19,7 @@ from scipy.optimize import linear_sum_assignment
 from m3dfel.video.align import align_face
 from m3dfel.video.cuts import CutFinder
 from m3dfel.video.decode import Frame
+from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import Detection, FaceDetector
 from m3dfel.video.follow import MIN_OVERLAP, FaceFinder, box_overlaps
 
@@ -27,9 +28,6 @@ from m3dfel.video.follow import MIN_OVERLAP, FaceFinder, box_overlaps
 _SMOOTH_S = 0.04
 _SMOOTH_FOLLOWED_S = 0.05
 _REACH = 2
-
-SEARCH_EVERY = 12
-"""Frames from one search of the whole frame to the next: half a second at 24 per second."""
 
 _Detections = tuple[Frame, dict[int, Detection]]
 
