@@ -24,10 +24,10 @@ from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.recognition.timeline import frames_at
 from m3dfel.video.cuts import CutFinder
 from m3dfel.video.decode import Frame, read_video
+from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.engines import load_opencv
 from m3dfel.video.faces import CenterFace, Detection, FaceDetector
 from m3dfel.video.follow import FaceFinder, box_overlaps
-from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.tracks import Track, track_faces
 
 Detections = list[list[Detection]]

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print_error(error)
         return 2
     except KeyboardInterrupt:
-        _ERRORS.print("interrupted; continue a training with --resume")
+        _ERRORS.print("interrupted: run the command again to continue, a training with --resume")
         return 130
 
 

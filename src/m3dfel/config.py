@@ -40,9 +40,10 @@ class DataConfig:
     """The clips to learn from.
 
     Attributes:
-        path: root folder of DFEW, FERV39k or MAFW, a CSV or text manifest, a folder of class
-            folders, or the drawn faces that ship with the package: `synthetic`, `synthetic-brief`
-            (most frames do not show the emotion) or `synthetic-uneven` (classes as rare as DFEW's).
+        path: root folder of DFEW, FERV39k or MAFW, a packed store, a CSV or text manifest, a folder
+            of class folders, or the drawn faces that ship with the package: `synthetic`,
+            `synthetic-brief` (most frames do not show the emotion) or `synthetic-uneven` (classes
+            as rare as DFEW's).
         sha256: expected checksum of the data (`data.manifest.checksum`), so that a recipe runs on
             the data it was made for; empty to accept any.
         fold: the fold to test on, from 1: an official fold of the data set, or one of `folds`.
