@@ -102,6 +102,15 @@ def test_a_changed_configuration_differs_in_that_alone():
     assert other == config == with_overrides(config, {})
 
 
+def test_naming_an_aggregation_resets_its_options():
+    config = with_overrides(usable(), {"model.aggregation_options.start": "mean"})
+    assert with_overrides(config, {"model.bag_size": 8}).model.aggregation_options
+    other = with_overrides(config, {"model.aggregation": "mean"})
+    assert other.model.aggregation_options == {}
+    again = {"model.aggregation": "dliam", "model.aggregation_options.norm": "layer"}
+    assert with_overrides(config, again).model.aggregation_options == {"norm": "layer"}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

@@ -105,7 +105,7 @@ def _load_plugins(words: list[str]) -> list[str]:
 
 
 def _split_at_equals(words: list[str]) -> list[str]:
-    options = ("--config=", "--output=", "--plugin=")
+    options = ("--config=", "--output=", "--plugin=", "--model.aggregation=")
     return [
         part
         for word in words
@@ -114,10 +114,16 @@ def _split_at_equals(words: list[str]) -> list[str]:
 
 
 def _with_recipes(words: list[str]) -> list[str]:
-    """Let `--config` take a recipe by name, and `--resume` find the configuration of its run."""
+    """Let `--config` take a recipe by name, and `--resume` find the configuration of its run.
+
+    An aggregation that is named does not inherit the options of the one in the recipe.
+    """
     for i, word in enumerate(words[:-1]):
         if word == "--config":
             words[i + 1] = str(find_recipe(words[i + 1]))
+    if "--model.aggregation" in words:
+        i = words.index("--model.aggregation")
+        words[i:i] = ["--model.aggregation_options", "{}"]
     if words[:1] == ["train"] and "--resume" in words and "--config" not in words:
         for i, word in enumerate(words[:-1]):
             config = Path(words[i + 1]) / "config.yaml"

@@ -87,7 +87,7 @@ class ModelConfig:
         backbone: what reads an instance, by name; the end of this help lists the names.
         backbone_options: options of the backbone, such as `{width: 32, depth: 10}`.
         aggregation: what joins the instances of a bag, by name; the end of this help lists the
-            names.
+            names. Naming one resets `aggregation_options`.
         aggregation_options: options of the aggregation, such as `{norm: layer}`.
         grayscale: look at luminance only, for models that must not depend on colour.
     """
@@ -268,12 +268,15 @@ def with_overrides(config: TrainConfig, overrides: Mapping[str, Any]) -> TrainCo
     Args:
         config: the original.
         overrides: from dotted name, such as `model.bag_size`, to the new value. A part's option is
-            named after its mapping: `model.aggregation_options.norm`.
+            named after its mapping: `model.aggregation_options.norm`. Naming an aggregation resets
+            its options.
 
     Raises:
         InputError: an unknown setting, or a value of the wrong type.
     """
     settings = asdict(config)
+    if "model.aggregation" in overrides:
+        settings["model"]["aggregation_options"] = {}
     for name, value in overrides.items():
         *groups, last = name.split(".")
         group: Any = settings

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from m3dfel.errors import InputError
-from m3dfel.report import encode
+from m3dfel.video import encode
 from m3dfel.video.decode import Frame, probe, read_video
 from m3dfel.video.encode import rewrite_video
 

@@ -32,10 +32,9 @@ class Method:
 
 
 def _baseline(name: str, backbone: str, aggregation: str, bag_size: int | str) -> Method:
-    settings: dict[str, Any] = {
+    settings = {
         "model.backbone": backbone,
         "model.aggregation": aggregation,
-        "model.aggregation_options": {},
         "model.bag_size": bag_size,
     }
     return Method(name, settings)
