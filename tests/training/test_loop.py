@@ -17,6 +17,7 @@ from m3dfel.checkpoints import load_model
 from m3dfel.config import Stage, previous_stage
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import evaluate
+from m3dfel.training import loop
 from m3dfel.training.loop import train
 from m3dfel.training.transfer import build_model
 from small_data import tiny
@@ -108,6 +109,27 @@ def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(dfew: Path, tmp_p
         weights = load_model(str(tmp_path / "stopped" / model)).state_dict()
         for name, value in load_model(str(tmp_path / "whole" / model)).state_dict().items():
             assert torch.equal(value, weights[name]), name
+
+
+@pytest.mark.parametrize("step", ["write_outputs", "use_calibrated_model"])
+def test_a_model_is_calibrated_once_even_if_the_run_is_stopped_while_it_ends(
+    step: str, dfew: Path, tmp_path: Path, monkeypatch
+):
+    whole = train(tiny(tmp_path / "whole", dfew))
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, step, stop)
+        with pytest.raises(KeyboardInterrupt):
+            train(tiny(tmp_path / "stopped", dfew))
+    resumed = train(tiny(tmp_path / "stopped", dfew), resume=True)
+    assert resumed["calibrated"] == whole["calibrated"]
+    weights = load_model(str(tmp_path / "stopped")).state_dict()
+    for name, value in load_model(str(tmp_path / "whole")).state_dict().items():
+        assert torch.equal(value, weights[name]), name
+    assert not (tmp_path / "stopped" / "calibrated").exists()
 
 
 def test_resuming_a_finished_run_returns_its_results(dfew: Path, tmp_path: Path):

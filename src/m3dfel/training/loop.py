@@ -35,7 +35,12 @@ from m3dfel.training.environment import environment_info, launch_fabric
 from m3dfel.training.losses import M3DFELLoss
 from m3dfel.training.progress import log_epoch, progress_bar, say
 from m3dfel.training.results import best_epoch, measure_split, reported_epochs
-from m3dfel.training.run_folder import finished_results, open_run, require_expected_data
+from m3dfel.training.run_folder import (
+    finished_results,
+    open_run,
+    require_expected_data,
+    use_calibrated_model,
+)
 from m3dfel.training.schedule import learning_rate
 from m3dfel.training.state import TrainingState, ema_model
 from m3dfel.training.transfer import build_model
@@ -227,9 +232,10 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     }
     if fabric.is_global_zero:
         if "val" in eval_splits:
-            save_model(final_model, folder / "best")
+            save_model(final_model, folder / "calibrated")
         tables = {name: (eval_splits[name], final_outputs[name]) for name in final_outputs}
         write_outputs(folder, tables, labels)
         write_text(folder / "results.json", json.dumps(results, indent=2))
+        use_calibrated_model(folder)
     fabric.barrier()
     return results

@@ -8,6 +8,7 @@ import io
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +68,22 @@ def finished_results(folder: Path) -> dict[str, Any] | None:
     file = folder / "results.json"
     if not file.exists():
         return None
+    use_calibrated_model(folder)
     results: dict[str, Any] = json.loads(file.read_text())
     return results
+
+
+def use_calibrated_model(folder: Path) -> None:
+    """Move the model in `calibrated/` to `best/`.
+
+    Called after `results.json` is written, and again if the run was killed in between: calibrating
+    a model that is calibrated already would change it once more.
+    """
+    for name in ("config.json", "model.safetensors"):
+        with suppress(FileNotFoundError):
+            (folder / "calibrated" / name).replace(folder / "best" / name)
+    with suppress(OSError):
+        (folder / "calibrated").rmdir()
 
 
 def _require_same_settings(config: TrainConfig, saved: dict[str, Any]) -> None:
