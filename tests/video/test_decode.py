@@ -228,3 +228,9 @@ def test_unreadable_pictures_are_input_errors(tmp_path):
     (tmp_path / "bare").mkdir()
     with pytest.raises(InputError, match="holds no picture"):
         frame_files(tmp_path / "bare")
+
+
+def test_the_same_frames_become_the_same_file(tmp_path: Path):
+    for name in ("one.mp4", "two.mp4"):
+        write_video(tmp_path / name, shades(40), fps=25)
+    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()

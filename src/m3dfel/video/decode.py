@@ -223,6 +223,8 @@ def _encode(path: Path, first: Picture, rest: Iterator[Picture], fps: float) -> 
             stream = container.add_stream("mpeg4", rate=rate)
             stream.bit_rate = int(width * height * fps / 4)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        # With several threads, the same frames do not always become the same file.
+        stream.codec_context.thread_count = 1
         for picture in (first, *rest):
             even = np.pad(
                 picture,
