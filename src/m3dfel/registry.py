@@ -112,9 +112,10 @@ class Registry(Generic[T]):
         parser = ArgumentParser(exit_on_error=False)
         parser.add_class_arguments(part, skip=positional)  # type: ignore[arg-type]
         try:
-            return {option: parser.parse_object(dict(options))[option] for option in options}
+            parsed = parser.parse_object(dict(options))
         except ArgumentError as error:
             raise InputError(f"wrong option of the {self.kind} {name}: {explain(error)}") from error
+        return {option: parsed[option] for option in options}
 
     def _load(self) -> None:
         if not self._loaded:

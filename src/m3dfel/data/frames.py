@@ -74,7 +74,7 @@ class Frames:
                 width, height = header.size
                 turned = header.getexif().get(_ORIENTATION, 1) >= 5
         except (OSError, UnidentifiedImageError) as error:
-            raise _not_a_picture(self.names[0]) from error
+            raise not_a_picture(self.names[0]) from error
         return (width, height) if turned else (height, width)
 
     def picture(self, index: int, reduction: int = 1) -> Picture:
@@ -95,7 +95,7 @@ class Frames:
             return cv2.cvtColor(content, cv2.COLOR_YUV2BGR_I420)  # type: ignore[no-any-return]
         pixels = cv2.imdecode(content, _REDUCED[reduction]) if content.size else None
         if pixels is None:
-            raise _not_a_picture(self.names[index])
+            raise not_a_picture(self.names[index])
         if pixels.shape[:2] != tuple(-(-side // reduction) for side in self.size):
             raise InputError(f"{self.path} has frames of different sizes: resize them to one size")
         return pixels  # type: ignore[no-any-return]
@@ -161,5 +161,6 @@ def _read_file(name: str) -> Picture:
         raise InputError(f"cannot read {name}: {error.strerror or error}") from error
 
 
-def _not_a_picture(name: str) -> InputError:
+def not_a_picture(name: str) -> InputError:
+    """Return the error about a file that cannot be decoded."""
     return InputError(f"{name} is not a picture that can be read: replace or remove it")

@@ -15,11 +15,10 @@ from torch import Tensor
 
 from m3dfel._opencv import cv2
 from m3dfel.data.archives import read_bytes
-from m3dfel.data.frames import read_frames
+from m3dfel.data.frames import not_a_picture, read_frames
 from m3dfel.data.manifest import Clip
 from m3dfel.data.stills import static_clip
 from m3dfel.data.store import opened_store, split_address
-from m3dfel.errors import InputError
 from m3dfel.synthetic.clips import SyntheticClip, parse_synthetic, render
 
 
@@ -78,7 +77,7 @@ def read_picture(path: str, grayscale: bool = False) -> Tensor:
     flag = cv2.IMREAD_GRAYSCALE if grayscale else cv2.IMREAD_COLOR
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flag) if data else None
     if pixels is None:
-        raise InputError(f"{path} is not a picture that can be read: replace or remove it")
+        raise not_a_picture(path)
     if grayscale:
         return torch.from_numpy(pixels)[None]
     return torch.from_numpy(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)).permute(2, 0, 1)

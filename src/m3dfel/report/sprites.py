@@ -14,6 +14,7 @@ import numpy.typing as npt
 from matplotlib import get_data_path
 from PIL import Image, ImageColor, ImageDraw, ImageFont
 
+from m3dfel.report.style import INK
 from m3dfel.video.decode import Picture
 
 Sprite = npt.NDArray[np.float32]
@@ -36,7 +37,7 @@ def mix(colour: str, opacity: float, background: str = "#ffffff") -> Picture:
 
 def text_colour(background: str) -> str:
     """Return the colour in which text is legible on a background: white, or the figures' ink."""
-    return "#222222" if rgb(background) @ (0.299, 0.587, 0.114) > 150 else "#ffffff"
+    return INK if rgb(background) @ (0.299, 0.587, 0.114) > 150 else "#ffffff"
 
 
 @lru_cache(maxsize=4096)

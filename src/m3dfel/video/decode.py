@@ -96,7 +96,7 @@ def probe(path: str | Path) -> VideoInfo:
             width=width,
             height=height,
             fps=_rate(stream),
-            duration_s=_duration(container, stream),
+            duration_s=stated_duration(container, stream),
             frames=stream.frames or None,
             rotation=rotation,
         )
@@ -128,7 +128,7 @@ def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
                 yield Frame(index, time_s, _upright(picture))
         if index < 0:
             raise _no_frame(path)
-        duration_s = _duration(container, stream)
+        duration_s = stated_duration(container, stream)
         if duration_s is not None and end_s < duration_s - _MISSING_S:
             logger.warning(
                 "%s ends after %.2f of %.2f s (%d frames): the file is cut off or damaged",
@@ -251,14 +251,14 @@ def _open(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         # FFmpeg reads any plain text as ANSI art.
         if container.format.name == "tty":
             raise _not_a_video(path)
-        stream = _picture_stream(container)
+        stream = picture_stream(container)
         if stream is None:
             raise InputError(f"{path} has no picture, only sound: give a video with a picture")
         stream.thread_type = "AUTO"
         yield container, stream
 
 
-def _picture_stream(container: InputContainer) -> VideoStream | None:
+def picture_stream(container: InputContainer) -> VideoStream | None:
     """Return the first video stream that is not a still cover picture, as songs have."""
     for stream in container.streams.video:
         if not stream.disposition & Disposition.attached_pic:
@@ -304,7 +304,8 @@ def _rate(stream: VideoStream) -> float:
     return float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
 
 
-def _duration(container: InputContainer, stream: VideoStream) -> float | None:
+def stated_duration(container: InputContainer, stream: VideoStream) -> float | None:
+    """Return the length in seconds that a file states for a stream, None if it states none."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return container.duration / av.time_base if container.duration else None

@@ -19,7 +19,6 @@ from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
-from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
@@ -28,7 +27,7 @@ from rich.progress import track as with_progress
 
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write
-from m3dfel.video.decode import Frame, Picture
+from m3dfel.video.decode import Frame, Picture, picture_stream, stated_duration
 from m3dfel.video.sources import Source, read_frames
 
 logger = logging.getLogger(__name__)
@@ -105,24 +104,15 @@ class _Timing:
 
 
 def _timing(container: InputContainer) -> _Timing:
-    stream = _picture_stream(container)
+    stream = picture_stream(container)
     if stream is None or stream.time_base is None:
         return _Timing()
-    end_s = float(stream.duration * stream.time_base) if stream.duration else 0.0
-    if not end_s and container.duration:
-        end_s = container.duration / av.time_base
     return _Timing(
         rate=stream.average_rate or stream.guessed_rate or _PICTURES_RATE,
         time_base=stream.time_base,
         start_s=float((stream.start_time or 0) * stream.time_base),
-        end_s=end_s,
+        end_s=stated_duration(container, stream) or 0.0,
     )
-
-
-def _picture_stream(container: InputContainer) -> VideoStream | None:
-    """Return the first video stream that is not a still cover picture, as in `video.decode`."""
-    streams = container.streams.video
-    return next((s for s in streams if not s.disposition & Disposition.attached_pic), None)
 
 
 def _write(
