@@ -76,12 +76,20 @@ def test_bad_input_is_one_sentence_and_a_non_zero_exit(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("words", [["--model.aggregation", "lstm"], ["--model.aggregation=lstm"]])
-def test_naming_an_aggregation_resets_the_options_of_the_recipe(words, capsys):
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--model.aggregation", "lstm"], {}),
+        (["--model.aggregation=lstm"], {}),
+        (["--model.aggregation", "lstm", "--model.aggregation_options.a", "1"], {"a": 1}),
+        (["--model.aggregation_options.a", "1", "--model.aggregation", "lstm"], {"a": 1}),
+    ],
+)
+def test_naming_an_aggregation_resets_the_options_of_the_recipe(words, options, capsys):
     with pytest.raises(SystemExit):
         main(["train", "--config", "synthetic", *words, "--print_config"])
     model = yaml.safe_load(capsys.readouterr().out)["model"]
-    assert (model["aggregation"], model["aggregation_options"]) == ("lstm", {})
+    assert (model["aggregation"], model["aggregation_options"]) == ("lstm", options)
 
 
 @pytest.mark.parametrize(

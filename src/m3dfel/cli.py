@@ -122,7 +122,8 @@ def _with_recipes(words: list[str]) -> list[str]:
         if word == "--config":
             words[i + 1] = str(find_recipe(words[i + 1]))
     if "--model.aggregation" in words:
-        i = words.index("--model.aggregation")
+        # After the recipe, and before options for the aggregation that is named.
+        i = words.index("--config") + 2 if "--config" in words else 1
         words[i:i] = ["--model.aggregation_options", "{}"]
     if words[:1] == ["train"] and "--resume" in words and "--config" not in words:
         for i, word in enumerate(words[:-1]):
