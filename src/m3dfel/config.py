@@ -43,9 +43,11 @@ class DataConfig:
         path: root folder of DFEW, FERV39k or MAFW, a packed store, a CSV or text manifest, a folder
             of class folders, or the drawn faces that ship with the package: `synthetic`,
             `synthetic-brief` (most frames do not show the emotion) or `synthetic-uneven` (classes
-            as rare as DFEW's).
-        sha256: expected checksum of the data (`data.manifest.checksum`), so that a recipe runs on
-            the data it was made for; empty to accept any.
+            as rare as DFEW's). A list of several learns from all of them in one run.
+        shares: with several data sets, how often training draws from each, as `[2, 1]`; empty to
+            draw from each as often as from one data set with all their clips.
+        sha256: expected checksum of the data (`data.manifest.checksum`, of all data sets together),
+            so that a recipe runs on the data it was made for; empty to accept any.
         fold: the fold to test on, from 1: an official fold of the data set, or one of `folds`.
         folds: split data without official folds into this many, with no identity in two, and test
             on `fold`; 0 for the data's own splits.
@@ -60,7 +62,8 @@ class DataConfig:
             neutral frames of the same person.
     """
 
-    path: str = ""
+    path: str | list[str] = ""
+    shares: list[PositiveFloat] = field(default_factory=list)
     sha256: str = ""
     fold: PositiveInt = 1
     folds: FoldCount = 0
@@ -69,6 +72,11 @@ class DataConfig:
     balance: UnitInterval = 0.0
     restore: UnitInterval = 0.0
     neutral_mix: UnitInterval = 0.5
+
+    @property
+    def paths(self) -> list[str]:
+        """The path of each data set."""
+        return [self.path] if isinstance(self.path, str) else self.path
 
 
 @dataclass
@@ -115,6 +123,7 @@ class AugmentConfig:
         flip: probability of a horizontal flip.
         jitter: strength of the colour jitter in brightness, contrast, saturation and hue.
         blur: probability that the clip is shrunk and enlarged again, to look like small faces.
+        compress: probability that the clip is compressed, as videos are.
         noise: largest standard deviation of camera noise, in grey levels of 0 to 255.
         erase: probability that a random rectangle is blanked.
         mixup: α of mixup (Zhang et al., ICLR 2018), which blends pairs of clips and their losses; 0
@@ -126,6 +135,7 @@ class AugmentConfig:
     flip: UnitInterval = 0.5
     jitter: UnitInterval = 0.4
     blur: UnitInterval = 0.0
+    compress: UnitInterval = 0.0
     noise: NonNegativeFloat = 0.0
     erase: UnitInterval = 0.0
     mixup: NonNegativeFloat = 0.0
@@ -140,12 +150,26 @@ class LossConfig:
         label_smoothing: label smoothing of the cross entropy.
         class_weights: `none`, or `inverse` to weight clips by the inverse frequency of their class.
         logit_adjustment: τ of logit adjustment for uneven classes; 0 turns it off.
+        votes: learn how annotators voted, where the data say so, instead of the majority's choice.
+        agreement: γ of a weight (1 - H/ln C)^γ for each clip, H the entropy of its votes over C
+            emotions: clips on which annotators disagree count less. 0 turns it off; needs `votes`.
+        focal: γ of the focal loss (Lin et al., ICCV 2017), by which clips that are already
+            recognised count less in the cross entropy; 0 turns it off.
+        relabel: the margin of relabelling (Wang et al., "Suppressing Uncertainties", CVPR 2020): a
+            clip whose most probable emotion exceeds its own by more than this counts as that
+            emotion. 0 turns it off; needs `augment.mixup` 0.
+        relabel_after: epochs before relabelling begins.
     """
 
     ial_weight: NonNegativeFloat = 0.1
     label_smoothing: BelowOne = 0.1
     class_weights: Literal["none", "inverse"] = "none"
     logit_adjustment: NonNegativeFloat = 0.0
+    votes: bool = False
+    agreement: NonNegativeFloat = 0.0
+    focal: NonNegativeFloat = 0.0
+    relabel: UnitInterval = 0.0
+    relabel_after: NonNegativeInt = 0
 
 
 @dataclass
@@ -303,7 +327,7 @@ def previous_stage(config: TrainConfig) -> TrainConfig | None:
     *earlier, stage = config.stages
     data = replace(config.data, balance=stage.balance, restore=0.0, neutral_mix=stage.neutral_mix)
     if stage.path:
-        data = replace(data, path=stage.path, sha256="", folds=0, fold=1)
+        data = replace(data, path=stage.path, shares=[], sha256="", folds=0, fold=1)
     model = replace(config.model, frames=stage.frames, bag_size=stage.bag_size)
     if stage.aggregation:
         model = replace(model, aggregation=stage.aggregation, aggregation_options={})
@@ -387,8 +411,10 @@ def _contradictions(config: TrainConfig) -> Iterator[str]:
     data, model, augment, optim = config.data, config.model, config.augment, config.optim
     if not config.output:
         yield "output is '' but must be a folder for the run"
-    if not data.path:
-        yield "data.path is '' but must be a data set, a manifest or `synthetic`"
+    if not data.paths or not all(data.paths):
+        yield f"data.path is {data.path!r} but must be a data set, a manifest or `synthetic`"
+    if data.shares and len(data.shares) != len(data.paths):
+        yield f"data.shares is {data.shares} but must be one number for each path of data.path"
     if data.folds and data.fold > data.folds:
         yield f"data.fold is {data.fold} but must be 1 to {data.folds} (data.folds)"
     if model.bag_size > 0 and model.frames % model.bag_size:
@@ -408,6 +434,13 @@ def _contradictions(config: TrainConfig) -> Iterator[str]:
         yield (
             f"optim.batch_size is {optim.batch_size} but must be a multiple of optim.accumulate "
             f"({optim.accumulate})"
+        )
+    if config.loss.agreement and not config.loss.votes:
+        yield f"loss.agreement is {config.loss.agreement} but needs loss.votes"
+    if config.loss.relabel and augment.mixup:
+        yield (
+            f"loss.relabel is {config.loss.relabel} but needs augment.mixup 0, because a blended "
+            "clip has no emotion of its own"
         )
     if optim.min_lr > optim.lr:
         yield f"optim.min_lr is {optim.min_lr} but must be at most optim.lr ({optim.lr})"

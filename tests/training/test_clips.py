@@ -21,7 +21,7 @@ def test_an_epoch_can_be_shorter_than_the_data(dfew: Path, tmp_path: Path):
     config = tiny(tmp_path / "run", dfew, epochs=1, epoch_clips=4, batch_size=2)
     config.augment.mixup = 0.2
     assert len(train(config)["history"]) == 1
-    batches = EpochBatches([0] * 12, 2, seed=0, epoch_clips=4)
+    batches = EpochBatches(12, 2, seed=0, epoch_clips=4)
     first = [i for batch in batches for _, i in batch]
     batches.epoch = 1
     second = [i for batch in batches for _, i in batch]

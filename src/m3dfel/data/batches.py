@@ -6,7 +6,7 @@ of every batch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TypedDict
 
 import torch
@@ -23,7 +23,7 @@ class Batch(TypedDict):
 
     Attributes:
         clips: uint8 (B, T, 3, S, S).
-        targets: int64 (B,), indices into the label set.
+        targets: int64 (B,), indices into the label set, or float (B, C), votes.
         indices: int64 (B,), indices of the clips in the data set.
     """
 
@@ -40,11 +40,11 @@ class EpochBatches:
     batch.
 
     Args:
-        targets: the label of every clip.
+        available: the number of clips.
         batch_size: clips per batch, over all processes.
         seed: the run's seed.
-        balance: 0 to draw every clip once per epoch; towards 1 to draw all classes equally often,
-            with replacement.
+        weights: how often each clip is drawn, with replacement, up to a constant factor: float
+            (available,). None to draw every clip once per epoch.
         rank: index of this process.
         processes: number of processes.
         parts: how many parts a process's share of a batch is divided into, for gradient
@@ -58,10 +58,10 @@ class EpochBatches:
 
     def __init__(
         self,
-        targets: Sequence[int],
+        available: int,
         batch_size: int,
         seed: int,
-        balance: float = 0.0,
+        weights: Tensor | None = None,
         rank: int = 0,
         processes: int = 1,
         parts: int = 1,
@@ -72,16 +72,14 @@ class EpochBatches:
                 f"optim.batch_size is {batch_size} but must be a multiple of {processes} processes "
                 f"× {parts} accumulated parts"
             )
-        self.clips = min(epoch_clips or len(targets), len(targets))
+        self.clips = min(epoch_clips or available, available)
         divisible = self.clips - self.clips % (processes * parts)
         if not divisible:
             raise InputError(f"{self.clips} training clips are too few for {processes} processes")
         self.batch_size = min(batch_size, divisible)
-        self.available = len(targets)
+        self.available, self.weights = available, weights
         self.seed, self.rank, self.processes, self.parts = seed, rank, processes, parts
         self.epoch = 0
-        counts = torch.bincount(torch.tensor(targets)).clamp(min=1).double()
-        self.weights = counts[torch.tensor(targets)] ** -balance if balance else None
 
     def __len__(self) -> int:
         return self.clips // self.batch_size * self.parts
@@ -131,8 +129,11 @@ def _collate(samples: list[Sample | None]) -> Batch | None:
     if not readable:
         return None
     clips, targets, indices = zip(*readable, strict=True)
+    votes = isinstance(targets[0], Tensor)
     return Batch(
-        clips=torch.stack(clips), targets=torch.tensor(targets), indices=torch.tensor(indices)
+        clips=torch.stack(clips),
+        targets=torch.stack(targets) if votes else torch.tensor(targets),
+        indices=torch.tensor(indices),
     )
 
 

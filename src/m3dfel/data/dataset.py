@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from m3dfel.config import AugmentConfig
 from m3dfel.data.augmentation import FrameAugmentation
 from m3dfel.data.frames import read_frames
-from m3dfel.data.manifest import Clip
+from m3dfel.data.manifest import Clip, label_distribution
 from m3dfel.data.reading import read_clip, read_picture
 from m3dfel.data.sampling import centred_indices, random_indices
 from m3dfel.data.seeds import combine_seeds, seeded
@@ -26,8 +26,11 @@ from m3dfel.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-Sample = tuple[Tensor, int, int]
-"""A clip uint8 (T, 3, S, S), the index of its label in the label set, its index in the data set."""
+Sample = tuple[Tensor, int | Tensor, int]
+"""A clip uint8 (T, 3, S, S), its target, its index in the data set.
+
+The target is an index into the label set or, for training on votes, float (C,) with sum 1.
+"""
 
 
 class EvaluationClips(Dataset[Sample | None]):
@@ -84,6 +87,7 @@ class TrainingClips(Dataset[Sample]):
             the same person.
         grayscale: read stills as luminance only, which is three times less work, for a model that
             sees no colour.
+        votes: the target is how the annotators' votes are distributed over the labels.
     """
 
     def __init__(
@@ -96,8 +100,10 @@ class TrainingClips(Dataset[Sample]):
         seed: int,
         neutral_mix: float = 0.0,
         grayscale: bool = False,
+        votes: bool = False,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
+        self.votes = votes
         self.augment, self.seed, self.neutral_mix = augment, seed, neutral_mix
         self.grayscale = grayscale
         self.augment_frames = FrameAugmentation(size, augment)
@@ -114,10 +120,15 @@ class TrainingClips(Dataset[Sample]):
             for step in range(len(self)):
                 index = (first + step) % len(self)
                 try:
-                    return self._read(index), self.labels.index(self.clips[index].emotion), index
+                    return self._read(index), self._target(self.clips[index]), index
                 except InputError as error:
                     logger.warning("left out: %s", error)
         raise InputError("no training clip can be read: run `m3dfel data check`")
+
+    def _target(self, clip: Clip) -> int | Tensor:
+        if self.votes:
+            return label_distribution(clip, self.labels)
+        return self.labels.index(clip.emotion)
 
     def _read(self, index: int) -> Tensor:
         clip = self.clips[index]

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from m3dfel.data.archives import split_member, zip_members
 from m3dfel.data.layouts import GENERIC, Entry, find_layout, unknown_layout
@@ -38,6 +40,8 @@ class Clip:
         emotion: its label.
         split: `train`, `val`, `test`, or the data set's own word.
         identity: the person shown; empty if the data set does not say.
+        votes: how many annotators chose each emotion, as pairs; empty if the data set does not say.
+        dataset: index of its data set among those read together, from 0.
     """
 
     path: str
@@ -45,6 +49,8 @@ class Clip:
     emotion: str
     split: str
     identity: str = ""
+    votes: tuple[tuple[str, float], ...] = ()
+    dataset: int = 0
 
 
 @dataclass(frozen=True)
@@ -153,6 +159,46 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
     return Manifest(path, dataset, tuple(clips), tuple(problems), data.folds, known)
 
 
+def read_manifests(paths: Sequence[str], fold: int = 1, labels: Sequence[str] = ()) -> Manifest:
+    """Read several data sets as one; each clip says which it is from (`Clip.dataset`).
+
+    Args:
+        paths: of the data sets, as for `read_manifest`.
+        fold: the official fold, from 1, for data sets that have folds.
+        labels: as for `read_manifest`.
+
+    Raises:
+        InputError: as `read_manifest`, for any of the paths.
+    """
+    manifests = [read_manifest(path, fold, labels) for path in paths]
+    if len(manifests) == 1:
+        return manifests[0]
+    return Manifest(
+        source=", ".join(paths),
+        dataset=" + ".join(manifest.dataset for manifest in manifests),
+        clips=tuple(
+            replace(clip, dataset=index)
+            for index, manifest in enumerate(manifests)
+            for clip in manifest.clips
+        ),
+        problems=tuple(problem for manifest in manifests for problem in manifest.problems),
+        folds=max(manifest.folds for manifest in manifests),
+        labels=tuple(dict.fromkeys(label for m in manifests for label in m.labels)),
+    )
+
+
+def label_distribution(clip: Clip, labels: Sequence[str]) -> Tensor:
+    """Return the fraction of a clip's votes for each label: float32 (C,), with sum 1.
+
+    A clip without votes for any of the labels is certain to show its own emotion.
+    """
+    votes = dict(clip.votes)
+    counts = torch.tensor([votes.get(label, 0.0) for label in labels])
+    if not counts.sum():
+        counts[list(labels).index(clip.emotion)] = 1.0
+    return counts / counts.sum()
+
+
 def clip_from_path(path: str, emotion: str = "neutral") -> Clip:
     """Return the clip at a path from an earlier manifest.
 
@@ -162,21 +208,22 @@ def clip_from_path(path: str, emotion: str = "neutral") -> Clip:
     return Clip(path, _kind(path), emotion, "")
 
 
-def checksum(path: str) -> str:
-    """Return the SHA-256 of a CSV manifest followed by all zip archives beside it.
+def checksum(*paths: str) -> str:
+    """Return the SHA-256 of CSV manifests, each followed by all zip archives beside it.
 
     Raises:
-        InputError: the path is not a readable file.
+        InputError: a path is not a readable file.
     """
-    file = Path(path).expanduser()
     digest = hashlib.sha256()
-    try:
-        for part in file, *sorted(file.parent.glob("*.zip")):
-            with part.open("rb") as opened:
-                while block := opened.read(1 << 20):
-                    digest.update(block)
-    except OSError as error:
-        raise InputError(f"cannot compute the checksum of {path}: {error.strerror}") from error
+    for path in paths:
+        file = Path(path).expanduser()
+        try:
+            for part in file, *sorted(file.parent.glob("*.zip")):
+                with part.open("rb") as opened:
+                    while block := opened.read(1 << 20):
+                        digest.update(block)
+        except OSError as error:
+            raise InputError(f"cannot compute the checksum of {path}: {error.strerror}") from error
     return digest.hexdigest()
 
 
@@ -209,8 +256,20 @@ def _usable_clip(entry: Entry, known: Sequence[str], numbered: Sequence[str]) ->
     if isinstance(word, int):
         word = numbered[word] if 0 <= word < len(numbered) else str(word)
     return Clip(
-        entry.path, _kind(entry.path), parse_emotion(word, known), entry.split, entry.identity
+        entry.path,
+        _kind(entry.path),
+        parse_emotion(word, known),
+        entry.split,
+        entry.identity,
+        tuple(_known_votes(entry.votes, known)),
     )
+
+
+def _known_votes(votes: Mapping[str, float], known: Sequence[str]) -> Iterator[tuple[str, float]]:
+    """Yield the votes for emotions; annotators may also have voted for words such as `unknown`."""
+    for word, count in votes.items():
+        if _is_known(word, known):
+            yield parse_emotion(word, known), count
 
 
 def _is_known(emotion: str | int, known: Sequence[str]) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from m3dfel._opencv import cv2
 from m3dfel._torchvision import v2
 from m3dfel.config import AugmentConfig
 
@@ -59,6 +60,8 @@ def degradations(size: int, augment: AugmentConfig) -> list[nn.Module]:
     steps: list[nn.Module] = []
     if augment.blur:
         steps.append(v2.RandomApply([LowResolution(size)], augment.blur))
+    if augment.compress:
+        steps.append(v2.RandomApply([Compression()], augment.compress))
     if augment.noise:
         steps.append(CameraNoise(augment.noise))
     if augment.erase:
@@ -91,6 +94,19 @@ class LowResolution(nn.Module):
         small = round(self.size * (0.35 + 0.55 * float(torch.rand(()))))
         shrunk = v2.functional.resize(clip, [small, small], antialias=True)
         return v2.functional.resize(shrunk, [self.size, self.size], antialias=True)
+
+
+class Compression(nn.Module):
+    """Make a uint8 clip look like a compressed video: JPEG of a random quality from 15 to 70."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        quality = int(torch.randint(15, 71, ()))
+        frames, channels, height, width = clip.shape
+        # One tall picture: OpenCV has no clips.
+        tall = clip.permute(0, 2, 3, 1).reshape(frames * height, width, channels).numpy()
+        _, data = cv2.imencode(".jpg", tall, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        tall = cv2.imdecode(data, cv2.IMREAD_UNCHANGED).reshape(frames, height, width, channels)
+        return torch.from_numpy(tall).permute(0, 3, 1, 2)
 
 
 class CameraNoise(nn.Module):

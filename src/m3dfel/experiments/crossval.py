@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from m3dfel.config import TrainConfig, with_overrides
-from m3dfel.data.manifest import read_manifest
+from m3dfel.data.manifest import read_manifests
 from m3dfel.errors import InputError
 from m3dfel.evaluation.runs import Run
 from m3dfel.experiments.tables import published_rows, summarize, write_tables
@@ -31,7 +31,7 @@ def crossval(base: TrainConfig, folds: Sequence[int] = ()) -> pd.DataFrame:
     Raises:
         InputError: the data have no folds, or the configuration, the data or a folder is unusable.
     """
-    manifest = read_manifest(base.data.path, base.data.fold, base.data.labels)
+    manifest = read_manifests(base.data.paths, base.data.fold, base.data.labels)
     count = base.data.folds or manifest.folds
     if not count:
         raise InputError(

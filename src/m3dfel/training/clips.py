@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 
 from m3dfel.config import DataConfig, TrainConfig
 from m3dfel.data.batches import EpochBatches, training_loader
@@ -24,10 +26,10 @@ def training_batches(
     """
     data, model, optim = config.data, config.model, config.optim
     batches = EpochBatches(
-        [data.labels.index(clip.emotion) for clip in clips],
+        len(clips),
         optim.batch_size,
         config.seed,
-        data.balance,
+        draw_weights(clips, data),
         fabric.global_rank,
         fabric.world_size,
         optim.accumulate,
@@ -42,6 +44,7 @@ def training_batches(
         config.seed,
         data.neutral_mix,
         model.grayscale,
+        config.loss.votes,
     )
     loader = training_loader(training_clips, batches, config.workers)
     return batches, fabric.setup_dataloaders(loader, use_distributed_sampler=False)
@@ -53,6 +56,27 @@ def class_counts(clips: Sequence[Clip], labels: Sequence[str]) -> list[int]:
     return [counts[label] for label in labels]
 
 
+def draw_weights(clips: Sequence[Clip], data: DataConfig) -> Tensor | None:
+    """Return how often training draws each clip, up to a constant factor: float64 (M,).
+
+    None if every clip is drawn once per epoch.
+    """
+    if not data.balance and not data.shares:
+        return None
+    targets = torch.tensor([data.labels.index(clip.emotion) for clip in clips])
+    counts = torch.bincount(targets).clamp(min=1).double()
+    weights = counts[targets] ** -data.balance
+    if data.shares:
+        datasets = torch.tensor([clip.dataset for clip in clips])
+        shares = torch.tensor(data.shares).double()
+        weights *= (shares / torch.bincount(datasets, weights, len(shares)))[datasets]
+    return weights
+
+
 def sampled_class_counts(clips: Sequence[Clip], data: DataConfig) -> list[float]:
     """Return how often training samples each class, up to a constant factor."""
-    return [float(n) ** (1 - data.balance) if n else 0.0 for n in class_counts(clips, data.labels)]
+    weights = draw_weights(clips, data)
+    if weights is None:
+        return [float(n) for n in class_counts(clips, data.labels)]
+    targets = torch.tensor([data.labels.index(clip.emotion) for clip in clips])
+    return torch.bincount(targets, weights, len(data.labels)).tolist()

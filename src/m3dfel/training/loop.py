@@ -19,7 +19,7 @@ from torch.optim import AdamW
 
 from m3dfel.checkpoints import load_model, save_model
 from m3dfel.config import TrainConfig, check, previous_stage
-from m3dfel.data.manifest import read_manifest
+from m3dfel.data.manifest import read_manifests
 from m3dfel.data.seeds import combine_seeds
 from m3dfel.data.splits import split_clips
 from m3dfel.data.transforms import mixup
@@ -32,7 +32,7 @@ from m3dfel.training.batchnorm import share_batch_norm
 from m3dfel.training.calibration import calibrate, restored_balance
 from m3dfel.training.clips import class_counts, sampled_class_counts, training_batches
 from m3dfel.training.environment import environment_info, launch_fabric
-from m3dfel.training.losses import M3DFELLoss
+from m3dfel.training.losses import M3DFELLoss, relabel
 from m3dfel.training.progress import log_epoch, progress_bar, say
 from m3dfel.training.results import best_epoch, measure_split, reported_epochs
 from m3dfel.training.run_folder import (
@@ -103,7 +103,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     fabric = launch_fabric(config, folder)
     with fabric.rank_zero_first():
         require_expected_data(config.data)
-        manifest = read_manifest(config.data.path, config.data.fold, config.data.labels)
+        manifest = read_manifests(config.data.paths, config.data.fold, config.data.labels)
         splits = split_clips(manifest, config.data, config.seed)
     open_run(fabric, config, manifest.problems, resume)
     if finished := finished_results(folder):
@@ -133,6 +133,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         class_counts=sampled_class_counts(splits["train"], config.data),
         class_weights=config.loss.class_weights,
         logit_adjustment=config.loss.logit_adjustment,
+        agreement=config.loss.agreement,
+        focal=config.loss.focal,
     ).to(fabric.device)
     state = TrainingState(model, optimizer, ema)
     history = state.load(folder) if resume else []
@@ -152,6 +154,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                 clips, partners, weight = mixup(clips, targets, config.augment.mixup, seed)
                 with fabric.no_backward_sync(network, enabled=not step_complete):
                     logits = network(clips)
+                    if config.loss.relabel and epoch >= config.loss.relabel_after:
+                        targets = relabel(targets, logits, config.loss.relabel)
                     loss = weight * criterion(logits, targets)
                     loss = loss + (1 - weight) * criterion(logits, partners)
                     fabric.backward(loss / optim.accumulate)

@@ -2,12 +2,13 @@
 
 L = L_CE + λ·L_IA (Li et al., "Intensity-Aware Loss for Dynamic Facial Expression Recognition in the
 Wild", AAAI 2023). Low-intensity expressions are easily mistaken for one other class, so L_IA
-compares the target with its strongest rival only. For imbalanced classes there are class weights
+compares the target with its strongest rival only. Targets can be votes. For imbalanced classes there are class weights
 and logit adjustment (Menon et al., "Long-tail Learning via Logit Adjustment", ICLR 2021).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -19,7 +20,7 @@ from m3dfel.errors import InputError
 
 
 def intensity_aware_loss(
-    logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"]
+    logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"] | Float[Tensor, "B C"]
 ) -> Float[Tensor, " B"]:
     """Return the intensity-aware loss of each clip.
 
@@ -27,18 +28,32 @@ def intensity_aware_loss(
     the other logits; L_IA = -log P_IA = softplus(x_max - x_t), which does not overflow. It is
     computed in float32 whatever the type of the logits.
 
+    With votes, it is the mean over the voters of the loss against the emotion that each chose. Of
+    two emotions that got all the votes, their logits then settle where e^{x_1} : e^{x_2} is the
+    ratio of the votes, as in the cross entropy; comparing only the winner with its rival would
+    drive them apart however narrow the vote.
+
     Args:
         logits: any floating type, C ≥ 2.
-        targets: int64, 0 to C - 1.
+        targets: int64, 0 to C - 1; or the fraction of the votes for each class, 0 to 1.
 
     Returns:
         float32, 0 or more; log 2 if the target and its strongest rival have the same logit.
     """
     x = logits.float()
+    if targets.is_floating_point():
+        return (targets * F.softplus(_strongest_rivals(x) - x)).sum(1)
     index = targets.unsqueeze(1)
     target = x.gather(1, index).squeeze(1)
     rival = x.scatter(1, index, float("-inf")).amax(1)
     return F.softplus(rival - target)
+
+
+def _strongest_rivals(logits: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+    """Return for each class the largest logit of the others."""
+    (first, second), best = logits.topk(2, 1)[0].unbind(1), logits.argmax(1)
+    classes = torch.arange(logits.shape[1], device=logits.device)
+    return torch.where(classes == best[:, None], second[:, None], first[:, None])
 
 
 class IntensityAwareLoss(nn.Module):
@@ -60,7 +75,7 @@ class IntensityAwareLoss(nn.Module):
     """
 
     def forward(
-        self, logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"]
+        self, logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"] | Float[Tensor, "B C"]
     ) -> Float[Tensor, ""]:
         return intensity_aware_loss(logits, targets).mean()
 
@@ -80,6 +95,10 @@ class M3DFELLoss(nn.Module):
             mean weight of 1 over the training clips; `none` weights all clips equally.
         logit_adjustment: τ; τ·log(prior) is added to the logits during training, so that the model
             learns to predict as if the classes were balanced. 0 turns it off.
+        agreement: γ; a clip counts (1 - H/ln C)^γ, H the entropy of its votes. 0 turns it off.
+        focal: γ of the focal loss (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017):
+            the cross entropy of each class is multiplied by (1 - p)^γ, p its probability. 0 turns
+            it off.
 
     Raises:
         InputError: class weights or logit adjustment is on but a class has no training clips.
@@ -95,10 +114,13 @@ class M3DFELLoss(nn.Module):
         class_counts: Sequence[int | float] | None = None,
         class_weights: str = "none",
         logit_adjustment: float = 0.0,
+        agreement: float = 0.0,
+        focal: float = 0.0,
     ) -> None:
         super().__init__()
         self.ial_weight = ial_weight
         self.label_smoothing = label_smoothing
+        self.agreement, self.focal = agreement, focal
         weights = adjustment = None
         if class_weights == "inverse":
             counts = _positive_counts(class_counts)
@@ -110,18 +132,83 @@ class M3DFELLoss(nn.Module):
         self.register_buffer("adjustment", adjustment, persistent=False)
 
     def forward(
-        self, logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"]
+        self, logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"] | Float[Tensor, "B C"]
     ) -> Float[Tensor, ""]:
-        """Return the loss of a batch; the targets are int64, 0 to C - 1."""
+        """Return the loss of a batch.
+
+        Args:
+            logits: any floating type.
+            targets: int64, 0 to C - 1; or the fraction of the votes for each class, 0 to 1.
+        """
         x = logits.float()
         if self.adjustment is not None:
             x = x + self.adjustment
-        loss = F.cross_entropy(x, targets, label_smoothing=self.label_smoothing, reduction="none")
+        if self.focal:
+            loss = focal_cross_entropy(x, targets, self.focal, self.label_smoothing)
+        else:
+            loss = F.cross_entropy(
+                x, targets, label_smoothing=self.label_smoothing, reduction="none"
+            )
         if self.ial_weight:
             loss = loss + self.ial_weight * intensity_aware_loss(x, targets)
         if self.weights is not None:
-            loss = loss * self.weights[targets]
+            hard = not targets.is_floating_point()
+            loss = loss * (self.weights[targets] if hard else targets @ self.weights)
+        if self.agreement:
+            loss = loss * agreement(targets) ** self.agreement
         return loss.mean()
+
+
+def focal_cross_entropy(
+    logits: Float[Tensor, "B C"],
+    targets: Int[Tensor, " B"] | Float[Tensor, "B C"],
+    gamma: float,
+    label_smoothing: float = 0.0,
+) -> Float[Tensor, " B"]:
+    """Return -Σ_c q_c (1 - p_c)^γ log p_c of each clip, q the smoothed targets (Lin et al., 2017).
+
+    Args:
+        logits: float32.
+        targets: int64, 0 to C - 1; or the fraction of the votes for each class, 0 to 1.
+        gamma: γ; 0 gives the cross entropy.
+        label_smoothing: from 0 to below 1.
+    """
+    classes = logits.shape[1]
+    q = targets if targets.is_floating_point() else F.one_hot(targets, classes)
+    q = (1 - label_smoothing) * q + label_smoothing / classes
+    log_p = logits.log_softmax(1)
+    return -(q * (1 - log_p.exp()) ** gamma * log_p).sum(1)
+
+
+def agreement(votes: Float[Tensor, "B C"]) -> Float[Tensor, " B"]:
+    """Return 1 - H/ln C of each clip, H the entropy of its votes: 1 if all annotators agree."""
+    entropy = -torch.xlogy(votes, votes).sum(1)
+    return (1 - entropy / math.log(votes.shape[1])).clamp(min=0)
+
+
+def relabel(
+    targets: Int[Tensor, " B"] | Float[Tensor, "B C"], logits: Float[Tensor, "B C"], margin: float
+) -> Int[Tensor, " B"] | Float[Tensor, "B C"]:
+    """Replace the targets that a model confidently contradicts by what it says.
+
+    After Wang et al., "Suppressing Uncertainties for Large-Scale Facial Expression Recognition",
+    CVPR 2020, equation 5, without their ranking of the clips.
+
+    Args:
+        targets: int64, 0 to C - 1; or the fraction of the votes for each class, 0 to 1.
+        logits: of the model, without the logit adjustment of training.
+        margin: a target is replaced if the probability of another class exceeds that of the target
+            (of the class with most votes) by more than this.
+    """
+    p = logits.detach().float().softmax(1)
+    best, answer = p.max(1)
+    own = targets.argmax(1) if targets.is_floating_point() else targets
+    contradicted = best - p.gather(1, own[:, None]).squeeze(1) > margin
+    if targets.is_floating_point():
+        return torch.where(
+            contradicted[:, None], F.one_hot(answer, p.shape[1]).to(targets), targets
+        )
+    return torch.where(contradicted, answer, targets)
 
 
 def _positive_counts(class_counts: Sequence[int | float] | None) -> Tensor:

@@ -31,9 +31,9 @@ def require_expected_data(data: DataConfig) -> None:
     Raises:
         InputError: they are other data.
     """
-    if data.sha256 and (actual := checksum(data.path)) != data.sha256:
+    if data.sha256 and (actual := checksum(*data.paths)) != data.sha256:
         raise InputError(
-            f"{data.path} is not the data this recipe was made for: its checksum is {actual}, "
+            f"{', '.join(data.paths)} is not the data this recipe was made for: its checksum is {actual}, "
             f"expected {data.sha256}. To use it anyway, set --data.sha256 ''"
         )
 

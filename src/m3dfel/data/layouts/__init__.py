@@ -8,8 +8,8 @@ module of this package, or in a file of your own (`m3dfel --plugin FILE`).
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,12 +31,14 @@ class Entry:
         emotion: the data set's word for the emotion, or an index into the label set.
         split: `train`, `val`, `test`, or the data set's own word.
         identity: the person shown; empty if the data set does not say.
+        votes: how many annotators chose each word; empty if the data set does not say.
     """
 
     path: str
     emotion: str | int
     split: str
     identity: str = ""
+    votes: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

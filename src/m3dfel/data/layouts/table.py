@@ -1,11 +1,13 @@
 """CSV tables: one row per clip, with the columns `file` and `emotion`.
 
-The columns `split` and `identity` are optional. Files are relative to the folder of the CSV, to a
+The columns `split` and `identity` are optional, and so are `votes_<emotion>`: how many annotators
+chose each emotion. Files are relative to the folder of the CSV, to a
 folder beside it or to a zip archive beside it: whichever holds most of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,8 @@ from m3dfel.data.archives import zip_members
 from m3dfel.data.layouts import Entry, Layout
 from m3dfel.errors import InputError
 from m3dfel.registry import LAYOUTS
+
+_VOTES = "votes_"
 
 
 @LAYOUTS.register("csv")
@@ -44,7 +48,26 @@ class Table(Layout):
         locate = _locator(path, table["file"].tolist())
         for row in table.to_dict("records"):
             split, identity = row.get("split") or "test", row.get("identity", "")
-            yield Entry(locate(row["file"]), row["emotion"], split, identity)
+            yield Entry(locate(row["file"]), row["emotion"], split, identity, _votes(path, row))
+
+
+def _votes(path: Path, row: dict[str, str]) -> dict[str, float]:
+    """Return the votes of a row: emotion to number of annotators, for those that got any."""
+    votes = {}
+    for column, cell in row.items():
+        if column.startswith(_VOTES) and cell:
+            try:
+                count = float(cell)
+            except ValueError:
+                count = -1.0
+            if not 0 <= count < math.inf:
+                raise InputError(
+                    f"{path}, {row['file']}: {column} is {cell!r} but must be a number of "
+                    "annotators, 0 or more"
+                )
+            if count:
+                votes[column.removeprefix(_VOTES)] = count
+    return votes
 
 
 def _locator(table: Path, names: Sequence[str]) -> Callable[[str], str]:
