@@ -58,6 +58,17 @@ def test_a_classifier_of_other_inputs_keeps_all_its_initial_weights(tmp_path: Pa
     assert torch.equal(model.classifier.weight, initial.classifier.weight)
 
 
+def test_a_dliam_that_starts_as_the_mean_starts_with_the_answers_of_a_mean_model(tmp_path: Path):
+    trained = model_with(tmp_path, seed=2, aggregation="mean").eval()
+    save_model(trained, tmp_path / "trained")
+    model = model_with(
+        tmp_path, aggregation_options={"start": "mean"}, weights=str(tmp_path / "trained")
+    ).eval()
+    clips = torch.rand(2, trained.frames, 3, trained.size, trained.size)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(clips), trained(clips))
+
+
 def test_a_larger_bag_of_the_same_instances_keeps_the_bag_vector(tmp_path: Path):
     trained = model_with(tmp_path, seed=2, bag_size=2)
     save_model(trained, tmp_path / "trained")

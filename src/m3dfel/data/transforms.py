@@ -105,8 +105,8 @@ class Compression(nn.Module):
         # One tall picture: OpenCV has no clips.
         tall = clip.permute(0, 2, 3, 1).reshape(frames * height, width, channels).numpy()
         _, data = cv2.imencode(".jpg", tall, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        tall = cv2.imdecode(data, cv2.IMREAD_UNCHANGED).reshape(frames, height, width, channels)
-        return torch.from_numpy(tall).permute(0, 3, 1, 2)
+        decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
+        return torch.from_numpy(decoded.reshape(clip.permute(0, 2, 3, 1).shape)).permute(0, 3, 1, 2)
 
 
 class CameraNoise(nn.Module):

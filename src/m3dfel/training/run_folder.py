@@ -33,8 +33,8 @@ def require_expected_data(data: DataConfig) -> None:
     """
     if data.sha256 and (actual := checksum(*data.paths)) != data.sha256:
         raise InputError(
-            f"{', '.join(data.paths)} is not the data this recipe was made for: its checksum is {actual}, "
-            f"expected {data.sha256}. To use it anyway, set --data.sha256 ''"
+            f"{', '.join(data.paths)} is not the data this recipe was made for: its checksum is "
+            f"{actual}, expected {data.sha256}. To use it anyway, set --data.sha256 ''"
         )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from m3dfel.checkpoints import load_model
 from m3dfel.config import TrainConfig, previous_stage
 from m3dfel.errors import InputError
+from m3dfel.models.aggregations.pooled import MeanAggregation
 from m3dfel.models.m3dfel import M3DFEL
 
 _KERNELS = "aggregation.pooling.weight"  # of DLIAM's convolution over the instances, (1, N, 3)
@@ -39,9 +40,12 @@ def build_model(config: TrainConfig) -> M3DFEL:
 def transfer_weights(model: M3DFEL, name: str) -> None:
     """Copy the weights of a trained model into another: the backbone's, and all others that fit.
 
-    The classifier is copied as a whole, if its inputs and the label sets are the same. If the bag
-    sizes differ, DLIAM's convolution over the instances is resized. A backbone trained on single
-    frames never used its kernels for the neighbouring frames, so these kernels start at zero.
+    The classifier is copied as a whole, if its inputs and the label sets are the same. A DLIAM that
+    starts as the mean hands every mean feature to its classifier twice; if the trained model took
+    plain means, its classifier is copied twice at half weight, so that the new model starts with
+    the trained one's answers. If the bag sizes differ, DLIAM's convolution over the instances is
+    resized. A backbone trained on single frames never used its kernels for the neighbouring frames,
+    so these kernels start at zero.
 
     Args:
         model: receives the weights, in place.
@@ -59,7 +63,10 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     if trained.instance_length == 1 < model.instance_length:
         _clear_neighbouring_frames(weights)
     initial = model.state_dict()
-    same_inputs = trained.classifier.in_features == model.classifier.in_features
+    starts_as_mean = getattr(model.aggregation, "starts_as_mean", False)
+    if starts_as_mean and isinstance(trained.aggregation, MeanAggregation):
+        weights["classifier.weight"] = weights["classifier.weight"].repeat(1, 2) / 2
+    same_inputs = weights["classifier.weight"].shape == model.classifier.weight.shape
     if trained.labels != model.labels or not same_inputs:
         weights = {n: value for n, value in weights.items() if not n.startswith("classifier.")}
     fitting = {n: v for n, v in weights.items() if n in initial and initial[n].shape == v.shape}

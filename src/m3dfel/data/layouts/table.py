@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -48,10 +49,11 @@ class Table(Layout):
         locate = _locator(path, table["file"].tolist())
         for row in table.to_dict("records"):
             split, identity = row.get("split") or "test", row.get("identity", "")
-            yield Entry(locate(row["file"]), row["emotion"], split, identity, _votes(path, row))
+            votes = _votes(path, row)
+            yield Entry(locate(row["file"]), row["emotion"], split, identity, votes)
 
 
-def _votes(path: Path, row: dict[str, str]) -> dict[str, float]:
+def _votes(path: Path, row: dict[Any, str]) -> dict[str, float]:
     """Return the votes of a row: emotion to number of annotators, for those that got any."""
     votes = {}
     for column, cell in row.items():

@@ -44,6 +44,9 @@ class DLIAM(Aggregation):
     With all three Z = [mean(F), mean(F)] before the first step. The published module has to find
     its way from random relations, and often stays at chance for many epochs (docs/experiments.md).
 
+    Attributes:
+        starts_as_mean: whether Z = [mean(F), mean(F)] before the first step.
+
     Args:
         features: F, features per instance; also the hidden size of the BiLSTM in each direction.
         bag_size: N.
@@ -88,6 +91,7 @@ class DLIAM(Aggregation):
             _zero_scale(self.norm, norm)
         if "kernel" in parts and isinstance(self.pooling, ConvPooling):
             self.pooling.start_as_mean()
+        self.starts_as_mean = bilstm and set(_MEAN) <= set(parts)
 
     def relate(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B N C"]:
         x = self.lstm(features)[0] if self.lstm else features  # X
