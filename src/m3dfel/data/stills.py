@@ -1,8 +1,9 @@
 """Clips from still pictures.
 
-A smooth random camera motion (shift, scale, rotation, light) turns a picture into a clip. The clip
-can also begin or end with a neutral picture of the same person: a set of stills then trains a video
-model under a weak label, while the frames that show the expression are known.
+A smooth random camera motion (shift, scale, rotation, light) turns a picture into a clip. The face
+moves as well: the jaw as in speech, the brows, and every frame a little as in tracks of real faces.
+The clip can also begin or end with a neutral picture of the same person: a set of stills then
+trains a video model under a weak label, while the frames that show the expression are known.
 
 Creating a clip must take much less time than training on it, so NumPy and OpenCV do the work, on as
 many channels as the picture has (measured in `benchmarks/speed.py`).
@@ -20,9 +21,18 @@ from torch import Tensor
 from m3dfel._opencv import cv2
 
 Values = npt.NDArray[np.float64]
+Points = npt.NDArray[np.float32]
 
 # The largest shift of an aligned face, in half-widths of the picture.
 _MAX_SHIFT = 0.12
+
+# Standard deviations of the alignment from frame to frame, in half-widths and radians.
+_TREMBLE = 0.008
+
+# What moves in a face: centre (x, y), extent (x, y) and largest movement down, in half-widths of an
+# aligned picture.
+_JAW = ((0.0, 0.65), (0.35, 0.22), 0.07)
+_BROWS = ((0.0, -0.45), (0.4, 0.15), 0.04)
 
 
 def static_clip(picture: Tensor, frames: int) -> Tensor:
@@ -39,7 +49,8 @@ def moving_clip(
 ) -> tuple[Tensor, Tensor]:
     """Return a clip in which the picture moves a little, and which frames show it.
 
-    There is one random camera path per clip; beyond its border, the picture is mirrored. With
+    There is one random camera path per clip, and in half of the clips the face itself moves; beyond
+    its border, the picture is mirrored. With
     `neutral`, the clip begins, ends, or begins and ends with that picture, and blends from one
     picture to the other within about two frames. The random numbers come from torch's generator.
 
@@ -56,42 +67,53 @@ def moving_clip(
     """
     rng = np.random.default_rng(int(torch.randint(2**62, ())))
     weight = np.ones(frames) if neutral is None else _expression_weight(rng, frames)
-    paths = _camera_path(rng, frames, crop_scale)
-    clip = _film(picture, paths, size)
+    points = _points(_camera_path(rng, frames, crop_scale), size)
+    if frames > 1 and rng.random() < 0.5:
+        _move_face(rng, points)
+    clip = _film(picture, points)
     if neutral is not None:
         # Both pictures are aligned to the same template, so one camera path fits both.
         w = weight.astype(np.float32).reshape(-1, 1, 1, 1)
-        clip = w * clip + (1 - w) * _film(neutral, paths, size)
+        clip = w * clip + (1 - w) * _film(neutral, points)
     lit = np.clip(_light(rng, clip) + 0.5, 0, 255).astype(np.uint8)
     return torch.from_numpy(lit).permute(0, 3, 1, 2), torch.from_numpy(weight > 0.5)
 
 
-def _film(picture: Tensor, paths: Values, size: int) -> npt.NDArray[np.float32]:
-    """Return the picture as seen along the camera path, (T, size, size, K), from 0 to 255."""
-    still = _shrink(picture.permute(1, 2, 0).numpy(), size)
-    height, width = still.shape[:2]
-    frames = [
-        cv2.warpAffine(
-            still,
-            _in_pixels(matrix, width, height, size),
-            (size, size),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REFLECT,
-        )
-        for matrix in paths
-    ]
-    return np.stack(frames).reshape(len(paths), size, size, -1).astype(np.float32)
+def _points(paths: Values, size: int) -> Points:
+    """Return where in the picture each pixel of the clip looks, (2, T, size, size).
 
-
-def _in_pixels(matrix: Values, width: int, height: int, size: int) -> Values:
-    """Convert an affine map from coordinates of -1 to 1 to pixels: from the clip to the picture.
-
-    -1 and 1 are the borders of the picture; pixel centres lie half a pixel inside.
+    Coordinates x and y from -1 to 1, the borders of the picture; `paths` are affine maps (T, 2, 3).
     """
-    half = np.array([width, height]) / 2
-    linear = matrix[:, :2] * half[:, None] * 2 / size
-    origin = half * (matrix @ (1 / size - 1, 1 / size - 1, 1) + 1) - 0.5
-    return np.column_stack([linear, origin])
+    centres = (np.arange(size, dtype=np.float32) + 0.5) * 2 / size - 1
+    grid = np.stack([*np.meshgrid(centres, centres), np.ones((size, size), np.float32)])
+    points = paths.astype(np.float32) @ grid.reshape(3, -1)
+    return np.ascontiguousarray(points.reshape(-1, 2, size, size).swapaxes(0, 1))
+
+
+def _move_face(rng: np.random.Generator, points: Points) -> None:
+    """Let the jaw and the brows move, in place."""
+    frames = points.shape[1]
+    time = np.linspace(0, 1, frames)
+    speech = np.sin(2 * math.pi * (rng.uniform(1, 4) * time + rng.random()))
+    jaw = rng.random() * speech + _smooth_path(rng, frames, 0.5)
+    brows = _smooth_path(rng, frames, 1.0)
+    x, y = points
+    for (centre, extent, limit), motion in ((_JAW, jaw), (_BROWS, brows)):
+        distance = ((x - centre[0]) / extent[0]) ** 2 + ((y - centre[1]) / extent[1]) ** 2
+        y -= (limit * motion).astype(np.float32).reshape(-1, 1, 1) * np.exp(-0.5 * distance)
+
+
+def _film(picture: Tensor, points: Points) -> npt.NDArray[np.float32]:
+    """Return the picture as seen at the points, (T, size, size, K), from 0 to 255."""
+    _, frames, size, _ = points.shape
+    still = _shrink(picture.permute(1, 2, 0).numpy(), size)
+    # Pixel centres lie half a pixel inside; OpenCV has no clips, but takes one tall picture.
+    x, y = (
+        ((p + 1) * (side / 2) - 0.5).reshape(-1, size)
+        for p, side in zip(points, still.shape[1::-1], strict=True)
+    )
+    tall = cv2.remap(still, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return tall.reshape(frames, size, size, -1).astype(np.float32)
 
 
 def _shrink(still: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
@@ -119,6 +141,14 @@ def _camera_path(rng: np.random.Generator, frames: int, crop_scale: tuple[float,
     angle = rng.uniform(-0.15, 0.15) + _smooth_path(rng, frames, 0.05)
     limit = min(1 - side, _MAX_SHIFT)
     x, y = (rng.uniform(-limit, limit) + _smooth_path(rng, frames, 0.04) for _ in range(2))
+    if frames > 1:
+        tremble = _TREMBLE * rng.random() * rng.standard_normal((4, frames))
+        x, y, angle, scale = (
+            x + tremble[0],
+            y + tremble[1],
+            angle + tremble[2],
+            scale * (1 + tremble[3]),
+        )
     cos, sin = scale * np.cos(angle), scale * np.sin(angle)
     return np.stack([np.stack([cos, -sin, x], -1), np.stack([sin, cos, y], -1)], 1)
 
