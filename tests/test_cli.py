@@ -61,6 +61,7 @@ def test_a_recipe_can_be_printed_with_overrides(capsys):
         (["train", "--data.path", "gone", "--output", "x"], "no data set at gone"),
         (["evaluate", "--model", "gone", "--data", "synthetic", "--output", "x"], "no model"),
         (["predict", "film.mp4", "--model", "gone"], "no model at gone"),
+        (["export", "gone", "--output", "x"], "no model at gone"),
         (["predict", "film.mp4", "--formats", "csv,xls"], "unknown format 'xls': use one of csv"),
         (["data", "check", "gone"], "no data set at gone"),
     ],
@@ -273,3 +274,23 @@ def test_help_of_predict_lists_the_formats(capsys):
     text = capsys.readouterr().out
     assert "eaf          annotations for ELAN" in text
     assert "--video" in text
+
+
+def test_an_exported_model_predicts_like_the_original(model: Path, tmp_path: Path, capsys):
+    write_frames(tmp_path / "frames", 30, side=48)
+    exported = tmp_path / "exported"
+    words = ["export", str(model), "--format", "torch", "--output", str(exported)]
+    assert main(words) == 0
+    assert "its logits differ by" in " ".join(capsys.readouterr().out.split())
+    tables = []
+    for name in model, exported:
+        words = ["--model", str(name), "--output", str(tmp_path / name.name), "--aligned"]
+        assert main(["predict", str(tmp_path / "frames"), *words]) == 0
+        tables.append(pd.read_csv(tmp_path / name.name / "frames.csv"))
+    pd.testing.assert_frame_equal(*tables, check_exact=False, atol=1e-4)
+
+
+def test_help_of_export_lists_the_formats(capsys):
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert "openvino     for OpenVINO" in capsys.readouterr().out

@@ -1,8 +1,9 @@
 """Models and training states on disk.
 
-A model is a folder with `config.json` and `model.safetensors`, as on the Hugging Face hub. The
-folder of a run contains two (`best/`, `last/`), and beside the last one the state that training
-resumes from. Only the authors' `.pth` is read with pickle, without executing anything in it.
+A model is a folder with `config.json` and `model.safetensors`, as on the Hugging Face hub; an
+exported one has two networks instead of the weights. The folder of a run contains two models
+(`best/`, `last/`), and beside the last one the state that training resumes from. Only the authors'
+`.pth` is read with pickle, without executing anything in it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from torch import Tensor
 
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write
+from m3dfel.models.exported import is_exported, load_exported
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.models.published import read_published
 
@@ -54,6 +56,8 @@ def load_model(name: str) -> M3DFEL:
 
 
 def _from_folder(folder: Path) -> M3DFEL:
+    if is_exported(folder):
+        return load_exported(folder)
     try:
         with redirect_stdout(None):  # the hub's library prints what it does
             model: M3DFEL = M3DFEL.from_pretrained(folder, strict=True)

@@ -1,6 +1,7 @@
 """The command line: turns words into calls, and computes nothing.
 
-`m3dfel train | evaluate | predict | crossval | ablate | compare | failures | report | demo | data`.
+`m3dfel train | evaluate | predict | export | crossval | ablate | compare | failures | report |
+demo | data`.
 Settings come from dataclasses and YAML through jsonargparse. torch is imported only by commands
 that need it, so that `m3dfel --help` is quick.
 """
@@ -80,6 +81,7 @@ def _parser() -> ArgumentParser:
     commands.add_subcommand("train", _train_parser(), help="train a model on a data set")
     commands.add_subcommand("evaluate", _evaluate_parser(), help="measure a model on a data set")
     commands.add_subcommand("predict", _predict_parser(), help="recognise the faces in videos")
+    commands.add_subcommand("export", _export_parser(), help="write a model for another engine")
     commands.add_subcommand("crossval", _crossval_parser(), help="train and measure all folds")
     commands.add_subcommand("ablate", _ablate_parser(), help="train with one setting varied")
     commands.add_subcommand("compare", _compare_parser(), help="train several methods")
@@ -506,6 +508,46 @@ def _predict(options: Namespace) -> int:
     return 0 if with_faces else 2
 
 
+# --- export --------------------------------------------------------------------------------------
+
+
+def _export_parser() -> ArgumentParser:
+    parser = _Parser(
+        lists=_engines,
+        description="Write a trained model as networks that another engine runs, for batches of "
+        "any size: the backbone (instances to features) and the fusion (features to logits and "
+        "evidence). The folder can be used as --model of every command that runs a model.",
+        epilog="Example: m3dfel export runs/dfew-1 --format openvino --output dfew-openvino",
+    )
+    parser.add_argument(
+        "model", help="a run, the folder of a model, a .pth file, a name on the hub, or `bundled`"
+    )
+    parser.add_argument("--format", default="onnx", help="a format from the list below")
+    parser.add_argument("--output", required=True, help="a new folder for the exported model")
+    return parser
+
+
+def _engines() -> str:
+    from m3dfel.models.exported import FORMATS
+
+    lines = (f"  {name:12} for {FORMATS[name].meaning}" for name in FORMATS)
+    return "\n".join(["formats:", *lines]) + "\n"
+
+
+def _export(options: Namespace) -> int:
+    from m3dfel.checkpoints import load_model
+    from m3dfel.models.exported import export_model
+
+    model = load_model(options.model)
+    difference = export_model(model, Path(options.output), options.format)
+    Console().print(
+        f"exported: {options.output}; its logits differ by {difference:.1g} or less from those of "
+        f"{options.model}",
+        highlight=False,
+    )
+    return 0
+
+
 # --- demo and data -------------------------------------------------------------------------------
 
 
@@ -609,6 +651,7 @@ _COMMANDS = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "export": _export,
     "crossval": _crossval,
     "ablate": _ablate,
     "compare": _compare,

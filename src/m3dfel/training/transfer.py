@@ -12,6 +12,7 @@ from m3dfel.checkpoints import load_model
 from m3dfel.config import TrainConfig, previous_stage
 from m3dfel.errors import InputError
 from m3dfel.models.aggregations.pooled import MeanAggregation
+from m3dfel.models.exported import ExportedModel
 from m3dfel.models.m3dfel import M3DFEL
 
 _KERNELS = "aggregation.pooling.weight"  # of DLIAM's convolution over the instances, (1, N, 3)
@@ -52,9 +53,11 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
         name: the trained model, as for `load_model`.
 
     Raises:
-        InputError: there is no such model, or its backbone does not fit.
+        InputError: there is no such model, it is exported, or its backbone does not fit.
     """
     trained = load_model(name)
+    if isinstance(trained, ExportedModel):
+        raise InputError(f"{name} is an exported model: start from the model that was trained")
     weights = trained.state_dict()
     kernels = weights.get(_KERNELS)
     # An aggregation other than DLIAM may have a weight of another shape under the same name.
