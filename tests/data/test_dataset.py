@@ -10,7 +10,7 @@ from m3dfel.data.reading import read_clip, read_picture
 from m3dfel.data.sampling import random_indices
 from m3dfel.data.seeds import combine_seeds, seeded
 from m3dfel.data.stills import moving_clip
-from m3dfel.data.transforms import training_transform
+from m3dfel.data.transforms import evaluation_transform, training_transform
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from small_data import write_frames
@@ -27,6 +27,15 @@ def test_evaluation_clips_have_the_model_s_size_and_their_label(tmp_path: Path):
     assert frames.shape == (12, 3, 16, 16)
     assert frames.dtype == torch.uint8
     assert (target, index) == (6, 0)
+
+
+def test_a_still_is_the_same_in_all_frames(tmp_path: Path):
+    write_frames(tmp_path / "faces", 1)
+    clip = Clip(str(tmp_path / "faces" / "1.jpg"), "still", "fear", "val")
+    frames, _, _ = EvaluationClips([clip], EMOTIONS, 12, 16, zoom=1.28)[0]
+    assert frames.shape == (12, 3, 16, 16)
+    expected = evaluation_transform(16, 1.28)(read_picture(clip.path))
+    assert (frames == expected).all()
 
 
 def test_training_clips_depend_on_seed_epoch_and_index_alone(dfew: Path):

@@ -1,9 +1,13 @@
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
 
 from m3dfel.config import DataConfig
 from m3dfel.data.batches import EpochBatches
-from m3dfel.data.manifest import Clip
-from m3dfel.training.clips import class_counts, sampled_class_counts
+from m3dfel.data.manifest import Clip, read_manifest
+from m3dfel.training.clips import class_counts, sampled_class_counts, training_batches
 from m3dfel.training.loop import train
 from small_data import tiny
 
@@ -27,3 +31,16 @@ def test_an_epoch_can_be_shorter_than_the_data(dfew: Path, tmp_path: Path):
     second = [i for batch in batches for _, i in batch]
     assert len(first) == len(set(first)) == len(batches) * 2 == 4
     assert set(first) != set(second), "another epoch samples other clips"
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_clips_for_a_gpu_are_read_into_pinned_memory(device: str, dfew: Path, tmp_path: Path):
+    fabric = SimpleNamespace(
+        device=torch.device(device),
+        global_rank=0,
+        world_size=1,
+        setup_dataloaders=lambda loader, **_: loader,
+    )
+    clips = read_manifest(str(dfew)).split("train")
+    _, loader = training_batches(fabric, clips, tiny(tmp_path / "run", dfew))
+    assert loader.pin_memory is (device == "cuda")

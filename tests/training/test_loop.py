@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -30,11 +31,15 @@ def numbers(results: dict) -> list[tuple[float, ...]]:
     ]
 
 
-def test_a_run_leaves_everything_needed_to_use_and_repeat_it(dfew: Path, tmp_path: Path):
+def test_a_run_leaves_everything_needed_to_use_and_repeat_it(dfew: Path, tmp_path: Path, capsys):
     config = tiny(tmp_path / "run", dfew, ema=0.5, clip_norm=1.0, accumulate=2)
     config.test_every_epoch = True
     results = train(config)
     run = tmp_path / "run"
+    (shares,) = re.findall(
+        r"\d+ s:((?: [a-z ]+ \d+%,?){4})", " ".join(capsys.readouterr().err.split())
+    )
+    assert {"network", "validation"} <= set(re.findall(r"[a-z]+", shares))
     assert json.loads((run / "results.json").read_text()) == results
     assert yaml.safe_load((run / "config.yaml").read_text())["optim"]["ema"] == 0.5
     assert list((run / "tensorboard").iterdir())

@@ -1,7 +1,8 @@
 from pathlib import Path
 
+from m3dfel.training import progress
 from m3dfel.training.environment import launch_fabric
-from m3dfel.training.progress import log_epoch, progress_bar
+from m3dfel.training.progress import Clock, log_epoch, progress_bar
 from small_data import tiny
 
 
@@ -19,3 +20,13 @@ def test_progress_is_reported_while_it_runs(tmp_path: Path):
     with progress_bar(fabric, steps=4, done=2) as advance:
         advance("epoch 2/2", 8)
         advance("epoch 2/2", 8)
+
+
+def test_the_time_of_a_stage_is_divided_among_its_activities(monkeypatch):
+    seconds = iter([0.0, 1.0, 3.0, 13.0, 14.0, 34.0, 34.5, 40.0, 40.0])
+    monkeypatch.setattr(progress, "perf_counter", lambda: next(seconds))
+    clock = Clock()
+    for _ in clock.batches("ab"):
+        pass
+    clock.enter("validation")
+    assert str(clock) == "39 s: network 91%, reading clips 9%, validation 0%"

@@ -97,20 +97,35 @@ class EpochBatches:
                 yield [(self.epoch, index) for index in own.tolist()]
 
 
-def training_loader(data: TrainingClips, batches: EpochBatches, workers: int) -> DataLoader[Sample]:
-    """Return the loader of training batches; set `batches.epoch` before each pass."""
+def training_loader(
+    data: TrainingClips, batches: EpochBatches, workers: int, pin_memory: bool = False
+) -> DataLoader[Sample]:
+    """Return the loader of training batches; set `batches.epoch` before each pass.
+
+    Args:
+        data: the clips.
+        batches: their order.
+        workers: processes that read clips.
+        pin_memory: put batches into memory from which a GPU copies while it computes.
+    """
     return DataLoader(
         data,
         batch_sampler=batches,  # type: ignore[arg-type]  # its indices are (epoch, index)
         num_workers=workers,
         persistent_workers=workers > 0,
+        pin_memory=pin_memory,
         collate_fn=_collate,
         worker_init_fn=_use_one_thread,
     )
 
 
 def evaluation_loader(
-    data: EvaluationClips, batch_size: int, workers: int, rank: int = 0, processes: int = 1
+    data: EvaluationClips,
+    batch_size: int,
+    workers: int,
+    rank: int = 0,
+    processes: int = 1,
+    pin_memory: bool = False,
 ) -> DataLoader[Sample | None]:
     """Return the loader of one process's part of the clips, in order, without repetition."""
     own = list(range(rank, len(data), processes))
@@ -119,6 +134,7 @@ def evaluation_loader(
         data,
         batch_sampler=batches,
         num_workers=workers,
+        pin_memory=pin_memory,
         collate_fn=_collate,
         worker_init_fn=_use_one_thread,
     )

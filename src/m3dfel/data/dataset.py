@@ -62,12 +62,14 @@ class EvaluationClips(Dataset[Sample | None]):
 
     def __getitem__(self, index: int) -> Sample | None:
         clip = self.clips[index]
+        # A still is the same in all frames: one is enough to transform.
+        frames = 1 if clip.kind == "still" else self.frames
         try:
-            frames = read_clip(clip, self.frames, self.size, centred_indices)
+            read = self.transform(read_clip(clip, frames, self.size, centred_indices))
         except InputError as error:
             logger.warning("left out: %s", error)
             return None
-        return self.transform(frames), self.labels.index(clip.emotion), index
+        return read.expand(self.frames, -1, -1, -1), self.labels.index(clip.emotion), index
 
 
 class TrainingClips(Dataset[Sample]):

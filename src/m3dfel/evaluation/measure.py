@@ -71,20 +71,17 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
     device = model.mean.device
     was_training = model.training
     model.eval()
-    parts = []
+    parts: list[tuple[Tensor, ...]] = []
     with torch.inference_mode():
         for batch in batches:
             if batch is not None:
-                logits, evidence = model.explain(model.normalize(batch["clips"].to(device)))
-                parts.append(
-                    (
-                        batch["indices"],
-                        logits.float().cpu(),
-                        batch["targets"],
-                        evidence.float().cpu(),
-                    )
-                )
+                clips = batch["clips"].to(device, non_blocking=True)
+                logits, evidence = model.fuse_explained(_instance_features(model, clips))
+                outputs = (batch["indices"], logits.float(), batch["targets"], evidence.float())
+                parts.append(outputs)
     model.train(was_training)
+    # Only here, so that a GPU need not wait for each batch.
+    parts = [tuple(column.cpu() for column in part) for part in parts]
     if dist.is_initialized():
         parts_by_process: list[Any] = [None] * dist.get_world_size()
         dist.all_gather_object(parts_by_process, parts)
@@ -94,3 +91,16 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
     indices, *columns = (torch.cat(column) for column in zip(*parts, strict=True))
     order = indices.argsort()
     return SplitOutputs(indices[order], *(column[order] for column in columns))
+
+
+def _instance_features(model: M3DFEL, clips: Tensor) -> Tensor:
+    """Return the instance features (B, N, F) of clips, uint8 (B, T, 3, S, S).
+
+    Instances that equal the first of their bag, such as all those of a still, are read once.
+    """
+    bags = clips.unflatten(1, (model.bag_size, model.instance_length))
+    differs = (bags != bags[:, :1]).flatten(2).any(2)
+    differs[:, 0] = True
+    features = model.backbone(model.normalize(bags[differs]).transpose(1, 2))
+    order = differs.flatten().cumsum(0).view_as(differs) - 1
+    return features[torch.where(differs, order, order[:, :1])]

@@ -46,7 +46,8 @@ def training_batches(
         model.grayscale,
         config.loss.votes,
     )
-    loader = training_loader(training_clips, batches, config.workers)
+    on_gpu = fabric.device.type == "cuda"
+    loader = training_loader(training_clips, batches, config.workers, pin_memory=on_gpu)
     return batches, fabric.setup_dataloaders(loader, use_distributed_sampler=False)
 
 

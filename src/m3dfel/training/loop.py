@@ -33,7 +33,7 @@ from m3dfel.training.calibration import calibrate, restored_balance
 from m3dfel.training.clips import class_counts, sampled_class_counts, training_batches
 from m3dfel.training.environment import environment_info, launch_fabric
 from m3dfel.training.losses import M3DFELLoss, relabel
-from m3dfel.training.progress import log_epoch, progress_bar, say
+from m3dfel.training.progress import Clock, log_epoch, progress_bar, say
 from m3dfel.training.results import best_epoch, measure_split, reported_epochs
 from m3dfel.training.run_folder import (
     finished_results,
@@ -140,13 +140,14 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     history = state.load(folder) if resume else []
     best_outputs: SplitOutputs | None = None
     steps = len(loader) // optim.accumulate
+    clock = Clock()
 
     with progress_bar(fabric, optim.epochs * steps, len(history) * steps) as advance:
         for epoch in range(len(history), optim.epochs):
             batches.epoch = epoch
             network.train()
             losses = []
-            for part, batch in enumerate(loader):
+            for part, batch in enumerate(clock.batches(loader)):
                 step, remaining_part = divmod(part + 1, optim.accumulate)
                 step_complete = remaining_part == 0
                 seed = combine_seeds(config.seed, epoch, part, fabric.global_rank)
@@ -179,6 +180,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                     f"the loss of epoch {epoch + 1} is not a number: lower optim.lr or set "
                     "optim.clip_norm, and choose another --output"
                 )
+            clock.enter("validation")
             for name, split in eval_splits.items():
                 if name == "val" or config.test_every_epoch:
                     outputs = measure_split(fabric, eval_model, split, config)
@@ -190,12 +192,15 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
             is_best = best_epoch(history, "val", config.select) is row
             if is_best:
                 best_outputs = val_outputs
+            clock.enter("saving")
             if fabric.is_global_zero:
                 if is_best:
                     save_model(eval_model, folder / "best")
                 save_model(eval_model, folder / "last")
                 state.save(folder, history)
             fabric.barrier()
+    if clock.seconds():
+        say(fabric, f"{folder}: {clock}")
 
     # The final model is the best one on val, calibrated there; without validation clips, the last.
     epochs = reported_epochs(history, config)
@@ -205,9 +210,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         final_model, final_epoch = load_model(str(folder / "best")), epochs["best_on_val"]
         final_model.to(fabric.device)
         if best_outputs is None:  # the best epoch was before this run was resumed
-            final_model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
             best_outputs = measure_split(fabric, final_model, splits["val"], config)
-            final_model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         shift = restored_balance(class_counts(splits["train"], config.data.labels), config.data)
         calibration = calibrate(final_model, best_outputs, shift)
         final_outputs["val"] = calibration.outputs

@@ -1,9 +1,14 @@
-"""The progress of a run: a progress bar and a line per epoch in the terminal, and TensorBoard."""
+"""The progress of a run: a progress bar and a line per epoch in the terminal, and TensorBoard.
+
+At the end of a stage, one more line says what its time went to.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Any
 
 from lightning_fabric import Fabric
@@ -62,3 +67,48 @@ def progress_bar(fabric: Fabric, steps: int, done: int) -> Iterator[Callable[[st
             progress.update(task, advance=1, description=description, rate=rate)
 
         yield advance
+
+
+class Clock:
+    """Measures what the time of a stage goes to; it is always in one activity.
+
+    Example:
+        >>> from m3dfel.training.progress import Clock
+        >>> clock = Clock()
+        >>> for batch in clock.batches([1, 2]):  # waiting for a batch is `reading clips`
+        ...     pass  # using it is `network`
+        >>> clock.enter("validation")
+        >>> sorted(clock.seconds())
+        ['network', 'reading clips', 'validation']
+    """
+
+    def __init__(self) -> None:
+        self._seconds: defaultdict[str, float] = defaultdict(float)
+        self._activity, self._start_s = "", perf_counter()
+
+    def enter(self, activity: str) -> None:
+        """End the current activity, and start another."""
+        now_s = perf_counter()
+        self._seconds[self._activity] += now_s - self._start_s
+        self._activity, self._start_s = activity, now_s
+
+    def batches(self, loader: Iterable[Any]) -> Iterator[Any]:
+        """Yield the batches of a loader: `reading clips` while waiting for them, then `network`."""
+        self.enter("reading clips")
+        for batch in loader:
+            self.enter("network")
+            yield batch
+            self.enter("reading clips")
+        self.enter("network")
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of each activity so far, by name."""
+        self.enter(self._activity)
+        return {name: seconds for name, seconds in self._seconds.items() if name}
+
+    def __str__(self) -> str:
+        seconds = self.seconds()
+        total = sum(seconds.values())
+        longest_first = sorted(seconds.items(), key=lambda item: -item[1])
+        parts = (f"{name} {value / total:.0%}" for name, value in longest_first)
+        return f"{total:.0f} s: {', '.join(parts)}"

@@ -26,6 +26,7 @@ def measure_split(
         config.workers,
         fabric.global_rank,
         fabric.world_size,
+        pin_memory=fabric.device.type == "cuda",
     )
     return measure(model, loader)
 
