@@ -58,6 +58,21 @@ def test_blur_removes_detail_and_keeps_the_brightness():
     assert blurred.mean() == pytest.approx(float(clip.float().mean()), rel=0.05)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_compression_loses_detail_but_neither_colour_nor_motion(channels: int):
+    torch.manual_seed(0)
+    augment = AugmentConfig(flip=0, jitter=0, compress=1.0)
+    flat = torch.tensor([200, 90, 30], dtype=torch.uint8)[:channels, None, None]
+    clip = torch.stack([flat.expand(channels, 32, 32), flat.expand(channels, 32, 32) // 2])
+    compressed = training_transform(32, augment, crop=False)(clip)
+    assert compressed.dtype == torch.uint8
+    assert (compressed.int() - clip.int()).abs().max() < 20
+    detailed = noise(2)[:, :channels]
+    compressed = training_transform(40, augment, crop=False)(detailed)
+    assert compressed.shape == detailed.shape
+    assert (compressed.int() - detailed.int()).abs().float().mean() > 10
+
+
 def test_mixup_blends_clips_by_the_returned_weight():
     clips, targets = torch.rand(6, 2, 3, 4, 4), torch.arange(6)
     mixed, partners, weight = mixup(clips, targets, 0.4, seed=3)

@@ -101,12 +101,12 @@ class Compression(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         quality = int(torch.randint(15, 71, ()))
-        frames, channels, height, width = clip.shape
-        # One tall picture: OpenCV has no clips.
-        tall = clip.permute(0, 2, 3, 1).reshape(frames * height, width, channels).numpy()
+        # One tall picture, as OpenCV knows it: BGR, channels last.
+        pictures = clip.permute(0, 2, 3, 1).flip(3)
+        tall = pictures.flatten(0, 1).numpy()
         _, data = cv2.imencode(".jpg", tall, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
-        return torch.from_numpy(decoded.reshape(clip.permute(0, 2, 3, 1).shape)).permute(0, 3, 1, 2)
+        decoded = torch.from_numpy(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
+        return decoded.reshape(pictures.shape).flip(3).permute(0, 3, 1, 2)
 
 
 class CameraNoise(nn.Module):
@@ -131,12 +131,12 @@ def mixup(clips: Tensor, targets: Tensor, alpha: float, seed: int) -> tuple[Tens
 
     Args:
         clips: float (B, T, 3, S, S), normalized.
-        targets: int64 (B,).
+        targets: int64 (B,), or votes, float (B, C).
         alpha: parameter of the Beta distribution of the weight; 0 turns mixup off.
         seed: seed of the weight and the partners.
 
     Returns:
-        The blended clips, the targets of their partners (B,), and the weight of the clips, 0.5 to
+        The blended clips, the targets of their partners, and the weight of the clips, 0.5 to
         1: the weight of the loss against their own targets; the loss against the partners' targets
         has the rest.
     """
