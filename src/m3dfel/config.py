@@ -43,9 +43,9 @@ class DataConfig:
         path: root folder of DFEW, FERV39k or MAFW, a packed store, a CSV or text manifest, a folder
             of class folders, or the drawn faces that ship with the package: `synthetic`,
             `synthetic-brief` (most frames do not show the emotion) or `synthetic-uneven` (classes
-            as rare as DFEW's). A list of several learns from all of them in one run.
-        shares: with several data sets, how often training draws from each, as `[2, 1]`; empty to
-            draw from each as often as from one data set with all their clips.
+            as rare as DFEW's). A list of paths trains on all of them in one run.
+        shares: how often training draws from each of several data sets, such as `[2, 1]` for two of
+            three clips from the first; empty to draw from all their clips as from one data set.
         sha256: expected checksum of the data (`data.manifest.checksum`, of all data sets together),
             so that a recipe runs on the data it was made for; empty to accept any.
         fold: the fold to test on, from 1: an official fold of the data set, or one of `folds`.
@@ -53,7 +53,8 @@ class DataConfig:
             on `fold`; 0 for the data's own splits.
         labels: the label set, in the order of the model's outputs.
         val_fraction: fraction of the training clips held out, by identity where known, to choose
-            the best epoch; used only if the data have no validation split of their own. 0 for none.
+            the best epoch; used only for data sets without a validation split of their own. 0 for
+            none.
         balance: how evenly training draws the classes, from 0 (as they occur) to 1 (evenly).
         restore: fraction of the balance that is undone in the answers of the best model after
             training, from 0 to 1 (post-hoc logit adjustment, Menon et al., ICLR 2021): 0 answers as
@@ -389,6 +390,10 @@ def _out_of_range(settings: Any, prefix: str = "") -> Iterator[str]:
             yield from _out_of_range(value, f"{name}.")
         elif get_origin(expected) is Literal and value not in get_args(expected):
             yield f"{name} is {value!r} but must be one of {', '.join(get_args(expected))}"
+        elif get_origin(expected) is list and get_args(expected)[0] in REQUIREMENTS:
+            kind = get_args(expected)[0]
+            if not all(_allows(kind, number) for number in value):
+                yield f"{name} is {value!r} but each must be {REQUIREMENTS[kind]}"
         elif get_origin(expected) is tuple:
             pairs = zip(get_args(expected), value, strict=True)
             if not all(_allows(kind, number) for kind, number in pairs):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -97,4 +98,24 @@ def test_stills_of_one_person_are_mixed(shared: Path):
     frames, target, _ = data[0, index]
     assert target == EMOTIONS.index("happiness")
     assert frames.shape == (8, 3, 16, 16)
-    assert data.neutral_stills["George_W_Bush"]
+    assert data.neutral_stills[0, "George_W_Bush"]
+
+
+def test_people_of_different_data_sets_are_never_mixed():
+    neutral = Clip("a.png", "still", "neutral", "train", "1", dataset=0)
+    namesake = Clip("b.png", "still", "fear", "train", "1", dataset=1)
+    assert training_clips([neutral, namesake])._neutral_still(namesake) is None
+    assert training_clips([neutral, namesake])._neutral_still(replace(namesake, dataset=0))
+
+
+def test_the_target_of_a_training_clip_is_its_votes_if_asked(tmp_path: Path):
+    write_frames(tmp_path / "clip", 3)
+    votes = (("fear", 3.0), ("anger", 1.0))
+    clip = Clip(str(tmp_path / "clip"), "frames", "fear", "train", votes=votes)
+    labels = ["happiness", "anger", "fear"]
+    targets = [
+        TrainingClips([clip], labels, 3, 16, AugmentConfig(), 0, votes=asked)[0, 0][1]
+        for asked in (False, True)
+    ]
+    assert targets[0] == 2
+    assert targets[1].tolist() == [0.0, 0.25, 0.75]

@@ -2,7 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from m3dfel.data.manifest import Clip, Manifest, checksum, clip_from_path, read_manifest
+from m3dfel.data.manifest import (
+    Clip,
+    Manifest,
+    checksum,
+    clip_from_path,
+    label_distribution,
+    read_manifest,
+    read_manifests,
+)
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from small_data import write_frames
@@ -144,6 +152,57 @@ def test_the_checksum_covers_the_archives_beside_the_table(tmp_path: Path):
     assert checksum(str(table)) != alone
     with pytest.raises(InputError, match="cannot compute the checksum"):
         checksum(str(tmp_path / "gone.csv"))
+
+
+def voted(**votes: float) -> Clip:
+    return Clip("a.mp4", "video", "fear", "train", votes=tuple(votes.items()))
+
+
+def test_votes_are_distributed_over_the_labels():
+    labels = ["happiness", "fear", "anger"]
+    votes = voted(fear=6, happiness=2, disgust=2)
+    assert label_distribution(votes, labels).tolist() == [0.25, 0.75, 0.0]
+    for clip in (voted(), voted(disgust=3)):
+        assert label_distribution(clip, labels).tolist() == [0.0, 1.0, 0.0]
+
+
+def write_table(folder: Path, name: str, *rows: str) -> str:
+    """Write a table with the columns file, emotion and split beside its pictures."""
+    folder.mkdir(exist_ok=True)
+    for row in rows:
+        picture = folder / row.partition(",")[0]
+        if not picture.exists():
+            picture.write_bytes(b"x")
+    (folder / name).write_text("\n".join(["file,emotion,split", *rows]) + "\n")
+    return str(folder / name)
+
+
+def test_several_data_sets_are_read_as_one(dfew: Path, tmp_path: Path):
+    faces = write_table(tmp_path / "faces", "faces.csv", "a.png,fear,val", "b.png,bored,val")
+    manifest = read_manifests([str(dfew), faces])
+    assert (manifest.dataset, manifest.datasets) == ("DFEW + faces.csv", ("DFEW", "faces.csv"))
+    assert [clip.dataset for clip in manifest.clips] == [0] * 21 + [1]
+    assert (manifest.folds, len(manifest.problems)) == (5, 1)
+    assert read_manifests([faces]) == read_manifest(faces)
+    with pytest.raises(InputError, match="no fold 6"):
+        read_manifests([faces, str(dfew)], fold=6)
+
+
+def test_a_clip_that_two_data_sets_list_is_never_trained_on_and_measured(tmp_path: Path):
+    one = write_table(tmp_path / "faces", "one.csv", "a.png,fear,train", "b.png,fear,train")
+    two = write_table(tmp_path / "faces", "two.csv", "b.png,fear,val", "c.png,fear,train")
+    manifest = read_manifests([one, two])
+    assert {Path(clip.path).name: clip.split for clip in manifest.clips} == {
+        "a.png": "train",
+        "b.png": "val",
+        "c.png": "train",
+    }
+    assert reasons(manifest) == {"b.png": "in both splits, val and train; kept in val"}
+
+
+def test_data_sets_of_the_same_name_are_named_by_their_paths(tmp_path: Path):
+    paths = [write_table(tmp_path / name, "faces.csv", "a.png,fear,val") for name in ("x", "y")]
+    assert read_manifests(paths).datasets == tuple(paths)
 
 
 def test_the_shared_stills_are_read(shared: Path):

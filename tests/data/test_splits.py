@@ -73,6 +73,20 @@ def test_a_run_without_a_validation_split_holds_training_clips_out(dfew: Path):
     assert not split_clips(manifest, DataConfig(val_fraction=0.0), seed=0)["val"]
 
 
+def test_only_data_sets_without_a_validation_split_hold_training_clips_out():
+    def clips(dataset: int, split: str) -> list[Clip]:
+        names = [f"{dataset}-{split}-{number}.mp4" for number in range(10)]
+        return [Clip(name, "video", "fear", split, dataset=dataset) for name in names]
+
+    own, other = clips(0, "train") + clips(0, "val"), clips(1, "train")
+    splits = split_clips(
+        Manifest("both", "both", (*own, *other)), DataConfig(val_fraction=0.3), seed=0
+    )
+    counts = {n: [sum(c.dataset == d for c in splits[n]) for d in (0, 1)] for n in splits}
+    assert counts == {"train": [10, 7], "val": [10, 3], "test": [0, 0]}
+    assert not {c.path for c in splits["train"]} & {c.path for c in splits["val"]}
+
+
 def test_a_run_can_assign_folds_of_its_own(ferv39k: Path):
     manifest = read_manifest(str(ferv39k))
     tested = [

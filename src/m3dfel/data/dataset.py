@@ -150,16 +150,16 @@ class TrainingClips(Dataset[Sample]):
         return self.transform_still(frames).expand(-1, 3, -1, -1)
 
     def _neutral_still(self, clip: Clip) -> Clip | None:
-        choices = self.neutral_stills.get(clip.identity, [])
+        choices = self.neutral_stills.get((clip.dataset, clip.identity), [])
         if clip.emotion == "neutral" or not choices or torch.rand(()) >= self.neutral_mix:
             return None
         return choices[int(torch.randint(len(choices), ()))]
 
 
-def _neutral_stills(clips: Sequence[Clip]) -> dict[str, list[Clip]]:
-    """Return the neutral stills of each identity."""
-    stills: dict[str, list[Clip]] = {}
+def _neutral_stills(clips: Sequence[Clip]) -> dict[tuple[int, str], list[Clip]]:
+    """Return the neutral stills of each identity of each data set."""
+    stills: dict[tuple[int, str], list[Clip]] = {}
     for clip in clips:
         if clip.kind == "still" and clip.emotion == "neutral" and clip.identity:
-            stills.setdefault(clip.identity, []).append(clip)
+            stills.setdefault((clip.dataset, clip.identity), []).append(clip)
     return stills

@@ -77,6 +77,8 @@ class Manifest:
         problems: the clips that cannot.
         folds: the number of official folds, 0 if there are none.
         labels: the emotions that the data set's words may mean, in order.
+        datasets: the names of the data sets that were read together, in the order of
+            `Clip.dataset`; all different.
     """
 
     source: str
@@ -85,6 +87,7 @@ class Manifest:
     problems: tuple[Problem, ...] = ()
     folds: int = 0
     labels: tuple[str, ...] = EMOTIONS
+    datasets: tuple[str, ...] = ()
 
     def split(self, name: str) -> list[Clip]:
         """Return the clips of one split, in the data set's order."""
@@ -156,11 +159,16 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
             f"{path}, read as {name}, has no usable clip among {len(entries)}; the first problem: "
             f"{problems[0].path}: {problems[0].what}"
         )
-    return Manifest(path, dataset, tuple(clips), tuple(problems), data.folds, known)
+    return Manifest(
+        path, dataset, tuple(clips), tuple(problems), data.folds, known, datasets=(dataset,)
+    )
 
 
 def read_manifests(paths: Sequence[str], fold: int = 1, labels: Sequence[str] = ()) -> Manifest:
     """Read several data sets as one; each clip says which it is from (`Clip.dataset`).
+
+    A clip that several of them list is used once, as in `read_manifest`. Each may lack some of the
+    emotions.
 
     Args:
         paths: of the data sets, as for `read_manifest`.
@@ -173,17 +181,22 @@ def read_manifests(paths: Sequence[str], fold: int = 1, labels: Sequence[str] = 
     manifests = [read_manifest(path, fold, labels) for path in paths]
     if len(manifests) == 1:
         return manifests[0]
+    clips, repeats = _without_repeats(
+        [
+            replace(clip, dataset=i)
+            for i, manifest in enumerate(manifests)
+            for clip in manifest.clips
+        ]
+    )
+    names = [manifest.dataset for manifest in manifests]
     return Manifest(
         source=", ".join(paths),
-        dataset=" + ".join(manifest.dataset for manifest in manifests),
-        clips=tuple(
-            replace(clip, dataset=index)
-            for index, manifest in enumerate(manifests)
-            for clip in manifest.clips
-        ),
-        problems=tuple(problem for manifest in manifests for problem in manifest.problems),
+        dataset=" + ".join(names),
+        clips=tuple(clips),
+        problems=(*(problem for m in manifests for problem in m.problems), *repeats),
         folds=max(manifest.folds for manifest in manifests),
         labels=tuple(dict.fromkeys(label for m in manifests for label in m.labels)),
+        datasets=tuple(names if len(set(names)) == len(names) else paths),
     )
 
 
@@ -234,21 +247,31 @@ def _check(
     entries: Sequence[Entry], known: Sequence[str], numbered: Sequence[str]
 ) -> tuple[list[Clip], list[Problem]]:
     """Return the usable clips in the order of the entries, and the problems of the others."""
-    clips: dict[str, Clip] = {}
+    clips: list[Clip] = []
     problems: list[Problem] = []
-    # A clip listed in two splits is kept for measuring, never for training.
-    priority = {"test": 0, "val": 1}
-    for entry in sorted(entries, key=lambda entry: priority.get(entry.split, 2)):
+    for entry in entries:
         try:
-            clip = _usable_clip(entry, known, numbered)
+            clips.append(_usable_clip(entry, known, numbered))
         except InputError as error:
             problems.append(Problem(entry.path, str(error)))
-            continue
-        first = clips.setdefault(clip.path, clip)
+    clips, repeats = _without_repeats(clips)
+    return clips, problems + repeats
+
+
+def _without_repeats(clips: Sequence[Clip]) -> tuple[list[Clip], list[Problem]]:
+    """Return each clip once, in the order of their last listings, and the problems of the others.
+
+    A clip listed in two splits is kept for measuring, never for training.
+    """
+    kept: dict[str, Clip] = {}
+    repeats: list[Problem] = []
+    priority = {"test": 0, "val": 1}
+    for clip in sorted(clips, key=lambda clip: priority.get(clip.split, 2)):
+        first = kept.setdefault(clip.path, clip)
         if first is not clip:
-            problems.append(Problem(clip.path, _conflict(first, clip)))
-    order = {entry.path: i for i, entry in enumerate(entries)}
-    return sorted(clips.values(), key=lambda clip: order[clip.path]), problems
+            repeats.append(Problem(clip.path, _conflict(first, clip)))
+    order = {clip.path: i for i, clip in enumerate(clips)}
+    return sorted(kept.values(), key=lambda clip: order[clip.path]), repeats
 
 
 def _usable_clip(entry: Entry, known: Sequence[str], numbered: Sequence[str]) -> Clip:

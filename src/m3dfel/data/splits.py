@@ -28,8 +28,8 @@ def split_clips(manifest: Manifest, config: DataConfig, seed: int) -> dict[str, 
 
     Args:
         manifest: the data set.
-        config: the label set, the folds, and how much to hold out for validation if the data set
-            has no validation split of its own.
+        config: the label set, the folds, and how much to hold out for validation of the data sets
+            that have no validation split of their own.
         seed: the run's seed.
 
     Returns:
@@ -49,8 +49,13 @@ def split_clips(manifest: Manifest, config: DataConfig, seed: int) -> dict[str, 
             f"are {', '.join(dict.fromkeys(clip.split for clip in manifest.clips))}"
         )
     _warn_of_empty_classes(splits["train"], config.labels)
-    if not splits["val"] and config.val_fraction:
-        splits["train"], splits["val"] = hold_out(splits["train"], config.val_fraction, seed)
+    validated = {clip.dataset for clip in splits["val"]}
+    others = [clip for clip in splits["train"] if clip.dataset not in validated]
+    if others and config.val_fraction:
+        _, held = hold_out(others, config.val_fraction, seed)
+        paths = {clip.path for clip in held}
+        splits["train"] = [clip for clip in splits["train"] if clip.path not in paths]
+        splits["val"] += held
     return splits
 
 
