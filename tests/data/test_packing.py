@@ -101,6 +101,31 @@ def test_identities_and_other_label_sets_are_kept(tmp_path: Path):
     assert read_manifest(store).dataset == "table.csv"
 
 
+def test_votes_are_kept(tmp_path: Path):
+    for name in ("a", "b"):
+        write_frames(tmp_path / "data" / name, 3)
+    table = tmp_path / "data" / "table.csv"
+    rows = "a,fear,train,0,7,3,1\nb,anger,train,2,1,0.5,0\n"
+    table.write_text(f"file,emotion,split,votes_Angry,votes_fear,votes_Relief,votes_odd\n{rows}")
+    labels = ["anger", "fear", "relief"]
+    store = str(tmp_path / "store")
+    pack(str(table), store, labels=labels)
+    source, packed = read_manifest(str(table), labels=labels), read_manifest(store)
+    assert [clip.votes for clip in packed.clips] == [clip.votes for clip in source.clips]
+    assert source.clips[0].votes == (("fear", 7.0), ("relief", 3.0))
+    targets = [
+        TrainingClips(manifest.clips, labels, 3, 16, AugmentConfig(), 0, votes=True)[0, 0][1]
+        for manifest in (source, packed)
+    ]
+    assert torch.equal(*targets)
+
+
+def test_a_store_without_votes_has_the_columns_of_earlier_versions(store: Path):
+    columns = ["name", "kind", "emotion", "identity", "split_1", "order_1", "frames", "height"]
+    columns += ["width", "offset", "length", "sha256"]
+    assert list(pd.read_parquet(store / "clips.parquet").columns) == columns
+
+
 @pytest.mark.parametrize("kept", ["jpeg", "raw"])
 def test_the_pixels_of_a_packed_clip_are_near_those_of_the_source(kept, tmp_path: Path):
     write_smooth_clip(tmp_path / "data" / "fear" / "clip", 5)

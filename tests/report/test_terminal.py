@@ -137,4 +137,11 @@ def test_a_manifest_is_printed_with_all_its_problems(capsys):
     print_manifest(Manifest("DFEW", "DFEW", clips, (Problem("c.mp4", "is empty"),)))
     output = capsys.readouterr().out
     assert "c.mp4: is empty" in output
-    assert "usable clips: 2; problems: 1" in output
+    assert "usable clips: 2; problems: 1\n" in output
+
+
+def test_a_manifest_with_votes_says_how_many_clips_have_them(capsys):
+    votes = (("fear", 7.0), ("sadness", 3.0))
+    clips = (Clip("a", "video", "fear", "train"), Clip("b", "video", "fear", "val", votes=votes))
+    print_manifest(Manifest("faces.csv", "faces.csv", clips))
+    assert "usable clips: 2; problems: 0; clips with votes: 1" in capsys.readouterr().out

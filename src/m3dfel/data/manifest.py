@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -120,8 +120,9 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
             - a packed store of any data set (`m3dfel data pack`);
             - a text file of `path frames label` lines, or a folder of such files with train, val or
               test in their names;
-            - a CSV file with the columns file and emotion, and optionally split and identity,
-              beside its pictures, videos and frame folders or a zip archive of them;
+            - a CSV file with the columns file and emotion, and optionally split, identity and
+              `votes_<emotion>` (how many annotators chose each), beside its pictures, videos and
+              frame folders or a zip archive of them;
             - a folder of class folders, within split folders or not;
             - the name of a synthetic data set: `synthetic`, `synthetic-brief`, `synthetic-uneven`;
             - a data set with a layout of your own (see `m3dfel.data.layouts`).
@@ -275,6 +276,8 @@ def _without_repeats(clips: Sequence[Clip]) -> tuple[list[Clip], list[Problem]]:
 
 
 def _usable_clip(entry: Entry, known: Sequence[str], numbered: Sequence[str]) -> Clip:
+    if entry.problem:
+        raise InputError(entry.problem)
     word = entry.emotion
     if isinstance(word, int):
         word = numbered[word] if 0 <= word < len(numbered) else str(word)
@@ -284,15 +287,17 @@ def _usable_clip(entry: Entry, known: Sequence[str], numbered: Sequence[str]) ->
         parse_emotion(word, known),
         entry.split,
         entry.identity,
-        tuple(_known_votes(entry.votes, known)),
+        _known_votes(entry.votes, known),
     )
 
 
-def _known_votes(votes: Mapping[str, float], known: Sequence[str]) -> Iterator[tuple[str, float]]:
-    """Yield the votes for emotions; annotators may also have voted for words such as `unknown`."""
+def _known_votes(votes: Mapping[str, float], known: Sequence[str]) -> tuple[tuple[str, float], ...]:
+    """Return the votes for emotions; annotators may also have chosen words such as `unknown`."""
+    counts = dict.fromkeys(known, 0.0)
     for word, count in votes.items():
         if _is_known(word, known):
-            yield parse_emotion(word, known), count
+            counts[parse_emotion(word, known)] += count
+    return tuple((emotion, count) for emotion, count in counts.items() if count)
 
 
 def _is_known(emotion: str | int, known: Sequence[str]) -> bool:

@@ -34,6 +34,7 @@ from rich.text import Text
 
 from m3dfel._opencv import cv2
 from m3dfel.data.frames import Frames, Picture, read_frames
+from m3dfel.data.layouts import VOTES
 from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
 from m3dfel.data.pack_settings import PackSettings
 from m3dfel.data.reading import picture_bytes, read_picture
@@ -171,7 +172,7 @@ def _names(clips: Sequence[Clip], root: Path) -> list[str]:
 def _splits_table(
     manifests: dict[int, Manifest], clips: Sequence[Clip], names: Sequence[str]
 ) -> pd.DataFrame:
-    """Return a row per clip with its label, and for each fold its split and its order there."""
+    """Return a row per clip: its label, its votes, and for each fold its split and order there."""
     table = pd.DataFrame(
         {
             "name": names,
@@ -180,6 +181,9 @@ def _splits_table(
             "identity": [clip.identity for clip in clips],
         }
     )
+    voted = dict.fromkeys(emotion for clip in clips for emotion, _ in clip.votes)
+    for emotion in voted:
+        table[f"{VOTES}{emotion}"] = [dict(clip.votes).get(emotion, 0.0) for clip in clips]
     for fold, manifest in manifests.items():
         order = {clip.path: index for index, clip in enumerate(manifest.clips)}
         splits = {clip.path: clip.split for clip in manifest.clips}

@@ -2,7 +2,8 @@
 
 A store is a folder of three files. `frames.bin` holds one record per clip: the borders of its
 frames (little-endian uint64, one more than there are frames), then the frames: picture files, or
-YUV 4:2:0 pixels. `clips.parquet` has one row per clip: label, splits, and where the record lies.
+YUV 4:2:0 pixels. `clips.parquet` has one row per clip: label, votes (if any), splits, and where the
+record lies.
 `store.json` describes the data set and holds the sizes of the other two and the checksum of the
 index; it is written last, so that a folder without it is not a complete store. `packing.py` writes
 stores.

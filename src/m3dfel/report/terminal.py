@@ -195,7 +195,9 @@ def print_manifest(manifest: Manifest) -> None:
     for problem in manifest.problems:
         console.print(f"{problem.path}: {problem.what}", markup=False, soft_wrap=True)
     usable, problems = f"{len(manifest.clips):,}", f"{len(manifest.problems):,}"
-    console.print(f"usable clips: {usable}; problems: {problems}", highlight=False)
+    voted = sum(bool(clip.votes) for clip in manifest.clips)
+    votes = f"; clips with votes: {voted:,}" if voted else ""
+    console.print(f"usable clips: {usable}; problems: {problems}{votes}", highlight=False)
 
 
 def _new_table(title: str) -> Table:

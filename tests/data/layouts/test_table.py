@@ -43,6 +43,35 @@ def test_a_table_without_the_columns_is_an_error(tmp_path: Path):
         read_manifest(str(table))
 
 
+def test_the_columns_of_votes_are_read(tmp_path: Path):
+    write_frames(tmp_path / "faces", 4)
+    table = tmp_path / "faces.csv"
+    table.write_text(
+        "file,emotion,votes_Happy,votes_fear,votes_unknown\n"
+        "1.jpg,happiness,7,2.5,1\n2.jpg,fear,,3,\n3.jpg,fear,0,0,10\n4.jpg,fear,,,\n"
+    )
+    manifest = read_manifest(str(table))
+    assert not manifest.problems
+    assert [clip.votes for clip in manifest.clips] == [
+        (("happiness", 7.0), ("fear", 2.5)),
+        (("fear", 3.0),),
+        (),
+        (),
+    ]
+    labels = ["unknown", "fear", "happiness"]
+    assert read_manifest(str(table), labels=labels).clips[2].votes == (("unknown", 10.0),)
+
+
+@pytest.mark.parametrize("cell", ["many", "-1", "nan", "inf"])
+def test_votes_that_are_no_number_of_annotators_are_a_problem(cell: str, tmp_path: Path):
+    write_frames(tmp_path / "faces", 2)
+    table = tmp_path / "faces.csv"
+    table.write_text(f"file,emotion,votes_fear\n1.jpg,fear,{cell}\n2.jpg,fear,3\n")
+    manifest = read_manifest(str(table))
+    assert len(manifest.clips) == 1
+    assert f"the votes for fear are '{cell}' but must be a number" in manifest.problems[0].what
+
+
 def test_an_empty_table_and_a_broken_archive_are_named(tmp_path: Path):
     table = tmp_path / "faces.csv"
     table.touch()

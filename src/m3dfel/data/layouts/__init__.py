@@ -7,6 +7,7 @@ module of this package, or in a file of your own (`m3dfel --plugin FILE`).
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from m3dfel.registry import LAYOUTS
 GENERIC = ("store", "synthetic", "csv", "text", "class folders")
 """The layouts that many data sets share. They are asked after all others, in this order."""
 
+VOTES = "votes_"
+"""What the names of columns with votes begin with, in tables that m3dfel reads and writes."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -32,6 +36,7 @@ class Entry:
         split: `train`, `val`, `test`, or the data set's own word.
         identity: the person shown; empty if the data set does not say.
         votes: how many annotators chose each word; empty if the data set does not say.
+        problem: why the clip cannot be used, if its labels make no sense.
     """
 
     path: str
@@ -39,6 +44,7 @@ class Entry:
     split: str
     identity: str = ""
     votes: Mapping[str, float] = field(default_factory=dict)
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,30 @@ def unknown_layout(path: Path) -> InputError:
 
 def _order() -> list[str]:
     return [*(name for name in LAYOUTS.names() if name not in GENERIC), *GENERIC]
+
+
+def parse_votes(cells: Mapping[str, str | float]) -> dict[str, float]:
+    """Return how many annotators chose each word, without the words that nobody chose.
+
+    Args:
+        cells: from each word to the number, also as text; empty for nobody.
+
+    Raises:
+        InputError: a cell is not a number, or negative.
+    """
+    votes = {}
+    for word, cell in cells.items():
+        try:
+            count = float(cell or 0)
+        except ValueError:
+            count = math.nan
+        if not 0 <= count < math.inf:
+            raise InputError(
+                f"the votes for {word} are {cell!r} but must be a number of annotators, 0 or more"
+            )
+        if count:
+            votes[word] = count
+    return votes
 
 
 def label_lines(file: Path, *, header: bool = False) -> Iterator[tuple[int, str]]:

@@ -1,7 +1,8 @@
 """Packed stores (`m3dfel data pack`): the clips of any other data set in one file.
 
-A store keeps the name of the data set, its folds with their splits, and the order of its clips, so
-that a run on the store and a run on the data set hold out and draw the same clips.
+A store keeps the name of the data set, its folds with their splits, the order of its clips and the
+votes of their annotators, so that a run on the store and a run on the data set hold out and draw
+the same clips.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from m3dfel.data.layouts import DataSet, Entry, Layout
+from m3dfel.data.layouts import VOTES, DataSet, Entry, Layout, parse_votes
 from m3dfel.data.store import INFO, JOURNAL, address, open_store
 from m3dfel.errors import InputError
 from m3dfel.registry import LAYOUTS
@@ -41,5 +42,8 @@ class PackedStore(Layout):
             )
         split, order = (f"{name}_{fold if packed else 0}" for name in ("split", "order"))
         rows = store.table[store.table[order] >= 0].sort_values(order)
+        names = [str(name) for name in rows.columns if str(name).startswith(VOTES)]
         for row in rows.to_dict("records"):
-            yield Entry(address(path, row["name"]), row["emotion"], row[split], row["identity"])
+            votes = parse_votes({name.removeprefix(VOTES): row[name] for name in names})
+            clip = address(path, row["name"])
+            yield Entry(clip, row["emotion"], row[split], row["identity"], votes)

@@ -1,26 +1,23 @@
 """CSV tables: one row per clip, with the columns `file` and `emotion`.
 
 The columns `split` and `identity` are optional, and so are `votes_<emotion>`: how many annotators
-chose each emotion. Files are relative to the folder of the CSV, to a
-folder beside it or to a zip archive beside it: whichever holds most of them.
+chose each emotion. Files are relative to the folder of the CSV, to a folder beside it or to a zip
+archive beside it: whichever holds most of them.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from m3dfel.data.archives import zip_members
-from m3dfel.data.layouts import Entry, Layout
+from m3dfel.data.layouts import VOTES, Entry, Layout, parse_votes
 from m3dfel.errors import InputError
 from m3dfel.registry import LAYOUTS
-
-_VOTES = "votes_"
 
 
 @LAYOUTS.register("csv")
@@ -43,33 +40,19 @@ class Table(Layout):
         if missing:
             raise InputError(
                 f"{path} has no column {' or '.join(sorted(missing))}, only "
-                f"{', '.join(table.columns)}: file and emotion are required, identity and split "
-                "are optional"
+                f"{', '.join(table.columns)}: file and emotion are required; identity, split and "
+                "votes_<emotion> are optional"
             )
         locate = _locator(path, table["file"].tolist())
+        names = [str(name) for name in table.columns if str(name).startswith(VOTES)]
         for row in table.to_dict("records"):
             split, identity = row.get("split") or "test", row.get("identity", "")
-            votes = _votes(path, row)
-            yield Entry(locate(row["file"]), row["emotion"], split, identity, votes)
-
-
-def _votes(path: Path, row: dict[Any, str]) -> dict[str, float]:
-    """Return the votes of a row: emotion to number of annotators, for those that got any."""
-    votes = {}
-    for column, cell in row.items():
-        if column.startswith(_VOTES) and cell:
+            entry = Entry(locate(row["file"]), row["emotion"], split, identity)
             try:
-                count = float(cell)
-            except ValueError:
-                count = -1.0
-            if not 0 <= count < math.inf:
-                raise InputError(
-                    f"{path}, {row['file']}: {column} is {cell!r} but must be a number of "
-                    "annotators, 0 or more"
-                )
-            if count:
-                votes[column.removeprefix(_VOTES)] = count
-    return votes
+                votes = parse_votes({name.removeprefix(VOTES): row[name] for name in names})
+                yield replace(entry, votes=votes)
+            except InputError as error:
+                yield replace(entry, problem=str(error))
 
 
 def _locator(table: Path, names: Sequence[str]) -> Callable[[str], str]:
