@@ -151,8 +151,8 @@ class LossConfig:
         label_smoothing: label smoothing of the cross entropy.
         class_weights: `none`, or `inverse` to weight clips by the inverse frequency of their class.
         logit_adjustment: τ of logit adjustment for uneven classes; 0 turns it off.
-        votes: learn how annotators voted, where the data say so, instead of the majority's choice.
-        agreement: γ of a weight (1 - H/ln C)^γ for each clip, H the entropy of its votes over C
+        votes: the targets are the votes of annotators, where the data have them, not the labels.
+        agreement: γ of the weight (1 - H/ln C)^γ of a clip, H the entropy of its votes over C
             emotions: clips on which annotators disagree count less. 0 turns it off; needs `votes`.
         focal: γ of the focal loss (Lin et al., ICCV 2017), by which clips that are already
             recognised count less in the cross entropy; 0 turns it off.

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -19,24 +20,25 @@ from torch import Tensor, nn
 
 from m3dfel.errors import InputError
 
+Targets: TypeAlias = Int[Tensor, " B"] | Float[Tensor, "B C"]
+"""The class of each clip, 0 to C - 1; or the fraction of its votes for each class, with sum 1."""
 
-def intensity_aware_loss(
-    logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"] | Float[Tensor, "B C"]
-) -> Float[Tensor, " B"]:
+
+def intensity_aware_loss(logits: Float[Tensor, "B C"], targets: Targets) -> Float[Tensor, " B"]:
     """Return the intensity-aware loss of each clip.
 
     P_IA = e^{x_t} / (e^{x_t} + e^{x_max}), where x_t is the target's logit and x_max the largest of
     the other logits; L_IA = -log P_IA = softplus(x_max - x_t), which does not overflow. It is
     computed in float32 whatever the type of the logits.
 
-    With votes, it is the mean over the voters of the loss against the emotion that each chose. Of
-    two emotions that got all the votes, their logits then settle where e^{x_1} : e^{x_2} is the
-    ratio of the votes, as in the cross entropy; comparing only the winner with its rival would
-    drive them apart however narrow the vote.
+    With votes, it is the mean over the annotators of the loss against the emotion that each chose.
+    If two emotions got all the votes, it is smallest where e^{x_1} : e^{x_2} is the ratio of their
+    votes, as the cross entropy is. Comparing only the winner with its rival would drive the two
+    apart however narrow the vote.
 
     Args:
         logits: any floating type, C ≥ 2.
-        targets: int64, 0 to C - 1; or the fraction of the votes for each class, 0 to 1.
+        targets: labels or votes.
 
     Returns:
         float32, 0 or more; log 2 if the target and its strongest rival have the same logit.
@@ -52,9 +54,9 @@ def intensity_aware_loss(
 
 def _strongest_rivals(logits: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
     """Return for each class the largest logit of the others."""
-    (first, second), best = logits.topk(2, 1)[0].unbind(1), logits.argmax(1)
+    (first, second), (best, _) = (column.split(1, 1) for column in logits.topk(2, 1))
     classes = torch.arange(logits.shape[1], device=logits.device)
-    return torch.where(classes == best[:, None], second[:, None], first[:, None])
+    return torch.where(classes == best, second, first)
 
 
 class IntensityAwareLoss(nn.Module):
@@ -75,9 +77,7 @@ class IntensityAwareLoss(nn.Module):
         0.3313
     """
 
-    def forward(
-        self, logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"] | Float[Tensor, "B C"]
-    ) -> Float[Tensor, ""]:
+    def forward(self, logits: Float[Tensor, "B C"], targets: Targets) -> Float[Tensor, ""]:
         return intensity_aware_loss(logits, targets).mean()
 
 
@@ -96,7 +96,8 @@ class M3DFELLoss(nn.Module):
             mean weight of 1 over the training clips; `none` weights all clips equally.
         logit_adjustment: τ; τ·log(prior) is added to the logits during training, so that the model
             learns to predict as if the classes were balanced. 0 turns it off.
-        agreement: γ; a clip counts (1 - H/ln C)^γ, H the entropy of its votes. 0 turns it off.
+        agreement: γ; the loss of a clip is multiplied by (1 - H/ln C)^γ, H the entropy of its
+            votes; a clip with a label instead of votes counts fully. 0 turns it off.
         focal: γ of the focal loss (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017):
             the cross entropy of each class is multiplied by (1 - p)^γ, p its probability. 0 turns
             it off.
@@ -132,15 +133,14 @@ class M3DFELLoss(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
         self.register_buffer("adjustment", adjustment, persistent=False)
 
-    def forward(
-        self, logits: Float[Tensor, "B C"], targets: Int[Tensor, " B"] | Float[Tensor, "B C"]
-    ) -> Float[Tensor, ""]:
+    def forward(self, logits: Float[Tensor, "B C"], targets: Targets) -> Float[Tensor, ""]:
         """Return the loss of a batch.
 
         Args:
             logits: any floating type.
-            targets: int64, 0 to C - 1; or the fraction of the votes for each class, 0 to 1.
+            targets: labels or votes.
         """
+        voted = targets.is_floating_point()
         x = logits.float()
         if self.adjustment is not None:
             x = x + self.adjustment
@@ -153,24 +153,20 @@ class M3DFELLoss(nn.Module):
         if self.ial_weight:
             loss = loss + self.ial_weight * intensity_aware_loss(x, targets)
         if self.weights is not None:
-            hard = not targets.is_floating_point()
-            loss = loss * (self.weights[targets] if hard else targets @ self.weights)
-        if self.agreement:
+            loss = loss * (targets @ self.weights if voted else self.weights[targets])
+        if self.agreement and voted:
             loss = loss * agreement(targets) ** self.agreement
         return loss.mean()
 
 
 def focal_cross_entropy(
-    logits: Float[Tensor, "B C"],
-    targets: Int[Tensor, " B"] | Float[Tensor, "B C"],
-    gamma: float,
-    label_smoothing: float = 0.0,
+    logits: Float[Tensor, "B C"], targets: Targets, gamma: float, label_smoothing: float = 0.0
 ) -> Float[Tensor, " B"]:
     """Return -Σ_c q_c (1 - p_c)^γ log p_c of each clip, q the smoothed targets (Lin et al., 2017).
 
     Args:
         logits: float32.
-        targets: int64, 0 to C - 1; or the fraction of the votes for each class, 0 to 1.
+        targets: labels or votes.
         gamma: γ; 0 gives the cross entropy.
         label_smoothing: from 0 to below 1.
     """
@@ -178,7 +174,9 @@ def focal_cross_entropy(
     q = targets if targets.is_floating_point() else F.one_hot(targets, classes)
     q = (1 - label_smoothing) * q + label_smoothing / classes
     log_p = logits.log_softmax(1)
-    return -(q * (1 - log_p.exp()) ** gamma * log_p).sum(1)
+    # Above zero, where the power has a gradient whatever γ.
+    others = (-log_p.expm1()).clamp(min=torch.finfo(log_p.dtype).tiny)
+    return -(q * others**gamma * log_p).sum(1)
 
 
 def agreement(votes: Float[Tensor, "B C"]) -> Float[Tensor, " B"]:
@@ -187,16 +185,14 @@ def agreement(votes: Float[Tensor, "B C"]) -> Float[Tensor, " B"]:
     return (1 - entropy / math.log(votes.shape[1])).clamp(min=0)
 
 
-def relabel(
-    targets: Int[Tensor, " B"] | Float[Tensor, "B C"], logits: Float[Tensor, "B C"], margin: float
-) -> Int[Tensor, " B"] | Float[Tensor, "B C"]:
+def relabel(targets: Targets, logits: Float[Tensor, "B C"], margin: float) -> Targets:
     """Replace the targets that a model confidently contradicts by what it says.
 
     After Wang et al., "Suppressing Uncertainties for Large-Scale Facial Expression Recognition",
     CVPR 2020, equation 5, without their ranking of the clips.
 
     Args:
-        targets: int64, 0 to C - 1; or the fraction of the votes for each class, 0 to 1.
+        targets: labels or votes.
         logits: of the model, without the logit adjustment of training.
         margin: a target is replaced if the probability of another class exceeds that of the target
             (of the class with most votes) by more than this.
@@ -205,11 +201,10 @@ def relabel(
     best, answer = p.max(1)
     own = targets.argmax(1) if targets.is_floating_point() else targets
     contradicted = best - p.gather(1, own[:, None]).squeeze(1) > margin
-    if targets.is_floating_point():
-        return torch.where(
-            contradicted[:, None], F.one_hot(answer, p.shape[1]).to(targets), targets
-        )
-    return torch.where(contradicted, answer, targets)
+    if not targets.is_floating_point():
+        return torch.where(contradicted, answer, targets)
+    certain = F.one_hot(answer, p.shape[1]).to(targets)
+    return torch.where(contradicted[:, None], certain, targets)
 
 
 def _positive_counts(class_counts: Sequence[int | float] | None) -> Tensor:
