@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from m3dfel.config import TrainConfig
+from m3dfel.config import Stage, TrainConfig
 from m3dfel.data.manifest import Problem, checksum
 from m3dfel.errors import InputError
 from m3dfel.training.environment import launch_fabric
@@ -36,6 +36,39 @@ def test_a_run_is_resumed_with_the_same_settings_only(tmp_path: Path):
     )
     with pytest.raises(InputError, match=expected):
         open_(tiny(tmp_path / "run", "faces", lr=0.02), resume=True)
+
+
+def test_a_run_of_an_older_version_is_resumed_with_the_defaults_of_new_settings(tmp_path: Path):
+    config = tiny(tmp_path / "run", "faces")
+    config.stages = [Stage(frames=4, bag_size=1, epochs=1, lr=1e-2)]
+    open_(config)
+    file = tmp_path / "run" / "config.yaml"
+    settings = yaml.safe_load(file.read_text())
+    for group, name in (("data", "shares"), ("loss", "votes"), ("augment", "compress")):
+        del settings[group][name]
+    del settings["stages"][0]["neutral_mix"], settings["reliability"]
+    file.write_text(yaml.safe_dump(settings))
+    open_(config, resume=True)
+    config.loss.votes = True
+    with pytest.raises(InputError, match=r"\(loss\.votes was False, is now True\)"):
+        open_(config, resume=True)
+
+
+def test_an_option_that_is_gone_is_a_different_setting(tmp_path: Path):
+    config = tiny(tmp_path / "run", "faces")
+    config.model.aggregation_options = {"start": "mean"}
+    open_(config)
+    config.model.aggregation_options = {}
+    with pytest.raises(InputError, match=r"aggregation_options\.start was 'mean', is now None"):
+        open_(config, resume=True)
+
+
+def test_settings_that_cannot_be_read_are_named(tmp_path: Path):
+    config = tiny(tmp_path / "run", "faces")
+    open_(config)
+    (tmp_path / "run" / "config.yaml").write_text("future: 1\n")
+    with pytest.raises(InputError, match=r"cannot resume from .*config\.yaml: .*future"):
+        open_(config, resume=True)
 
 
 def test_clips_that_are_left_out_are_listed(tmp_path: Path, caplog):

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from lightning_fabric import Fabric
 
-from m3dfel.config import DataConfig, TrainConfig
+from m3dfel.config import DataConfig, TrainConfig, from_settings
 from m3dfel.data.manifest import Problem, checksum
 from m3dfel.errors import InputError
 from m3dfel.files import write_text
@@ -53,7 +53,7 @@ def open_run(
             raise InputError(
                 f"{folder} already holds a run: resume it with --resume or choose another --output"
             )
-        _require_same_settings(config, yaml.safe_load(file.read_text()))
+        _require_same_settings(config, file)
     fabric.barrier()  # no process may see the file that the first one is about to write
     if not fabric.is_global_zero:
         return
@@ -86,12 +86,20 @@ def use_calibrated_model(folder: Path) -> None:
         (folder / "calibrated").rmdir()
 
 
-def _require_same_settings(config: TrainConfig, saved: dict[str, Any]) -> None:
-    old, new = _flat(saved), _flat(_plain_settings(config))
+def _require_same_settings(config: TrainConfig, file: Path) -> None:
+    """Check that a run has the settings it was started with.
+
+    Settings that an older version did not know had their defaults.
+    """
+    try:
+        saved = from_settings(yaml.safe_load(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, yaml.YAMLError, InputError) as error:
+        raise InputError(f"cannot resume from {file}: {error}") from error
+    old, new = _flat(_plain_settings(saved)), _flat(_plain_settings(config))
     changes = ", ".join(
-        f"{name} was {old.get(name)!r}, is now {value!r}"
-        for name, value in new.items()
-        if name not in _MAY_CHANGE and old.get(name) != value
+        f"{name} was {old.get(name)!r}, is now {new.get(name)!r}"
+        for name in {**new, **old}
+        if name not in _MAY_CHANGE and old.get(name) != new.get(name)
     )
     if changes:
         raise InputError(
