@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from m3dfel.checkpoints import load_model
-from m3dfel.config import DataConfig
 from m3dfel.evaluation.measure import measure
 from m3dfel.training.calibration import calibrate, restored_balance
 from m3dfel.training.loop import train
@@ -55,6 +54,20 @@ def test_the_balance_can_be_restored_in_part(tmp_path: Path):
 
 
 def test_nothing_is_restored_without_balance():
-    assert not restored_balance([3, 1], DataConfig(balance=0.0, restore=1.0)).any()
-    restored = restored_balance([3, 1], DataConfig(balance=1.0, restore=1.0))
-    torch.testing.assert_close(restored, torch.tensor([0.75, 0.25]).log())
+    counts = torch.tensor([3.0, 1.0, 0.0])
+    assert not restored_balance(counts, counts, 1.0).any()
+
+
+def test_the_draws_are_undone_whatever_made_them_uneven():
+    """By balance, by shares, or both: what counts is how often each class was drawn."""
+    counts, drawn = torch.tensor([6.0, 3.0, 1.0]).double(), torch.tensor([2.0, 5.0, 1.0]).double()
+    balanced = (drawn / drawn.sum()).log()  # the logits of a model that knows only what was drawn
+    restored = (balanced + restored_balance(counts, drawn, 1.0)).softmax(0)
+    torch.testing.assert_close(restored, counts / 10)
+    half = restored_balance(counts, 7 * drawn, 0.5)
+    torch.testing.assert_close(2 * half, restored_balance(counts, drawn, 1.0))
+
+
+def test_a_class_without_clips_moves_with_the_class_that_moves_most():
+    restored = restored_balance(torch.tensor([3.0, 1.0, 0.0]), torch.tensor([1.0, 1.0, 0.0]), 1.0)
+    assert restored[2] == restored[1] < restored[0]

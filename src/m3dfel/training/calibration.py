@@ -8,13 +8,11 @@ adjustment, Menon et al., ICLR 2021), and the logits are divided by a temperatur
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from m3dfel.config import DataConfig
 from m3dfel.evaluation.measure import SplitOutputs
 from m3dfel.evaluation.metrics import fit_temperature
 from m3dfel.models.m3dfel import M3DFEL
@@ -35,19 +33,22 @@ class Calibration:
     ece_before: float
 
 
-def restored_balance(class_counts: Sequence[int], data: DataConfig) -> Tensor:
-    """Return what is added to each class's logit to restore `data.restore` of the balance.
+def restored_balance(counts: Tensor, drawn: Tensor, fraction: float) -> Tensor:
+    """Return what is added to each class's logit to undo the balance of the draws.
 
     Args:
-        class_counts: training clips of each of the C classes.
-        data: how far training balanced the classes, and how much of that is restored.
+        counts: how often each class occurs among the training clips, (C,).
+        drawn: how often training draws it, up to a constant factor, (C,).
+        fraction: 0 leaves the classes as even as they were drawn, 1 makes them as uneven as they
+            occur.
 
     Returns:
-        float32 (C,).
+        float32 (C,): the logarithms of the ratios of the two frequencies, times the fraction; for a
+        class without clips the lowest of the others.
     """
-    counts = torch.tensor(class_counts)
-    frequency = counts.clamp(min=1) / counts.sum()
-    return data.restore * data.balance * frequency.log()
+    ratios = (counts / counts.sum()) / (drawn / drawn.sum())
+    ratios = ratios.nan_to_num(float(ratios[counts > 0].min()))
+    return (fraction * ratios.log()).float()
 
 
 def calibrate(model: M3DFEL, outputs: SplitOutputs, shift: Tensor) -> Calibration:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +13,9 @@ from torch import Tensor
 from m3dfel.config import DataConfig, TrainConfig
 from m3dfel.data.batches import EpochBatches, training_loader
 from m3dfel.data.dataset import TrainingClips
-from m3dfel.data.manifest import Clip
+from m3dfel.data.manifest import Clip, label_distribution
+
+logger = logging.getLogger(__name__)
 
 
 def training_batches(
@@ -21,10 +23,17 @@ def training_batches(
 ) -> tuple[EpochBatches, Any]:
     """Return the training batches of this process.
 
+    If no clip has votes although the run learns from votes, a warning says so.
+
     Returns:
         The batch sampler, whose `epoch` is set before every epoch, and the loader.
     """
     data, model, optim = config.data, config.model, config.optim
+    if config.loss.votes and not any(clip.votes for clip in clips):
+        logger.warning(
+            "loss.votes is set, but no training clip of %s has votes: all labels count as certain",
+            ", ".join(data.paths),
+        )
     batches = EpochBatches(
         len(clips),
         optim.batch_size,
@@ -51,22 +60,16 @@ def training_batches(
     return batches, fabric.setup_dataloaders(loader, use_distributed_sampler=False)
 
 
-def class_counts(clips: Sequence[Clip], labels: Sequence[str]) -> list[int]:
-    """Return the number of clips of each class."""
-    counts = Counter(clip.emotion for clip in clips)
-    return [counts[label] for label in labels]
-
-
 def draw_weights(clips: Sequence[Clip], data: DataConfig) -> Tensor | None:
     """Return how often training draws each clip, up to a constant factor: float64 (M,).
 
-    None if every clip is drawn once per epoch.
+    None if every clip is drawn once per epoch. Where annotators voted, the emotion with most votes
+    decides how often a clip is drawn.
     """
     if not data.balance and not data.shares:
         return None
     targets = torch.tensor([data.labels.index(clip.emotion) for clip in clips])
-    counts = torch.bincount(targets).clamp(min=1).double()
-    weights = counts[targets] ** -data.balance
+    weights = torch.bincount(targets).double()[targets] ** -data.balance
     if data.shares:
         datasets = torch.tensor([clip.dataset for clip in clips])
         shares = torch.tensor(data.shares).double()
@@ -74,10 +77,19 @@ def draw_weights(clips: Sequence[Clip], data: DataConfig) -> Tensor | None:
     return weights
 
 
-def sampled_class_counts(clips: Sequence[Clip], data: DataConfig) -> list[float]:
-    """Return how often training samples each class, up to a constant factor."""
-    weights = draw_weights(clips, data)
-    if weights is None:
-        return [float(n) for n in class_counts(clips, data.labels)]
-    targets = torch.tensor([data.labels.index(clip.emotion) for clip in clips])
-    return torch.bincount(targets, weights, len(data.labels)).tolist()
+def class_counts(
+    clips: Sequence[Clip], config: TrainConfig, weights: Tensor | None = None
+) -> Tensor:
+    """Return how often each of the C classes is the target of a clip: float64 (C,).
+
+    Args:
+        clips: of the training split.
+        config: whose `loss.votes` says whether the votes for a class count, or the labels.
+        weights: how often each clip counts, (M,); None to count every clip once.
+    """
+    labels = config.data.labels
+    if config.loss.votes:
+        targets = torch.stack([label_distribution(clip, labels) for clip in clips]).double()
+        return targets.sum(0) if weights is None else weights @ targets
+    indices = torch.tensor([labels.index(clip.emotion) for clip in clips])
+    return torch.bincount(indices, weights, len(labels)).double()

@@ -30,7 +30,7 @@ from m3dfel.files import write_text
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training.batchnorm import share_batch_norm
 from m3dfel.training.calibration import calibrate, restored_balance
-from m3dfel.training.clips import class_counts, sampled_class_counts, training_batches
+from m3dfel.training.clips import class_counts, draw_weights, training_batches
 from m3dfel.training.environment import environment_info, launch_fabric
 from m3dfel.training.losses import M3DFELLoss, relabel
 from m3dfel.training.progress import Clock, log_epoch, progress_bar, say
@@ -130,7 +130,9 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     criterion = M3DFELLoss(
         config.loss.ial_weight,
         config.loss.label_smoothing,
-        class_counts=sampled_class_counts(splits["train"], config.data),
+    counts = class_counts(splits["train"], config)
+    drawn = class_counts(splits["train"], config, draw_weights(splits["train"], config.data))
+        class_counts=drawn.tolist(),
         class_weights=config.loss.class_weights,
         logit_adjustment=config.loss.logit_adjustment,
         agreement=config.loss.agreement,
@@ -211,7 +213,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         final_model.to(fabric.device)
         if best_outputs is None:  # the best epoch was before this run was resumed
             best_outputs = measure_split(fabric, final_model, splits["val"], config)
-        shift = restored_balance(class_counts(splits["train"], config.data.labels), config.data)
+        shift = restored_balance(counts, drawn, config.data.restore)
         calibration = calibrate(final_model, best_outputs, shift)
         final_outputs["val"] = calibration.outputs
         calibrated["calibrated"] = {
