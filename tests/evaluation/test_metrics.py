@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3dfel.errors import InputError
-from m3dfel.evaluation.metrics import compute_metrics, fit_temperature
+from m3dfel.evaluation.metrics import compute_metrics, compute_vote_metrics, fit_temperature
 
 LABELS = ["happiness", "sadness", "neutral"]
 
@@ -56,6 +56,17 @@ def test_logits_that_are_not_numbers_are_an_error():
     logits[1, 2] = float("nan")
     with pytest.raises(InputError, match="1 of 2 clips is not a number"):
         compute_metrics(logits, torch.tensor([0, 0]), LABELS)
+
+
+def test_the_divergence_from_the_votes_is_0_for_the_same_and_1_without_a_common_emotion():
+    votes = torch.tensor([[0.2, 0.8, 0.0], [1.0, 0.0, 0.0]])
+    same = compute_vote_metrics(votes.log().clamp(min=-40), votes)
+    assert same.jensen_shannon == pytest.approx(0, abs=1e-6)
+    entropy = -(votes * votes.log()).nansum(1).mean()
+    assert same.cross_entropy == pytest.approx(float(entropy), abs=1e-6)
+    other = compute_vote_metrics(torch.tensor([[0.0, 0.0, 900.0]] * 2), votes)
+    assert other.jensen_shannon == pytest.approx(1)
+    assert (other.clips, other.cross_entropy) == (2, 900)
 
 
 def test_the_temperature_makes_confidence_match_accuracy():

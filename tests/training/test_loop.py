@@ -15,13 +15,13 @@ import torch
 import yaml
 
 from m3dfel.checkpoints import load_model
-from m3dfel.config import Stage, previous_stage
+from m3dfel.config import LossConfig, Stage, previous_stage
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import evaluate
 from m3dfel.training import loop
 from m3dfel.training.loop import train
 from m3dfel.training.transfer import build_model
-from small_data import tiny
+from small_data import tiny, write_frames
 
 
 def numbers(results: dict) -> list[tuple[float, ...]]:
@@ -197,6 +197,34 @@ def test_each_stage_starts_from_the_weights_of_the_previous_one(dfew: Path, tmp_
     config.stages[0].bag_size = 2
     with pytest.raises(InputError, match=r"stage 2: .*stage 1: .*a divisor of model\.frames"):
         train(config)
+
+
+def test_several_data_sets_are_learned_together_and_measured_apart(dfew: Path, tmp_path: Path):
+    rows = []
+    for number in range(8):
+        emotion, split = ("happiness", "fear")[number % 2], ("train", "val")[number // 4]
+        write_frames(tmp_path / "faces" / str(number), 8, shade=9 * number)
+        rows.append(f"{number},{emotion},{split},{6 - number % 2},{4 + number % 2}")
+    table = tmp_path / "faces" / "faces.csv"
+    table.write_text("file,emotion,split,votes_happiness,votes_fear\n" + "\n".join(rows) + "\n")
+    config = tiny(tmp_path / "run", "")
+    config.data.path, config.data.shares = [str(dfew), str(table)], [1.0, 2.0]
+    config.loss = LossConfig(votes=True, agreement=0.5, focal=1.0, relabel=0.3, relabel_after=1)
+    results = train(config)
+    assert results["dataset"] == "DFEW + faces.csv"
+    assert results["clips"] == {"val": 7 + 4, "test": 7}
+    for row in (*results["history"], results["best_on_val"], results["calibrated"]):
+        parts = row["val"]["datasets"]
+        assert list(parts) == ["DFEW", "faces.csv"]
+        clips = [sum(part["support"].values()) for part in (row["val"], *parts.values())]
+        assert clips == [11, 7, 4]
+        in_dfew, in_faces = (part["war"] for part in parts.values())
+        assert 11 * row["val"]["war"] == pytest.approx(7 * in_dfew + 4 * in_faces)
+        assert row["val"]["votes"]["clips"] == parts["faces.csv"]["votes"]["clips"] == 4
+        assert "votes" not in parts["DFEW"]
+    best = max(row["val"]["war"] for row in results["history"])
+    assert results["best_on_val"]["val"]["war"] == best
+    assert train(config, resume=True) == results
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(dfew: Path, tmp_path: Path):

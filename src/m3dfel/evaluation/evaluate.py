@@ -22,6 +22,7 @@ from m3dfel.data.splits import keep_labels
 from m3dfel.errors import InputError
 from m3dfel.evaluation.measure import measure
 from m3dfel.evaluation.outputs import write_outputs
+from m3dfel.evaluation.split_metrics import split_metrics
 from m3dfel.files import write_text
 from m3dfel.models.m3dfel import M3DFEL
 
@@ -51,7 +52,8 @@ def evaluate(
         workers: processes that read clips.
 
     Returns:
-        The content of `results.json`: the metrics, and how many clips were left out and why.
+        The content of `results.json`: the metrics, also against votes if the clips have them,
+        and how many clips were left out and why.
 
     Raises:
         InputError: the data or the split cannot be used, or the results cannot be written.
@@ -89,7 +91,8 @@ def evaluate(
     )
     progress = track(loader, f"measuring {name}", console=Console(stderr=True), transient=True)
     outputs = measure(model, progress)
-    results = outputs.metrics(model.labels).to_dict() | {
+    results = {
+        **split_metrics(outputs, known, model.labels),
         "data": data,
         "dataset": manifest.dataset,
         "split": name,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,9 @@ _MODELS = {
 
 
 def print_metrics(results: dict[str, Any], name: str) -> None:
-    """Print WAR, UAR, calibration error, and the recall and most frequent error of each emotion.
+    """Print the recall and most frequent error of each emotion, WAR, UAR and what else is known.
+
+    That is the calibration error, the fit to the votes, the clips left out.
 
     Args:
         results: what `Metrics.to_dict` returns or `results.json` holds.
@@ -49,12 +51,23 @@ def print_metrics(results: dict[str, Any], name: str) -> None:
     table.add_section()
     table.add_row("WAR", percent(results["war"]), f"{sum(results['support'].values()):,}")
     table.add_row("UAR", percent(results["uar"]))
-    table.caption = f"expected calibration error {percent(results['ece'])} %"
+    table.caption = "; ".join(_notes(results))
+    Console().print(table)
+
+
+def _notes(results: dict[str, Any]) -> Iterator[str]:
+    """Yield what is printed below the metrics."""
+    yield f"expected calibration error {percent(results['ece'])} %"
+    if votes := results.get("votes"):
+        yield (
+            f"against the votes on {votes['clips']:,} clips: cross entropy "
+            f"{votes['cross_entropy']:.3f} nats, Jensen-Shannon divergence "
+            f"{votes['jensen_shannon']:.3f} bits"
+        )
     left_out = {reason: clips for reason, clips in results.get("left_out", {}).items() if clips}
     if left_out:
         reasons = (f"{clips:,} {reason.replace('_', ' ')}" for reason, clips in left_out.items())
-        table.caption += f"; left out: {', '.join(reasons)}"
-    Console().print(table)
+        yield f"left out: {', '.join(reasons)}"
 
 
 def _most_frequent_error(row: Sequence[float], own: int, labels: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ from m3dfel.data.transforms import mixup
 from m3dfel.errors import InputError
 from m3dfel.evaluation.measure import SplitOutputs
 from m3dfel.evaluation.outputs import write_outputs
+from m3dfel.evaluation.split_metrics import split_metrics
 from m3dfel.files import write_text
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training.batchnorm import share_batch_norm
@@ -62,7 +63,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     Returns:
         The content of `results.json`: the metrics of the last epoch, of the best epoch on val
         (and on test, if measured) and of the calibrated best model, which is the one in `best/`;
-        the history of all epochs; the environment.
+        the history of all epochs; the environment. Metrics are those of `evaluation.split_metrics`.
 
     Raises:
         InputError: the configuration, the data or the folder cannot be used.
@@ -115,7 +116,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     say(fabric, f"{folder}: {optim.epochs} epochs on clips of {config.model.frames} frames")
     with fabric.rank_zero_first():
         model = build_model(config)
-    labels = model.labels
+    labels, datasets = model.labels, manifest.datasets
     if fabric.world_size > 1:
         share_batch_norm(model)
     # 3D convolutions run fastest in this memory layout, a fifth to a quarter faster on CPUs.
@@ -127,11 +128,11 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     eval_model = cast(M3DFEL, ema.module) if ema else model
     batches, loader = training_batches(fabric, splits["train"], config)
     eval_splits = {name: splits[name] for name in ("val", "test") if splits[name]}
+    counts = class_counts(splits["train"], config)
+    drawn = class_counts(splits["train"], config, draw_weights(splits["train"], config.data))
     criterion = M3DFELLoss(
         config.loss.ial_weight,
         config.loss.label_smoothing,
-    counts = class_counts(splits["train"], config)
-    drawn = class_counts(splits["train"], config, draw_weights(splits["train"], config.data))
         class_counts=drawn.tolist(),
         class_weights=config.loss.class_weights,
         logit_adjustment=config.loss.logit_adjustment,
@@ -186,7 +187,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
             for name, split in eval_splits.items():
                 if name == "val" or config.test_every_epoch:
                     outputs = measure_split(fabric, eval_model, split, config)
-                    row[name] = outputs.metrics(labels).to_dict()
+                    row[name] = split_metrics(outputs, split, labels, datasets)
                     if name == "val":
                         val_outputs = outputs
             history.append(row)
@@ -220,14 +221,14 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
             "epoch": final_epoch["epoch"],
             "temperature": calibration.temperature,
             "ece_before": calibration.ece_before,
-            "val": calibration.outputs.metrics(labels).to_dict(),
+            "val": split_metrics(calibration.outputs, splits["val"], labels, datasets),
         }
     if "test" in eval_splits:
         final_outputs["test"] = measure_split(fabric, final_model, splits["test"], config)
-        final_epoch["test"] = final_outputs["test"].metrics(labels).to_dict()
+        final_epoch["test"] = split_metrics(final_outputs["test"], splits["test"], labels, datasets)
         if "test" not in epochs["last"]:
             outputs = measure_split(fabric, eval_model, splits["test"], config)
-            epochs["last"]["test"] = outputs.metrics(labels).to_dict()
+            epochs["last"]["test"] = split_metrics(outputs, splits["test"], labels, datasets)
     results = {
         **epochs,
         "selected_by": f"val {config.select}",
