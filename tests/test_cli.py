@@ -53,6 +53,17 @@ def test_a_recipe_can_be_printed_with_overrides(capsys):
     assert config["optim"]["epochs"] == 300
 
 
+def test_several_data_sets_are_given_as_a_list(capsys):
+    words = ["--data.path", "[a.csv, b.csv]", "--data.shares", "[2, 1]"]
+    with pytest.raises(SystemExit):
+        main(["train", *words, "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["data"]["path"] == ["a.csv", "b.csv"]
+    assert config["data"]["shares"] == [2, 1]
+    assert main(["train", *words[:3], "[2]", "--output", "x"]) == 2
+    assert said(capsys).count("data.shares is [2.0] but must be one number for each path") == 1
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -182,7 +193,8 @@ def test_a_run_from_recipe_to_evaluation_and_back(dfew: Path, tmp_path: Path, ca
     clips = pd.read_csv(out / "clips.csv")
     assert len(clips) == 7
     assert clips["right"].mean() == pytest.approx(results["war"])
-    assert (out / "confusion.png").stat().st_size > 0
+    for name in ("confusion.png", "risk_coverage.png", "risk_coverage.csv"):
+        assert (out / name).stat().st_size > 0
     assert main([*words, "--output", str(out)]) == 0
     assert (out / "results.json").read_bytes() == first, "evaluation is the same every time"
 
@@ -194,6 +206,7 @@ def test_two_models_stand_side_by_side(model: Path, dfew: Path, tmp_path: Path):
     assert main(["evaluate", "--model", str(model), str(other), *words]) == 0
     assert len(list(tmp_path.glob("*/results.json"))) == 2
     assert (tmp_path / "confusion.png").exists()
+    assert (tmp_path / "risk_coverage.png").exists()
 
 
 def test_clips_outside_the_label_set_are_left_out_and_counted(dfew: Path, tmp_path: Path):

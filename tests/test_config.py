@@ -1,8 +1,17 @@
 from pathlib import Path
 
 import pytest
+import yaml
 
-from m3dfel.config import Stage, TrainConfig, check, find_recipe, previous_stage, with_overrides
+from m3dfel.config import (
+    Stage,
+    TrainConfig,
+    check,
+    find_recipe,
+    from_settings,
+    previous_stage,
+    with_overrides,
+)
 from m3dfel.emotions import EMOTIONS, colours, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
 
@@ -45,6 +54,37 @@ def test_every_wrong_value_is_named_at_once():
         "wrong option of the aggregation dliam: norm is group but must be one of 'dmin', 'none'",
     ):
         assert words in str(error.value)
+
+
+def test_settings_of_votes_and_several_data_sets_must_fit_together():
+    config = usable()
+    config.data.path, config.data.shares = ["synthetic", "faces.csv"], [1.0]
+    config.loss.agreement = 1.0
+    config.loss.relabel, config.augment.mixup = 0.2, 0.2
+    with pytest.raises(InputError) as error:
+        check(config)
+    for words in (
+        "data.shares is [1.0] but must be one number for each path of data.path",
+        "loss.agreement is 1.0 but needs loss.votes",
+        "loss.relabel is 0.2 but needs augment.mixup 0",
+    ):
+        assert words in str(error.value)
+    config.data.shares, config.loss.votes, config.augment.mixup = [2.0, 1.0], True, 0.0
+    check(config)
+    config.data.shares = [2.0, 0.0]
+    with pytest.raises(InputError, match=r"data\.shares is .* but each must be above 0"):
+        check(config)
+    config.data.path, config.data.shares = [], []
+    with pytest.raises(InputError, match=r"data\.path is \[\] but must be a data set"):
+        check(config)
+
+
+def test_several_data_sets_are_named_in_a_list(tmp_path: Path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("data:\n  path: [a.csv, b.csv]\n  shares: [2, 1]\n")
+    config = from_settings(yaml.safe_load(recipe.read_text()))
+    assert (config.data.paths, config.data.shares) == (["a.csv", "b.csv"], [2.0, 1.0])
+    assert with_overrides(config, {"data.path": "c.csv"}).data.paths == ["c.csv"]
 
 
 def test_a_label_set_of_one_is_refused():

@@ -358,8 +358,9 @@ def _report(options: Namespace) -> int:
 def _evaluate_parser() -> ArgumentParser:
     parser = _Parser(
         description="Measure one model, or two side by side, on a data set: WAR, UAR, recall of "
-        "each emotion, confusion matrix, calibration error. Writes results.json, clips.csv and "
-        "confusion.png; with two models, a folder for each and the picture of both.",
+        "each emotion, confusion matrix, calibration error, and how many answers are right if the "
+        "model gives only those it is sure of. Writes results.json, clips.csv, confusion.png and "
+        "risk_coverage.csv and .png; with two models, a folder for each and the pictures of both.",
         epilog="Example: m3dfel evaluate --model runs/dfew-1 --data DFEW --output results",
     )
     parser.add_argument(
@@ -383,14 +384,17 @@ def _evaluate_parser() -> ArgumentParser:
 
 
 def _evaluate(options: Namespace) -> int:
+    import pandas as pd
+
     from m3dfel.checkpoints import load_model
     from m3dfel.evaluation.evaluate import evaluate
     from m3dfel.report.confusion import plot_confusion
+    from m3dfel.report.coverage import plot_risk_coverage
     from m3dfel.report.terminal import print_metrics
 
     output = Path(options.output)
     models = {name: load_model(name).to(options.device) for name in options.model}
-    results = []
+    results, curves = [], []
     for number, (name, model) in enumerate(models.items(), 1):
         folder = output if len(models) == 1 else output / f"{number}-{Path(name).name}"
         results.append(
@@ -403,8 +407,10 @@ def _evaluate(options: Namespace) -> int:
                 workers=options.workers,
             )
         )
+        curves.append(pd.read_csv(folder / "risk_coverage.csv"))
         print_metrics(results[-1], name)
     plot_confusion(results, list(models), output / "confusion.png")
+    plot_risk_coverage(curves, results, list(models), output / "risk_coverage.png")
     return 0
 
 

@@ -243,6 +243,8 @@ class TrainConfig:
         optim: how it is minimized.
         stages: what is trained first, in this order.
         select: the validation metric that decides which epoch is best.
+        reliability: fraction of the answers on the validation clips that must be right. The model
+            says `uncertain` below the smallest confidence with which they are; 0 leaves it at 0.5.
         test_every_epoch: also measure the test split after every epoch, to report the best epoch on
             test beside the others, as published code does. It never decides anything.
         seed: the only source of randomness.
@@ -266,6 +268,7 @@ class TrainConfig:
     optim: OptimConfig = field(default_factory=OptimConfig)
     stages: list[Stage] = field(default_factory=list)
     select: Literal["war", "uar"] = "war"
+    reliability: UnitInterval = 0.0
     test_every_epoch: bool = False
     seed: int = 0
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
@@ -337,6 +340,7 @@ def previous_stage(config: TrainConfig) -> TrainConfig | None:
         output=str(Path(config.output) / f"stage-{len(config.stages)}"),
         data=data,
         model=model,
+        reliability=0.0,
         optim=replace(
             config.optim,
             epochs=stage.epochs,

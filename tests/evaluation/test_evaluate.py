@@ -1,13 +1,14 @@
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from m3dfel.data.manifest import Clip
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import choose_split, evaluate
 from m3dfel.training.transfer import build_model
-from small_data import tiny, write_frames
+from small_data import small_model, tiny, write_frames
 
 
 def clips(*splits: str) -> list[Clip]:
@@ -46,7 +47,32 @@ def test_clips_that_are_left_out_are_counted_by_reason(tmp_path: Path):
         "clips.csv",
         "instances.csv",
         "results.json",
+        "risk_coverage.csv",
     }
+
+
+def test_answers_are_counted_from_the_model_s_confidence_on_and_compared_with_votes(
+    tmp_path: Path,
+):
+    for name in ("a", "b", "c"):
+        write_frames(tmp_path / "faces" / name, 8)
+    rows = "a,fear,6,4\nb,fear,3,7\nc,fear,,\n"
+    (tmp_path / "faces" / "faces.csv").write_text(
+        f"file,emotion,votes_fear,votes_happiness\n{rows}"
+    )
+    model = small_model(labels=["happiness", "fear"], min_confidence=0.0)
+    words = str(tmp_path / "faces" / "faces.csv"), str(tmp_path / "out")
+    results = evaluate(model, *words, workers=0)
+    assert (results["answered"], results["answered_right"]) == (1.0, results["war"])
+    assert results["votes"]["clips"] == 2
+    assert 0 <= results["votes"]["jensen_shannon"] <= 1
+    curve = pd.read_csv(tmp_path / "out" / "risk_coverage.csv")
+    assert list(curve.columns) == ["coverage", "confidence", "accuracy"]
+    assert curve["accuracy"].iloc[-1] == pytest.approx(results["war"], abs=1e-6)
+    model.min_confidence = 1.0
+    results = evaluate(model, *words, workers=0)
+    assert (results["min_confidence"], results["answered"]) == (1.0, 0.0)
+    assert results["answered_right"] is None
 
 
 def test_data_of_other_emotions_only_are_rejected(tmp_path: Path):

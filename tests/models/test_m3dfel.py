@@ -53,9 +53,22 @@ def test_a_saved_model_loads_unchanged(tmp_path: Path):
     assert again.labels == ("happiness", "anger")
 
 
+def test_a_confidence_that_was_chosen_later_is_saved(tmp_path: Path):
+    model = small()
+    assert model.min_confidence == 0.5
+    model.min_confidence = 0.625
+    model.save_pretrained(tmp_path)
+    assert M3DFEL.from_pretrained(tmp_path).min_confidence == 0.625
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["min_confidence"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert M3DFEL.from_pretrained(tmp_path).min_confidence == 0.5, "as in earlier versions"
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"min_confidence": 1.5}, "min_confidence is 1.5 but must be from 0 to 1"),
         ({"bag_size": 3}, "bag size is 3 but must divide the clip's 8 frames"),
         ({"bag_size": 0}, "bag size is 0"),
         ({"frames": 0, "bag_size": 1}, "the clip's 0 frames"),

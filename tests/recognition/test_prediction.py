@@ -74,6 +74,15 @@ def test_an_unreadable_face_is_marked_and_gets_no_emotion(tmp_path: Path):
     pd.testing.assert_frame_equal(loaded.clips, prediction.clips)
 
 
+def test_a_clip_below_the_model_s_confidence_is_uncertain():
+    model = small_model()
+    for confidence, mark in ((0.0, ""), (1.0, "uncertain")):
+        model.min_confidence = confidence
+        table = Recognizer(model)(noise_video(20), aligned=True).table
+        assert set(table["mark"]) == {mark}
+        assert table["emotion"].isin(EMOTIONS).all()
+
+
 def test_saving_to_an_unusable_folder_is_an_input_error(prediction: Prediction, tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"):

@@ -42,6 +42,19 @@ def test_left_out_clips_are_counted_by_reason(results, capsys):
     assert "problems" not in output
 
 
+def test_the_fit_to_the_votes_and_the_answers_are_printed(results, capsys):
+    more = {
+        "votes": {"clips": 1200, "cross_entropy": 1.25, "jensen_shannon": 0.125},
+        **{"min_confidence": 0.62, "answered": 0.8, "answered_right": 0.9},
+    }
+    print_metrics(results | more, "run")
+    output = " ".join(capsys.readouterr().out.split())
+    assert "votes on 1,200 clips: cross entropy 1.250 nats, Jensen-Shannon divergence" in output
+    assert "confidence of 62.0 % or more: 80.0 % of the clips, 90.0 % of them right" in output
+    print_metrics(results | {"answered": 0.0, "answered_right": None}, "run")
+    assert "or more" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("labels", [TWO, EMOTIONS, MAFW])
 def test_metrics_of_any_label_set_fit_80_columns(labels, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from m3dfel.checkpoints import load_model
-from m3dfel.evaluation.measure import measure
+from m3dfel.evaluation.measure import SplitOutputs, measure
 from m3dfel.training.calibration import calibrate, restored_balance
 from m3dfel.training.loop import train
 from m3dfel.training.transfer import build_model
-from small_data import tiny, write_frames
+from small_data import small_model, tiny, write_frames
 
 
 def test_the_best_model_is_calibrated_on_the_validation_clips(dfew: Path, tmp_path: Path):
@@ -71,3 +71,41 @@ def test_the_draws_are_undone_whatever_made_them_uneven():
 def test_a_class_without_clips_moves_with_the_class_that_moves_most():
     restored = restored_balance(torch.tensor([3.0, 1.0, 0.0]), torch.tensor([1.0, 1.0, 0.0]), 1.0)
     assert restored[2] == restored[1] < restored[0]
+
+
+def outputs_with(*answers: tuple[float, bool]) -> SplitOutputs:
+    """Outputs with these confidences, whose answers are right or wrong."""
+    confidence = torch.tensor([confidence for confidence, _ in answers])
+    logits = torch.stack([confidence, 1 - confidence], 1).log()
+    targets = torch.tensor([0 if right else 1 for _, right in answers])
+    return SplitOutputs(torch.arange(len(answers)), logits, targets, logits.unsqueeze(1))
+
+
+def test_the_model_answers_from_the_smallest_confidence_that_is_reliable_enough(caplog):
+    model = small_model(labels=["happiness", "fear"])
+    outputs = outputs_with(
+        *[(0.9, True)] * 9, (0.9, False), *[(0.7, True)] * 2, (0.7, False), (0.6, False)
+    )
+    answers = calibrate(model, outputs, torch.zeros(2), reliability=0.8).answers
+    assert answers.answered == pytest.approx(13 / 14)
+    assert answers.answered_right == pytest.approx(11 / 13)
+    assert answers.min_confidence == model.min_confidence
+    assert not caplog.records
+
+
+def test_without_a_confidence_that_is_reliable_enough_the_model_keeps_its_own(caplog):
+    model = small_model(labels=["happiness", "fear"])
+    outputs = outputs_with((0.9, False), (0.8, True))
+    answers = calibrate(model, outputs, torch.zeros(2), reliability=0.9).answers
+    assert model.min_confidence == answers.min_confidence == 0.5
+    assert "at no confidence are 90 % of the answers" in caplog.text
+    assert "min_confidence stays 0.5" in caplog.text
+
+
+def test_the_chosen_confidence_is_saved_with_the_model(dfew: Path, tmp_path: Path):
+    config = tiny(tmp_path / "run", dfew, epochs=1)
+    config.reliability = 0.01
+    calibrated = train(config)["calibrated"]
+    assert load_model(str(tmp_path / "run")).min_confidence == calibrated["min_confidence"] < 0.5
+    assert calibrated["answered"] > 0
+    assert calibrated["answered_right"] >= 0.01

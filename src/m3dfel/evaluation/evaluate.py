@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from m3dfel.data.dataset import EvaluationClips
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.splits import keep_labels
 from m3dfel.errors import InputError
+from m3dfel.evaluation.coverage import answers_at, risk_coverage
 from m3dfel.evaluation.measure import measure
 from m3dfel.evaluation.outputs import write_outputs
 from m3dfel.evaluation.split_metrics import split_metrics
@@ -44,7 +46,8 @@ def evaluate(
     Args:
         model: on the device to run it on.
         data: a data set or manifest, as for `read_manifest`.
-        output: folder for `results.json`, `clips.csv` and `instances.csv`.
+        output: folder for `results.json`, `clips.csv`, `instances.csv` and `risk_coverage.csv` (see
+            `evaluation.coverage`).
         split: `train`, `val`, `test` or `all`; None for test, or without test clips val, or without
             both all clips.
         fold: the official fold (DFEW).
@@ -52,8 +55,8 @@ def evaluate(
         workers: processes that read clips.
 
     Returns:
-        The content of `results.json`: the metrics, also against votes if the clips have them,
-        and how many clips were left out and why.
+        The content of `results.json`: the metrics, also against votes if the clips have them; how
+        many clips reach the model's `min_confidence`; how many were left out and why.
 
     Raises:
         InputError: the data or the split cannot be used, or the results cannot be written.
@@ -75,7 +78,7 @@ def evaluate(
         >>> results["clips"], results["support"]["anger"]
         (2, 1)
         >>> sorted(path.name for path in output.iterdir())
-        ['clips.csv', 'instances.csv', 'results.json']
+        ['clips.csv', 'instances.csv', 'results.json', 'risk_coverage.csv']
     """
     manifest = read_manifest(data, fold, model.labels)
     name, clips = choose_split(manifest.clips, split)
@@ -91,8 +94,10 @@ def evaluate(
     )
     progress = track(loader, f"measuring {name}", console=Console(stderr=True), transient=True)
     outputs = measure(model, progress)
+    curve = risk_coverage(outputs.logits, outputs.targets)
     results = {
         **split_metrics(outputs, known, model.labels),
+        **asdict(answers_at(curve, model.min_confidence)),
         "data": data,
         "dataset": manifest.dataset,
         "split": name,
@@ -106,6 +111,7 @@ def evaluate(
     }
     folder = Path(output)
     write_outputs(folder, {name: (known, outputs)}, model.labels)
+    write_text(folder / "risk_coverage.csv", curve.round(6).to_csv(index=False))
     write_text(folder / "results.json", json.dumps(results, indent=2))
     return results
 

@@ -54,9 +54,11 @@ class M3DFEL(
         zoom: magnification of the input relative to an aligned crop of a face: clips must be the
             middle 1/zoom of the width and height of such crops, S pixels a side.
         grayscale: replace colour by luminance before the backbone.
+        min_confidence: the probability, from 0 to 1, that the most probable emotion must reach;
+            below it the model is uncertain. Training can choose it on validation clips.
 
     Raises:
-        InputError: a wrong label set, bag size, name or option.
+        InputError: a wrong label set, bag size, name, option or confidence.
 
     Example:
         >>> import torch
@@ -85,12 +87,15 @@ class M3DFEL(
         std: Sequence[float] | None = None,
         zoom: float = 1.0,
         grayscale: bool = False,
+        min_confidence: float = 0.5,
     ) -> None:
         super().__init__()
         if not 1 <= bag_size <= frames or frames % bag_size:
             raise InputError(
                 f"the bag size is {bag_size} but must divide the clip's {frames} frames"
             )
+        if not 0 <= min_confidence <= 1:
+            raise InputError(f"min_confidence is {min_confidence} but must be from 0 to 1")
         self.labels = parse_label_set(labels)
         self.frames = frames
         self.size = size
@@ -98,6 +103,7 @@ class M3DFEL(
         self.bag_size = bag_size
         self.instance_length = frames // bag_size
         self.grayscale = grayscale
+        self.min_confidence = min_confidence
         self._parts_have_names = isinstance(backbone, str) and isinstance(aggregation, str)
         self.backbone: Any = backbone
         if isinstance(backbone, str):
@@ -167,6 +173,8 @@ class M3DFEL(
                 "could build it again: enter the class in its table (m3dfel.registry) and give "
                 "M3DFEL its name"
             )
+        config: Any = self._hub_mixin_config
+        config["min_confidence"] = self.min_confidence  # may have changed since the model was built
         super()._save_pretrained(save_directory)
 
     @classmethod

@@ -25,8 +25,6 @@ from m3dfel.report.timeline import plot_timeline
 from m3dfel.video.sources import Source, source_stem
 from m3dfel.video.tracks import Track
 
-# A less probable answer is more likely wrong than right.
-MIN_CONFIDENCE = 0.5
 UNCERTAIN = "uncertain"
 
 
@@ -46,7 +44,7 @@ class Prediction:
             - `p_<emotion>`: the probability of each label, averaged over time.
             - `mark`: why the face cannot be read (`too small`, `turned away`, `blurred`; then
               emotion, confidence and `p_<emotion>` are missing), or `uncertain` if the confidence
-              is below 0.5, or empty.
+              is below the model's `min_confidence`, or empty.
             - `raw_<emotion>`: the probabilities of this clip alone.
         instances: one row for each instance of each clip: `face`, `clip` (row number in `clips`),
             `instance` (from 0), `start_s`, `end_s`, and `evidence_<emotion>`, what the instance
@@ -192,15 +190,22 @@ class TrackPrediction:
 
 
 def build_prediction(
-    source: str, labels: tuple[str, ...], tracks: Sequence[TrackPrediction], note: str = ""
+    source: str,
+    labels: tuple[str, ...],
+    tracks: Sequence[TrackPrediction],
+    min_confidence: float,
+    note: str = "",
 ) -> Prediction:
-    """Return the predictions of a video's tracks as tables."""
+    """Return the predictions of a video's tracks as tables.
+
+    Clips whose confidence is below `min_confidence` are marked as uncertain.
+    """
     clips: list[list[Any]] = []
     instances: list[list[Any]] = []
     faces: list[list[Any]] = []
     for track in tracks:
         instances += _instance_rows(track, first_clip=len(clips))
-        clips += _clip_rows(track, labels)
+        clips += _clip_rows(track, labels, min_confidence)
         faces += _face_rows(track)
     columns = _columns(labels)
     return Prediction(
@@ -213,7 +218,9 @@ def build_prediction(
     )
 
 
-def _clip_rows(prediction: TrackPrediction, labels: Sequence[str]) -> Iterator[list[Any]]:
+def _clip_rows(
+    prediction: TrackPrediction, labels: Sequence[str], min_confidence: float
+) -> Iterator[list[Any]]:
     face, bag_size = prediction.track.face, prediction.evidence.shape[1]
     borders_s = prediction.borders_s.round(3).tolist()
     probabilities, raw = prediction.probabilities.round(6), prediction.raw.round(6)
@@ -222,7 +229,7 @@ def _clip_rows(prediction: TrackPrediction, labels: Sequence[str]) -> Iterator[l
         if not mark:
             best = int(prediction.probabilities[clip].argmax())
             emotion, confidence = labels[best], float(probabilities[clip, best])
-            mark = UNCERTAIN if confidence < MIN_CONFIDENCE else ""
+            mark = UNCERTAIN if confidence < min_confidence else ""
         span = [borders_s[clip], borders_s[clip + bag_size]]
         answer = [emotion, confidence, *probabilities[clip].tolist(), mark]
         yield [face, *span, *answer, *raw[clip].tolist()]

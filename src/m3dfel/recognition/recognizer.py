@@ -158,7 +158,8 @@ class Recognizer:
             marks = [quality_marks(track) for track in tracks]
         predictions = [self._predict(*pair) for pair in zip(tracks, marks, strict=True)]
         note = "" if tracks else _NO_FACE.format(name)
-        return build_prediction(name, self.model.labels, predictions, note)
+        model = self.model
+        return build_prediction(name, model.labels, predictions, model.min_confidence, note)
 
     @torch.inference_mode()
     def _predict(self, track: Track, frame_marks: npt.NDArray[np.str_]) -> TrackPrediction:

@@ -29,7 +29,7 @@ _MODELS = {
 def print_metrics(results: dict[str, Any], name: str) -> None:
     """Print the recall and most frequent error of each emotion, WAR, UAR and what else is known.
 
-    That is the calibration error, the fit to the votes, the clips left out.
+    That is the calibration error, the fit to the votes, the answers given, the clips left out.
 
     Args:
         results: what `Metrics.to_dict` returns or `results.json` holds.
@@ -63,6 +63,12 @@ def _notes(results: dict[str, Any]) -> Iterator[str]:
             f"against the votes on {votes['clips']:,} clips: cross entropy "
             f"{votes['cross_entropy']:.3f} nats, Jensen-Shannon divergence "
             f"{votes['jensen_shannon']:.3f} bits"
+        )
+    if results.get("answered"):
+        yield (
+            f"confidence of {percent(results['min_confidence'])} % or more: "
+            f"{percent(results['answered'])} % of the clips, "
+            f"{percent(results['answered_right'])} % of them right"
         )
     left_out = {reason: clips for reason, clips in results.get("left_out", {}).items() if clips}
     if left_out:

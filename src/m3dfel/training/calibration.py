@@ -1,21 +1,25 @@
-"""Calibrate a trained model on validation clips, by changing its classifier's weights.
+"""Calibrate a trained model on validation clips: its probabilities, and when it is sure enough.
 
-Both corrections become part of the model, so everything that loads it gets calibrated
-probabilities: the class frequencies that balanced sampling removed are restored (post-hoc logit
-adjustment, Menon et al., ICLR 2021), and the logits are divided by a temperature (Guo et al., ICML
-2017).
+All corrections become part of the model, so everything that loads it gets them. Two change the
+weights of its classifier: the class frequencies that balanced sampling removed are restored
+(post-hoc logit adjustment, Menon et al., ICLR 2021), and the logits are divided by a temperature
+(Guo et al., ICML 2017). The third is the confidence below which it gives no answer.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from m3dfel.evaluation.coverage import Answers, answers_at, confidence_for, risk_coverage
 from m3dfel.evaluation.measure import SplitOutputs
 from m3dfel.evaluation.metrics import fit_temperature
 from m3dfel.models.m3dfel import M3DFEL
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class Calibration:
         outputs: the calibrated outputs on the validation clips.
         temperature: the logits were divided by it.
         ece_before: the expected calibration error at temperature 1.
+        answers: the model's `min_confidence`, and how many of these clips reach it.
     """
 
     outputs: SplitOutputs
     temperature: float
     ece_before: float
+    answers: Answers
 
 
 def restored_balance(counts: Tensor, drawn: Tensor, fraction: float) -> Tensor:
@@ -51,21 +57,40 @@ def restored_balance(counts: Tensor, drawn: Tensor, fraction: float) -> Tensor:
     return (fraction * ratios.log()).float()
 
 
-def calibrate(model: M3DFEL, outputs: SplitOutputs, shift: Tensor) -> Calibration:
-    """Add a shift to a model's logits and divide them by the best temperature.
+def calibrate(
+    model: M3DFEL, outputs: SplitOutputs, shift: Tensor, reliability: float = 0.0
+) -> Calibration:
+    """Add a shift to a model's logits, divide them by the best temperature, and choose a threshold.
 
     Args:
-        model: its classifier is changed, in place.
+        model: its classifier and its `min_confidence` are changed, in place.
         outputs: the model's outputs on the validation clips.
         shift: added to the logits, (C,).
+        reliability: the model's `min_confidence` becomes the smallest with which at least this
+            fraction of its answers on these clips is right; 0 keeps it, and so does, with a
+            warning, a fraction that is reached with none.
     """
     temperature = fit_temperature(outputs.logits + shift, outputs.targets)
     with torch.no_grad():
         model.classifier.bias.add_(shift.to(model.classifier.bias.device))
         for parameter in model.classifier.parameters():
             parameter.div_(temperature)
+    calibrated = outputs.calibrated(shift, temperature)
+    curve = risk_coverage(calibrated.logits, calibrated.targets)
+    if reliability:
+        chosen = confidence_for(curve, reliability)
+        if chosen is None:
+            logger.warning(
+                "at no confidence are %g %% of the answers on the validation clips right: the "
+                "model's min_confidence stays %g",
+                100 * reliability,
+                model.min_confidence,
+            )
+        else:
+            model.min_confidence = chosen
     return Calibration(
-        outputs.calibrated(shift, temperature),
+        calibrated,
         temperature,
         outputs.calibrated(shift, 1.0).metrics(model.labels).ece,
+        answers_at(curve, model.min_confidence),
     )

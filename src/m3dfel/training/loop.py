@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -62,8 +63,9 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
 
     Returns:
         The content of `results.json`: the metrics of the last epoch, of the best epoch on val
-        (and on test, if measured) and of the calibrated best model, which is the one in `best/`;
-        the history of all epochs; the environment. Metrics are those of `evaluation.split_metrics`.
+        (and on test, if measured) and of the calibrated best model, which is the one in `best/`,
+        with the answers it gives on val; the history of all epochs; the environment. Metrics are
+        those of `evaluation.split_metrics`.
 
     Raises:
         InputError: the configuration, the data or the folder cannot be used.
@@ -215,12 +217,13 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         if best_outputs is None:  # the best epoch was before this run was resumed
             best_outputs = measure_split(fabric, final_model, splits["val"], config)
         shift = restored_balance(counts, drawn, config.data.restore)
-        calibration = calibrate(final_model, best_outputs, shift)
+        calibration = calibrate(final_model, best_outputs, shift, config.reliability)
         final_outputs["val"] = calibration.outputs
         calibrated["calibrated"] = {
             "epoch": final_epoch["epoch"],
             "temperature": calibration.temperature,
             "ece_before": calibration.ece_before,
+            **asdict(calibration.answers),
             "val": split_metrics(calibration.outputs, splits["val"], labels, datasets),
         }
     if "test" in eval_splits:
