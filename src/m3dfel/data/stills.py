@@ -84,8 +84,8 @@ def _points(paths: Values, size: int) -> Points:
 
     Coordinates x and y from -1 to 1, the borders of the picture; `paths` are affine maps (T, 2, 3).
     """
-    centres = (np.arange(size, dtype=np.float32) + 0.5) * 2 / size - 1
-    grid = np.stack([*np.meshgrid(centres, centres), np.ones((size, size), np.float32)])
+    centres = (np.arange(size) + 0.5) * 2 / size - 1
+    grid = np.stack([*np.meshgrid(centres, centres), np.ones((size, size))]).astype(np.float32)
     points = paths.astype(np.float32) @ grid.reshape(3, -1)
     return np.ascontiguousarray(points.reshape(-1, 2, size, size).swapaxes(0, 1))
 
