@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from jsonargparse import ArgumentError, ArgumentParser
 
@@ -33,6 +33,9 @@ from m3dfel.ranges import (
     explain,
 )
 from m3dfel.registry import AGGREGATIONS, BACKBONES
+
+
+Precision: TypeAlias = Literal["32-true", "16-mixed", "bf16-mixed"]
 
 
 @dataclass
@@ -217,6 +220,7 @@ class Stage:
         epoch_clips: as in `OptimConfig`.
         balance: as in `DataConfig`.
         neutral_mix: as in `DataConfig`.
+        precision: as in `TrainConfig`; the run's own if not given.
     """
 
     frames: PositiveInt
@@ -228,6 +232,7 @@ class Stage:
     epoch_clips: NonNegativeInt = 0
     balance: UnitInterval = 0.0
     neutral_mix: UnitInterval = 0.0
+    precision: Precision | None = None
 
 
 @dataclass
@@ -271,7 +276,7 @@ class TrainConfig:
     reliability: UnitInterval = 0.0
     test_every_epoch: bool = False
     seed: int = 0
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    precision: Precision = "32-true"
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     workers: NonNegativeInt = 4
 
@@ -349,6 +354,7 @@ def previous_stage(config: TrainConfig) -> TrainConfig | None:
             warmup_epochs=min(config.optim.warmup_epochs, stage.epochs),
         ),
         stages=earlier,
+        precision=stage.precision or config.precision,
     )
 
 
