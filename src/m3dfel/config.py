@@ -34,7 +34,6 @@ from m3dfel.ranges import (
 )
 from m3dfel.registry import AGGREGATIONS, BACKBONES
 
-
 Precision: TypeAlias = Literal["32-true", "16-mixed", "bf16-mixed"]
 
 
