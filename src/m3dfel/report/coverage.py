@@ -33,9 +33,9 @@ def plot_risk_coverage(
     figure = new_figure(
         left + width + 0.3,
         top + height + bottom,
-        "Answers that are right",
-        "If the model answers only the clips it is most confident about.\n"
-        "Dot: below this confidence it says `uncertain`.",
+        "Right answers and answered clips",
+        "If only the clips are answered about which the model is most confident.\n"
+        "Dot: the confidence below which it is uncertain.",
     )
     axes = add_axes(figure, left, bottom, width, height)
     for curve, result, name in zip(curves, results, names, strict=True):
