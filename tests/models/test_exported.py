@@ -43,10 +43,12 @@ def test_an_exported_model_gives_the_same_answers_for_batches_of_any_size(format
     # Instances of four frames, which the last stage sees as one: it skips their padding.
     model = small_model(frames=8, size=24, zoom=1.2, grayscale=True, std=(0.2, 0.3, 0.4)).eval()
     torch.nn.init.normal_(model.classifier.weight)
+    model.min_confidence = 0.625
     model.to(memory_format=torch.channels_last_3d)  # as `load_model` returns it
     exported = export_and_load(model, tmp_path / "exported", format)
     assert not exported.training
-    for name in ("labels", "frames", "size", "bag_size", "instance_length", "zoom", "grayscale"):
+    settings = ("labels", "frames", "size", "bag_size", "instance_length", "zoom", "grayscale")
+    for name in (*settings, "min_confidence"):
         assert getattr(exported, name) == getattr(model, name)
     for clips in 1, 2, 5:
         assert_same_answers(model, exported, clips)

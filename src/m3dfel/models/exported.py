@@ -216,6 +216,7 @@ def _settings(model: M3DFEL) -> dict[str, Any]:
         "std": model.std.flatten().tolist(),
         "zoom": model.zoom,
         "grayscale": model.grayscale,
+        "min_confidence": model.min_confidence,
     }
 
 
