@@ -1,7 +1,7 @@
 """The command line: turns words into calls, and computes nothing.
 
 `m3dfel train | evaluate | predict | export | crossval | ablate | compare | failures | report |
-demo | data`.
+demo | app | data`.
 Settings come from dataclasses and YAML through jsonargparse. torch is imported only by commands
 that need it, so that `m3dfel --help` is quick.
 """
@@ -11,8 +11,10 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
@@ -27,6 +29,7 @@ from m3dfel.ranges import explain
 from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
 from m3dfel.registry import AGGREGATIONS, BACKBONES, Registry, load_plugin
 from m3dfel.video.defaults import SEARCH_EVERY
+from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,6 +91,7 @@ def _parser() -> ArgumentParser:
     commands.add_subcommand("failures", _failures_parser(), help="find out why a model fails")
     commands.add_subcommand("report", _report_parser(), help="write a page about finished runs")
     commands.add_subcommand("demo", _demo_parser(), help="train, measure and run a small model")
+    commands.add_subcommand("app", _app_parser(), help="open a page in the browser for your videos")
     _add_data_commands(commands)
     return parser
 
@@ -554,6 +558,47 @@ def _export(options: Namespace) -> int:
     return 0
 
 
+# --- app -----------------------------------------------------------------------------------------
+
+
+def _app_parser() -> ArgumentParser:
+    parser = _Parser(
+        description="Serve a page in the browser: drop a video or record one, and see what each "
+        "face expresses and when. Needs `pip install 'm3dfel[web]'`. Stop it with Ctrl+C.",
+        epilog="Example: m3dfel app",
+    )
+    parser.add_argument(
+        "--host",
+        default=HOST,
+        help="address to listen on; with 0.0.0.0, other computers can open the page",
+    )
+    parser.add_argument("--port", type=int, default=PORT, help="port to listen on")
+    parser.add_argument(
+        "--max_minutes", type=float, default=MAX_MINUTES, help="length that a video may have"
+    )
+    parser.add_argument(
+        "--max_mb", type=int, default=MAX_MB, help="size in megabytes that a video may have"
+    )
+    parser.add_argument("--model", default="bundled", help="as for `m3dfel predict`")
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    return parser
+
+
+def _app(options: Namespace) -> int:
+    from m3dfel.recognition.recognizer import Recognizer
+    from m3dfel.web.app import running_page
+
+    model = Recognizer.from_pretrained(options.model, device=options.device).model
+    limits = {"max_minutes": options.max_minutes, "max_mb": options.max_mb}
+    with running_page(
+        lambda: Recognizer(model, device=options.device), options.host, options.port, **limits
+    ) as url:
+        Console().print(f"Open {url} in a browser. Ctrl+C stops the page.", highlight=False)
+        with suppress(KeyboardInterrupt):
+            Event().wait()
+    return 0
+
+
 # --- demo and data -------------------------------------------------------------------------------
 
 
@@ -664,5 +709,6 @@ _COMMANDS = {
     "failures": _failures,
     "report": _report,
     "demo": _demo,
+    "app": _app,
     "data": _data,
 }

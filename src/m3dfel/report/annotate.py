@@ -7,7 +7,7 @@ prediction and its video, without the model.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -63,7 +63,12 @@ _FREE_S = 0.3  # a face takes over the card of one that left at least this long 
 _FACE_COLOURS = ("#16325c", "#a8326e", "#0b7285", "#7a4b12", "#4a4a4a", "#5f6b0a")
 
 
-def annotate_video(prediction: Prediction, path: str | Path, source: Source | None = None) -> None:
+def annotate_video(
+    prediction: Prediction,
+    path: str | Path,
+    source: Source | None = None,
+    on_frame: Callable[[Frame], None] | None = None,
+) -> None:
     """Draw a prediction into its video.
 
     The video keeps the sound, the length and the time stamps of its source. Its picture is larger:
@@ -73,6 +78,7 @@ def annotate_video(prediction: Prediction, path: str | Path, source: Source | No
         prediction: the recognised faces of the video.
         path: of the annotated video, ending in `.mp4`.
         source: the video; None for the one that the prediction names.
+        on_frame: called with every frame before it is drawn; an exception it raises ends the work.
 
     Raises:
         InputError: the source cannot be read, or the video cannot be written.
@@ -83,6 +89,8 @@ def annotate_video(prediction: Prediction, path: str | Path, source: Source | No
 
     def draw(frame: Frame) -> Picture:
         nonlocal annotator
+        if on_frame:
+            on_frame(frame)
         if annotator is None:
             height, width = frame.image.shape[:2]
             annotator = Annotator(prediction, width, height, duration_s)

@@ -6,9 +6,10 @@ The entrance to the video room. Whatever the source, the rest of the package see
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 from m3dfel.errors import InputError
 from m3dfel.video.decode import (
@@ -20,8 +21,8 @@ from m3dfel.video.decode import (
     read_video,
 )
 
-Source: TypeAlias = str | Path | Sequence[str | Path] | Sequence[Frame]
-"""A video file, a folder of frames, a picture, a list of pictures, or a list of `Frame`s."""
+Source: TypeAlias = str | Path | Sequence[str | Path] | Iterable[Frame]
+"""A video file, a folder of frames, a picture, a list of pictures, or `Frame`s."""
 
 MIN_SIDE = 8
 """Height and width in pixels below which a frame cannot show a face."""
@@ -57,12 +58,13 @@ def _named_frames(source: Source) -> Iterator[tuple[str, Frame]]:
         else:
             yield from ((str(path), frame) for frame in read_video(path))
         return
-    frames = [item for item in source if isinstance(item, Frame)]
-    if frames:
+    items = iter(source)
+    first = next(items, None)
+    if isinstance(first, Frame):
+        frames = cast(Iterator[Frame], chain([first], items))
         yield from ((f"frame {frame.index}", frame) for frame in frames)
     else:
-        files = frame_files([item for item in source if not isinstance(item, Frame)])
-        yield from _named_pictures(files)
+        yield from _named_pictures(frame_files(cast(Sequence[str | Path], source)))
 
 
 def _named_pictures(files: Sequence[Path]) -> Iterator[tuple[str, Frame]]:
@@ -118,7 +120,8 @@ def source_name(source: Source) -> str:
     """Return the path of a source: of the first picture of a list, `frames` for `Frame`s."""
     if isinstance(source, str | Path):
         return str(source)
-    first = next(iter(source), "frames")
+    # An iterator would lose its first frame.
+    first = source[0] if isinstance(source, Sequence) and source else "frames"
     return "frames" if isinstance(first, Frame) else str(first)
 
 

@@ -1,0 +1,123 @@
+"""Everything the page shows about one video: the prediction, the annotated video, pictures, files.
+
+Between the recognizer and the page. The work reports how far it is and can be stopped at any frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from m3dfel.errors import InputError
+from m3dfel.recognition.exports import FORMATS
+from m3dfel.recognition.prediction import Prediction
+from m3dfel.recognition.recognizer import Recognizer
+from m3dfel.report.annotate import annotate_video
+from m3dfel.video.decode import Frame, probe, read_video
+from m3dfel.web.moments import Gallery, Moment, View, clearest_moments, portraits
+
+Step: TypeAlias = Literal["reading", "drawing"]
+Report: TypeAlias = Callable[[Step, float], None]
+"""Takes the current step and how much of all work is done, from 0 to 1.
+
+An exception that it raises stops the work.
+"""
+
+_TABLES = ("csv", "json", "srt", "vtt")
+_READING = 0.6  # part of the work; the rest is to draw the annotated video
+
+
+class UnsuitableVideo(Exception):  # noqa: N818
+    """Raised if a video has nothing to show; the message is the key of a sentence in `words`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """What the page shows about a video.
+
+    Attributes:
+        prediction: the recognised faces.
+        duration_s: length of the annotated video in seconds.
+        portraits: a view of each face.
+        moments: the clearest moment of each emotion.
+        pictures: of portraits and moments, as URLs of embedded JPEGs.
+        files: to download, by format; `video` is the annotated video.
+    """
+
+    prediction: Prediction
+    duration_s: float
+    portraits: list[View]
+    moments: list[Moment]
+    pictures: dict[View, str]
+    files: dict[str, Path]
+
+
+def analyse(video: Path, recognizer: Recognizer, max_s: float, report: Report) -> Analysis:
+    """Recognise the faces of a video, and write the annotated video and all tables beside it.
+
+    Args:
+        video: the file.
+        recognizer: recognises the faces.
+        max_s: length in seconds that a video may have.
+        report: called for every frame.
+
+    Raises:
+        UnsuitableVideo: the file is not a video, is too long, or shows no face.
+        InputError: a result cannot be written.
+    """
+    prediction, length_s = _recognise(video, recognizer, max_s, report)
+    faces, moments = portraits(prediction), clearest_moments(prediction)
+    gallery = Gallery([*faces, *(moment.view for moment in moments)])
+
+    def on_frame(frame: Frame) -> None:
+        report("drawing", _READING + (1 - _READING) * min(1.0, frame.time_s / length_s))
+        gallery.collect(frame)
+
+    annotated = video.with_name(f"{video.stem}_annotated.mp4")
+    annotate_video(prediction, annotated, on_frame=on_frame)
+    return Analysis(
+        prediction,
+        duration_s=probe(annotated).duration_s or length_s,
+        portraits=faces,
+        moments=moments,
+        pictures=gallery.pictures,
+        files={"video": annotated} | _write_files(prediction),
+    )
+
+
+def _recognise(
+    video: Path, recognizer: Recognizer, max_s: float, report: Report
+) -> tuple[Prediction, float]:
+    """Return the prediction and the length of the video in seconds."""
+    end_s = 0.0
+
+    def frames(duration_s: float | None) -> Iterator[Frame]:
+        nonlocal end_s
+        for frame in read_video(video):
+            if frame.time_s > max_s:
+                raise UnsuitableVideo("too_long")
+            end_s = frame.time_s
+            report("reading", _READING * min(1.0, end_s / duration_s) if duration_s else 0.0)
+            yield frame
+
+    try:
+        stated_s = probe(video).duration_s
+        if stated_s and stated_s > max_s:
+            raise UnsuitableVideo("too_long")
+        prediction = recognizer(frames(stated_s))
+    except InputError as error:
+        raise UnsuitableVideo("not_a_video") from error
+    if prediction.clips.empty:
+        raise UnsuitableVideo("no_face")
+    return replace(prediction, source=str(video)), max(stated_s or 0.0, end_s, 0.1)
+
+
+def _write_files(prediction: Prediction) -> dict[str, Path]:
+    folder = Path(prediction.source).parent
+    # ELAN looks for the video beside the document; the JSON file does not name our folder.
+    prediction.save(folder, ["eaf"])
+    replace(prediction, source=Path(prediction.source).name).save(folder, _TABLES)
+    names = (*_TABLES, "eaf")
+    return {name: folder / f"{prediction.stem}{FORMATS[name].ending}" for name in names}

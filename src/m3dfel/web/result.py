@@ -1,0 +1,155 @@
+"""The analysis of a video as HTML: the video, a timeline for each face, moments and downloads.
+
+Between the analysis and the page. `page.js` lets the timelines follow and steer the video.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, TypeAlias
+from urllib.parse import quote
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from jinja2 import Environment, PackageLoader
+
+from m3dfel.emotions import colours
+from m3dfel.report.timeline import emotion_spans, equal_spans, probabilities_at
+from m3dfel.web.analysis import Analysis
+from m3dfel.web.moments import Moment
+from m3dfel.web.words import Language, say
+
+Values: TypeAlias = npt.NDArray[np.float64]
+
+# A timeline in units: its width, from row to row, and the height of probability 1.
+WIDTH, ROW, PEAK = 1000, 24, 20
+_SAMPLES = 600  # across the whole video
+_UNFOLDED = 4  # faces that are shown at once
+_MOST_TICKS = 6
+_STEPS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
+
+
+def render(template: str, language: Language, **content: Any) -> str:
+    """Return a part of the page: a file of `templates/` filled with content, which is escaped."""
+    environment = Environment(loader=PackageLoader("m3dfel.web"), autoescape=True)
+
+    def words(word: str, **values: object) -> str:
+        return say(language, word, **values)
+
+    return environment.get_template(template).render(content, say=words, language=language)
+
+
+def render_result(analysis: Analysis, language: Language) -> str:
+    """Return the part of the page that shows a video."""
+    labels, duration_s = analysis.prediction.labels, analysis.duration_s
+    clips = [clips for _, clips in analysis.prediction.clips.groupby("face")]
+    pictures = [analysis.pictures[view] for view in analysis.portraits]
+    faces = [
+        _timeline(rows, labels, duration_s, language) | {"portrait": picture}
+        for rows, picture in zip(clips, pictures, strict=True)
+    ]
+    return render(
+        "result.html",
+        language,
+        labels=colours(labels),
+        duration_s=duration_s,
+        faces=faces,
+        unfolded=_UNFOLDED,
+        ticks=_ticks(duration_s),
+        width=WIDTH,
+        row=ROW,
+        moments=[_moment(moment, analysis) for moment in analysis.moments],
+        files=[(name, file_url(path), path.name) for name, path in analysis.files.items()],
+    )
+
+
+def file_url(path: Path) -> str:
+    """Return the address at which Gradio serves a file, relative to the page."""
+    return f"gradio_api/file={quote(path.as_posix())}"
+
+
+def clock(time_s: float) -> str:
+    """Return a moment of a video as minutes and seconds."""
+    return f"{int(time_s) // 60}:{int(time_s) % 60:02}"
+
+
+def _moment(moment: Moment, analysis: Analysis) -> dict[str, Any]:
+    return {
+        "emotion": moment.emotion,
+        "percent": round(100 * moment.probability),
+        "face": moment.view.face,
+        "time_s": moment.view.time_s,
+        "time": clock(moment.view.time_s),
+        "picture": analysis.pictures[moment.view],
+    }
+
+
+def _timeline(
+    clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float, language: Language
+) -> dict[str, Any]:
+    """Return what the template shows about one face."""
+    spans = [(start, end, str(word), share) for start, end, word, share in emotion_spans(clips)]
+    seconds: Counter[str] = Counter()
+    for start_s, end_s, word, _ in spans:
+        seconds[word] += end_s - start_s
+    return {
+        "number": int(clips["face"].iloc[0]),
+        "from": clock(spans[0][0]),
+        "to": clock(spans[-1][1]),
+        "seconds": [(word, f"{time_s:.1f}") for word, time_s in seconds.most_common()],
+        "rows": _rows(clips, labels, duration_s),
+        "bands": [
+            (100 * start_s / duration_s, 100 * (end_s - start_s) / duration_s, word)
+            for start_s, end_s, word, confidence in spans
+            if np.isnan(confidence)
+        ],
+        # What the page says while the video plays.
+        "now": json.dumps(
+            [
+                [round(start_s, 2), round(end_s, 2), say(language, word)]
+                for start_s, end_s, word, _ in spans
+            ]
+        ),
+    }
+
+
+def _rows(
+    clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float
+) -> list[tuple[str, str, str]]:
+    """Return the colour of each emotion and two SVG paths: its probability, and where it won."""
+    start_s, end_s = clips["start_s"].iloc[0], clips["end_s"].iloc[-1]
+    samples = 2 + round(_SAMPLES * (end_s - start_s) / duration_s)
+    times_s = np.linspace(start_s, end_s, samples)
+    probabilities, marks = probabilities_at(clips, labels, times_s)
+    readable = ~np.isnan(probabilities[0])
+    winner = np.where(marks == "", np.nan_to_num(probabilities).argmax(0), -1)
+    x = WIDTH * times_s / duration_s
+    rows = []
+    for row, colour in enumerate(colours(labels).values()):
+        base = ROW * (row + 1)
+        y = base - PEAK * probabilities[row]
+        rows.append((colour, _areas(x, y, base, readable), _areas(x, y, base, winner == row)))
+    return rows
+
+
+def _areas(x: Values, y: Values, base: float, shown: npt.NDArray[np.bool_]) -> str:
+    """Return an SVG path of the areas between a curve and its base, where it is shown."""
+    areas = []
+    for first, last, is_shown in equal_spans(shown.tolist()):
+        if is_shown:
+            points = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in range(first, last + 1))
+            areas.append(f"M{x[first]:.1f},{base}L{points} {x[last]:.1f},{base}Z")
+    return "".join(areas)
+
+
+def _ticks(duration_s: float) -> list[tuple[float, str]]:
+    """Return round moments of a video: where they are in percent, and how they are written."""
+    step_s = next((step for step in _STEPS_S if duration_s <= _MOST_TICKS * step), 1800.0)
+    moments_s = np.arange(0, duration_s, step_s)
+    return [
+        (100 * time_s / duration_s, f"{time_s:g} s" if step_s < 1 else clock(time_s))
+        for time_s in moments_s.round(1).tolist()
+    ]
