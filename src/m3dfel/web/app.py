@@ -128,7 +128,7 @@ class _Page:
             gr.Markdown(words("title"), elem_id="m3-title")
             with gr.Column() as self._start:
                 gr.Markdown(words("lead"), elem_id="m3-lead")
-                self._problem = gr.HTML()
+                self._problem = gr.HTML(apply_default_css=False)
                 self._drop = gr.Video(
                     sources=["upload", "webcam"],
                     include_audio=True,
@@ -138,11 +138,11 @@ class _Page:
                 )
                 gr.Markdown(words("limits"), elem_id="m3-limits")
             with gr.Column(visible=False) as self._work:
-                self._progress = gr.HTML()
+                self._progress = gr.HTML(apply_default_css=False)
                 stop = gr.Button(words("stop"), elem_id="m3-stop")
             with gr.Column(visible=False) as self._done:
-                self._result = gr.HTML()
                 another = gr.Button(words("another"), elem_id="m3-another")
+                self._result = gr.HTML(apply_default_css=False)
             gr.Markdown(words("purpose"), elem_id="m3-purpose")
             views = [
                 *(self._start, self._work, self._done),

@@ -1,0 +1,24 @@
+import torch
+import pytest
+
+from m3dfel.video.decode import write_video
+from pathlib import Path
+
+from small_videos import noise_video
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _one_thread():
+    """For models this small, more threads are slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    """A video of two seconds, for detectors that follow a script."""
+    path = tmp_path / "noise.mp4"
+    write_video(path, [frame.image for frame in noise_video(50, side=96)], 25)
+    return path

@@ -1,0 +1,67 @@
+import base64
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from m3dfel.emotions import EMOTIONS
+from m3dfel.recognition.prediction import Prediction
+from m3dfel.recognition.recognizer import Recognizer
+from m3dfel.video.decode import Frame
+from m3dfel.web.moments import Gallery, View, clearest_moments, portraits
+from small_videos import ScriptedDetector, noise_video, small_model
+
+
+@pytest.fixture(scope="module")
+def prediction() -> Prediction:
+    """Two faces side by side for two seconds."""
+    detector = ScriptedDetector((0, set(range(50))), (70, set(range(50))))
+    return Recognizer(small_model(), detector)(noise_video(50, side=128))
+
+
+def test_the_clearest_moment_has_the_strongest_evidence(prediction: Prediction):
+    moments = clearest_moments(prediction)
+    certain = prediction.clips[prediction.clips["mark"] == ""]
+    assert [m.emotion for m in moments] == [e for e in EMOTIONS if (certain["emotion"] == e).any()]
+    for moment in moments:
+        evidence = prediction.instances[[f"evidence_{e}" for e in EMOTIONS]]
+        relative = evidence[f"evidence_{moment.emotion}"] - evidence.mean(axis=1)
+        candidates = certain.index[certain["emotion"] == moment.emotion]
+        best = prediction.instances.loc[
+            relative[prediction.instances["clip"].isin(candidates)].idxmax()
+        ]
+        assert best["face"] == moment.view.face
+        assert best["start_s"] - 0.02 <= moment.view.time_s <= best["end_s"] + 0.02
+        assert moment.probability == certain.loc[best["clip"], "confidence"]
+
+
+def test_uncertain_clips_have_no_clear_moment(prediction: Prediction):
+    clips = prediction.clips.assign(mark="uncertain")
+    uncertain = Prediction(
+        "", prediction.labels, clips, prediction.instances, prediction.faces
+    )
+    assert clearest_moments(uncertain) == []
+
+
+def test_each_face_has_a_portrait_from_a_readable_frame(prediction: Prediction):
+    faces = prediction.faces.copy()
+    faces.loc[faces["frame"] == 20, "score"] = 0.99
+    faces.loc[faces["frame"] == 30, ["score", "mark"]] = [1.0, "blurred"]
+    marked = Prediction("", prediction.labels, prediction.clips, prediction.instances, faces)
+    assert [(view.face, view.frame) for view in portraits(marked)] == [(1, 20), (2, 20)]
+
+
+@pytest.mark.parametrize("box", [(0, 0, 20, 20), (100, 60, 140, 110), (0, 0, 160, 120)])
+def test_pictures_are_squares_even_at_the_border(box: tuple[float, ...]):
+    view = View(face=1, frame=3, time_s=0.1, box=box)
+    gallery = Gallery([view])
+    gallery.collect(Frame(2, 0.0, np.zeros((120, 160, 3), np.uint8)))
+    assert gallery.pictures == {}
+    gallery.collect(Frame(3, 0.1, np.full((120, 160, 3), (200, 10, 10), np.uint8)))
+    jpeg = base64.b64decode(gallery.pictures[view].removeprefix("data:image/jpeg;base64,"))
+    picture = Image.open(io.BytesIO(jpeg))
+    assert picture.size == (240, 240)
+    red, green, _ = picture.getpixel((120, 120))
+    assert red > 180
+    assert green < 40
