@@ -9,6 +9,7 @@ that need it, so that `m3dfel --help` is quick.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -594,8 +595,12 @@ def _app(options: Namespace) -> int:
         lambda: Recognizer(model, device=options.device), options.host, options.port, **limits
     ) as url:
         Console().print(f"Open {url} in a browser. Ctrl+C stops the page.", highlight=False)
+        stopped = Event()
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+        # With a timeout, since Windows does not interrupt a wait without end.
         with suppress(KeyboardInterrupt):
-            Event().wait()
+            while not stopped.wait(0.5):
+                pass
     return 0
 
 

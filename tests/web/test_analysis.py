@@ -33,7 +33,9 @@ def test_everything_that_can_be_downloaded_lies_beside_the_video(analysis: Analy
         "vtt": "noise.vtt",
         "eaf": "noise.eaf",
     }
-    assert all(path.parent == noise.parent and path.stat().st_size for path in analysis.files.values())
+    assert all(
+        path.parent == noise.parent and path.stat().st_size for path in analysis.files.values()
+    )
     assert probe(analysis.files["video"]).duration_s == pytest.approx(2)
     assert analysis.duration_s == pytest.approx(2)
     assert Prediction.load(analysis.files["json"]).clips.equals(analysis.prediction.clips)

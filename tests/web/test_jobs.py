@@ -92,7 +92,9 @@ def test_two_users_do_not_wait_for_each_other_and_a_third_waits_for_its_turn(
     jobs, detectors, upload, tmp_path
 ):
     copies = [Path(shutil.copy(upload, tmp_path / f"{name}.mp4")) for name in "abc"]
-    first, second, third = (jobs.start(name, copy) for name, copy in zip("abc", copies, strict=True))
+    first, second, third = (
+        jobs.start(name, copy) for name, copy in zip("abc", copies, strict=True)
+    )
     wait_for(lambda: len(detectors) == 2)
     assert third.started_s is None
     detectors[1].go.set()

@@ -38,9 +38,7 @@ def test_the_clearest_moment_has_the_strongest_evidence(prediction: Prediction):
 
 def test_uncertain_clips_have_no_clear_moment(prediction: Prediction):
     clips = prediction.clips.assign(mark="uncertain")
-    uncertain = Prediction(
-        "", prediction.labels, clips, prediction.instances, prediction.faces
-    )
+    uncertain = Prediction("", prediction.labels, clips, prediction.instances, prediction.faces)
     assert clearest_moments(uncertain) == []
 
 

@@ -81,7 +81,9 @@ def test_many_faces_are_folded(prediction: Prediction):
         name: pd.concat([getattr(prediction, name).assign(face=face) for face in range(1, 8)])
         for name in ("clips", "instances", "faces")
     }
-    crowd = Prediction("", prediction.labels, **{k: t.reset_index(drop=True) for k, t in tables.items()})
+    crowd = Prediction(
+        "", prediction.labels, **{k: t.reset_index(drop=True) for k, t in tables.items()}
+    )
     assert "3 more faces" in render_result(analysis_of(crowd), "en")
 
 
@@ -100,7 +102,11 @@ def test_what_a_user_names_is_escaped(prediction: Prediction):
 
 @pytest.mark.parametrize(
     ("duration_s", "written"),
-    [(0.8, "0 s 0.2 s 0.4 s 0.6 s"), (19.7, "0:00 0:05 0:10 0:15"), (600.0, "0:00 2:00 4:00 6:00 8:00")],
+    [
+        (0.8, "0 s 0.2 s 0.4 s 0.6 s"),
+        (19.7, "0:00 0:05 0:10 0:15"),
+        (600.0, "0:00 2:00 4:00 6:00 8:00"),
+    ],
 )
 def test_the_axis_has_a_few_round_times(prediction: Prediction, duration_s: float, written: str):
     page = render_result(analysis_of(prediction, duration_s), "en")

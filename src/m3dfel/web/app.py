@@ -7,6 +7,7 @@ from elsewhere and sends nothing anywhere: fonts are the system's, and analytics
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import time
@@ -69,17 +70,18 @@ def running_page(
         os.environ["GRADIO_TEMP_DIR"] = str(uploads)
         jobs = Jobs(results, recognizer, 60 * max_minutes)
         limits = {"minutes": f"{max_minutes:g}", "mb": str(max_mb)}
+        max_bytes = max_mb * 1_000_000
         page = _Page(jobs, limits).blocks
         try:
             _, url, _ = page.launch(
                 server_name=host,
                 server_port=port,
-                max_file_size=max_mb * 1_000_000,
+                max_file_size=max_bytes,
                 allowed_paths=[str(results)],
                 i18n=_translations(limits),
                 theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
                 css_paths=_FILES / "page.css",
-                head=f"<script>{(_FILES / 'page.js').read_text(encoding='utf-8')}</script>",
+                head=_script(max_bytes, limits),
                 prevent_thread_lock=True,
                 quiet=True,
                 share=False,
@@ -102,14 +104,19 @@ def running_page(
             page.close(verbose=False)
 
 
+def _script(max_bytes: int, limits: dict[str, str]) -> str:
+    """Return the script of the page, which also refuses files that are too large."""
+    sentence = {language: say(language, "too_large", **limits) for language in WORDS}
+    settings = json.dumps({"bytes": max_bytes, "sentence": sentence})
+    script = (_FILES / "page.js").read_text(encoding="utf-8")
+    return f"<script>const limits = {settings};\n{script}</script>"
+
+
 def _translations(limits: dict[str, str]) -> gr.I18n:
     """Return the words that are on the page before there is a result."""
     static = ("title", "lead", "limits", "stop", "another", "purpose")
     return gr.I18n(
-        **{
-            language: {word: say(language, word, **limits) for word in static}
-            for language in WORDS
-        }
+        **{language: {word: say(language, word, **limits) for word in static} for language in WORDS}
     )
 
 
@@ -173,7 +180,9 @@ class _Page:
         try:
             job = self._jobs.start(str(request.session_hash), Path(upload))
         except FileNotFoundError:
-            yield self._view("start", render("problem.html", language, sentence=say(language, "gone")))
+            yield self._view(
+                "start", render("problem.html", language, sentence=say(language, "gone"))
+            )
             return
         while not job.future.done():
             yield self._view("work", _progress(job, language))

@@ -81,9 +81,7 @@ class Jobs:
         max_s: length in seconds that a video may have.
     """
 
-    def __init__(
-        self, folder: Path, recognizer: Callable[[], Recognizer], max_s: float
-    ) -> None:
+    def __init__(self, folder: Path, recognizer: Callable[[], Recognizer], max_s: float) -> None:
         self._folder, self._recognizer, self._max_s = folder, recognizer, max_s
         self._of_session: dict[str, Job] = {}
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="video")

@@ -1,4 +1,5 @@
-// The timelines follow the video, and a click, a drag or an arrow key on one moves the video.
+// The timelines follow the video, and a click, a drag or an arrow key on one moves the video. A file
+// that is too large is refused before it is uploaded. `limits` is written before this script.
 (() => {
   const resultOf = (element) => element.closest(".m3-result");
   const videoOf = (element) => resultOf(element).querySelector("video");
@@ -31,6 +32,31 @@
     const { left, width } = lane.getBoundingClientRect();
     seek(lane, ((event.clientX - left) / width) * resultOf(lane).dataset.duration);
   }
+
+  // True if one of the files is too large, which the page then says.
+  function refuse(files) {
+    document.getElementById("m3-too-large")?.remove();
+    if (![...files].some((file) => file.size > limits.bytes)) return false;
+    for (const earlier of document.querySelectorAll(".m3-problem")) earlier.hidden = true;
+    const problem = document.createElement("p");
+    problem.id = "m3-too-large";
+    problem.className = "m3-problem";
+    problem.role = "alert";
+    problem.textContent = limits.sentence[navigator.language.startsWith("zh") ? "zh" : "en"];
+    document.getElementById("m3-drop").before(problem);
+    return true;
+  }
+
+  document.addEventListener("change", (event) => {
+    if (event.target.type !== "file" || !refuse(event.target.files)) return;
+    event.stopImmediatePropagation();
+    event.target.value = "";
+  }, true);
+  document.addEventListener("drop", (event) => {
+    if (!refuse(event.dataTransfer.files)) return;
+    event.stopImmediatePropagation();
+    event.preventDefault();
+  }, true);
 
   // On the document, since results come and go; these events of a video do not bubble.
   document.addEventListener("play", (event) => follow(event.target), true);
