@@ -2,8 +2,9 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: demo test weights clean
+.PHONY: demo test docs weights clean
 
 demo: $(VENV)/installed
 	$(BIN)/m3dfel demo --output demo $(if $(VIDEO),--video "$(VIDEO)")
@@ -14,6 +15,11 @@ test: $(VENV)/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --cov --cov-report term:skip-covered --cov-fail-under=95
+	$(MKDOCS)
+
+# The site, in site/: open site/index.html.
+docs: $(VENV)/installed
+	$(MKDOCS)
 
 # The versions in constraints.txt are those the tests were last run with; users of the package
 # itself get the ranges of pyproject.toml.
@@ -29,4 +35,4 @@ weights: $(VENV)/installed
 	  save_model(load_model('runs/bundled'), Path('src/m3dfel/bundled'), half=True)"
 
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site

@@ -1,8 +1,9 @@
 """The documentation is true: its examples run, and its metadata can be read.
 
-Code blocks in README.md run in one Python session, beside a video of a real face. Blocks in
-CONTRIBUTING.md that begin with the name of a file are written to that file; commands that name a
-plugin run there, on less data.
+Python in README.md and in the pages of docs/ runs, beside a video of a real face; commands are
+parsed, and the options in the text exist. Blocks in CONTRIBUTING.md that begin with the name of a
+file are written to that file; commands that name a plugin run there, on less data. `make test` also
+builds the site, which fails for links that lead nowhere.
 """
 
 import ast
@@ -14,9 +15,12 @@ import re
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import matplotlib
@@ -27,6 +31,7 @@ import yaml
 from huggingface_hub import ModelCard
 
 import m3dfel
+from m3dfel import cli
 from m3dfel.video.decode import write_video
 
 ROOT = Path(__file__).parents[1]
@@ -123,16 +128,73 @@ def write_portrait_video(path: Path) -> None:
     write_video(path, np.repeat(portrait[None], 25, axis=0), fps=25)
 
 
+PAGES = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md"))
+DOCUMENTS = ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", *PAGES]
+
+
 def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write_portrait_video(tmp_path / "holiday.mp4")
-    blocks = code_blocks("README.md", "python")
+    run_blocks("README.md", tmp_path, monkeypatch)
+    assert (tmp_path / "timeline.png").is_file()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if code_blocks(page, "python")])
+def test_the_python_of_a_page_runs(page: str, tmp_path: Path, monkeypatch):
+    run_blocks(page, tmp_path, monkeypatch)
+
+
+def run_blocks(document: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the Python of a document in one session, in a folder with a video of a face."""
+    monkeypatch.chdir(folder)
+    write_portrait_video(folder / "holiday.mp4")
+    blocks = code_blocks(document, "python")
     assert blocks
     session: dict[str, object] = {}
     for block in blocks:
-        exec(compile(block, "README.md", "exec"), session)
+        exec(compile(block, document, "exec"), session)
     plt.close("all")
-    assert (tmp_path / "timeline.png").is_file()
+
+
+@pytest.mark.parametrize("document", [name for name in DOCUMENTS if code_blocks(name, "sh")])
+def test_commands_can_be_parsed(document: str):
+    for words in commands(document):
+        if words[:1] == ["--plugin"]:
+            del words[:2]
+        cli._parser().parse_args(cli._with_recipes(words))  # raises an error that names the word
+
+
+def commands(document: str) -> list[list[str]]:
+    """Return the words after `m3dfel` of every command in a document's blocks for the shell."""
+    text = "\n".join(code_blocks(document, "sh")).replace("\\\n", " ")
+    found = re.findall(r"(?:^|\bdo |-m )m3dfel ([^#;…\n]+)", text, re.M)
+    return [shlex.split(words) for words in found]
+
+
+def test_options_named_in_the_text_exist():
+    parsers = [value() for name, value in vars(cli).items() if name.endswith("_parser")]
+    known = {option for parser in parsers for option in parser._option_string_actions}
+    others = {"--nproc_per_node", "--editable"}  # of torchrun and pip
+    for document in DOCUMENTS:
+        for option in re.findall(r"(?<=[` (])--[a-z][\w.]*", (ROOT / document).read_text()):
+            part = option.rpartition(".")[0]  # --model.aggregation_options.norm
+            assert {option, part} & (known | others), f"{document}: {option}"
+
+
+def test_the_chinese_readme_has_the_code_and_the_numbers_of_the_readme():
+    english, chinese = (ROOT / name for name in ("README.md", "README.zh-CN.md"))
+    for language in ("sh", "python"):
+        blocks = [code_blocks(readme.name, language) for readme in (english, chinese)]
+        assert without_comments(blocks[0]) == without_comments(blocks[1])
+    assert numbers(english.read_text()) == numbers(chinese.read_text())
+
+
+def without_comments(blocks: list[str]) -> list[str]:
+    return [re.sub(r" *#.*", "", block) for block in blocks]
+
+
+def numbers(text: str) -> dict[str, int]:
+    """Return how often each number occurs, apart from those in code, links and names."""
+    text = re.sub(r"```.*?```|`[^`]*`|\]\([^)]*\)", "", text, flags=re.S)
+    return Counter(re.findall(r"(?<![\w.,-])\d+(?:[.,]\d+)*(?!\w)", text, re.ASCII))
 
 
 PLUGINS = {
@@ -187,6 +249,55 @@ def test_a_part_of_ones_own_works_without_editing_the_package(words: list[str], 
     arguments = f"--plugin {plugin} evaluate --model {run} --data faces.csv --output results"
     run_python("-m", "m3dfel", *arguments.split(), folder=workplace)
     assert (workplace / "results" / "results.json").is_file()
+
+
+# --- the site ------------------------------------------------------------------------------------
+
+
+def script(name: str) -> ModuleType:
+    """Import a script of docs/."""
+    spec = spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
+    assert spec and spec.loader  # noqa: PT018
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_page_can_show_a_section_of_another_document():
+    page = script("blocks").on_page_markdown(
+        '# Mine\n\n<!-- section CONTRIBUTING.md "Add a part" -->'
+    )
+    assert page.startswith("# Mine\n\n\nA part is a class in one file")
+    assert "\n## A backbone\n" in page
+    assert "# conv3d.py\n" in page  # a comment, not a heading
+    assert "Set up" not in page
+    assert "\n## Tests" not in page
+
+
+def test_a_section_that_was_renamed_is_named():
+    with pytest.raises(SystemExit, match=r"README.md has no section 'Old', only m3dfel, "):
+        script("blocks").section("README.md", "Old")
+
+
+def test_links_of_a_section_lead_to_pages_of_the_site():
+    text = "[card](docs/MODEL_CARD.md) [more](CONTRIBUTING.md) [code](examples/) [x](https://x.org)"
+    linked = script("blocks")._with_links_of_the_site(text)
+    assert linked == "[card](MODEL_CARD.md) [more](extend.md) code [x](https://x.org)"
+
+
+def test_published_results_are_shown_digit_for_digit():
+    rows = script("blocks").published().replace("\u00a0", " ").splitlines()
+    assert rows[0] == "| WAR / UAR in % | DFEW | FERV39k | what is special | read in |"
+    assert any(
+        row.startswith("| Former-DFER (2021) | 65.70 / 53.69 | 45.72 / 36.88 |") for row in rows
+    )
+    assert any("| 76.68 / – | 53.65 / – |" in row for row in rows)
+
+
+def test_every_figure_is_drawn_for_light_and_dark_pages():
+    figures = script("draw_figures").FIGURES
+    expected = {f"{name}{theme}.svg" for name in figures for theme in ("", "-dark")}
+    assert {file.name for file in (ROOT / "docs" / "figures").iterdir()} == expected
 
 
 def test_links_between_documents_lead_somewhere():
