@@ -28,9 +28,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-# Trains the bundled model again: make weights STILLS=…/stills.csv
+# Trains the bundled model again: make weights STILLS=…/stills.csv FERPLUS=…/ferplus.csv
 weights: $(VENV)/installed
-	$(BIN)/m3dfel train --config bundled --data.path "$(STILLS)" --output runs/bundled --resume
+	$(BIN)/m3dfel train --config bundled --data.path "[$(STILLS), $(FERPLUS)]" \
+	  --output runs/bundled --resume
 	$(BIN)/python -c "from pathlib import Path; from m3dfel.checkpoints import *; \
 	  save_model(load_model('runs/bundled'), Path('src/m3dfel/bundled'), half=True)"
 
