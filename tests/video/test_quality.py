@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from m3dfel.video.align import TEMPLATE
-from m3dfel.video.quality import eye_distance, quality_marks, sharpness, turned_away
-from m3dfel.video.tracks import Track
+from m3dfel.video.quality import eye_distance, quality_mark, sharpness, turned_away
 
 
 def landmarks(side: float = 128, nose: tuple[float, float] = (64, 74)) -> np.ndarray:
@@ -15,19 +14,6 @@ def landmarks(side: float = 128, nose: tuple[float, float] = (64, 74)) -> np.nda
 
 def detailed(seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (80, 80, 3), dtype=np.uint8)
-
-
-def track(points: list[np.ndarray], crops: list[np.ndarray]) -> Track:
-    count = len(points)
-    return Track(
-        face=1,
-        times_s=np.arange(count) / 25,
-        indices=np.arange(count),
-        boxes=np.zeros((count, 4), np.float32),
-        scores=np.ones(count, np.float32),
-        landmarks=np.stack(points),
-        crops=np.stack(crops),
-    )
 
 
 def test_the_eye_distance_does_not_depend_on_the_rotation():
@@ -61,8 +47,9 @@ def test_sharpness_depends_on_blur_and_not_on_contrast():
     assert sharpness(np.full((80, 80, 3), 90, np.uint8)) == 0
 
 
-def test_each_frame_has_the_first_mark_that_applies():
+def test_a_face_has_the_first_mark_that_applies():
     flat = np.full((80, 80, 3), 90, np.uint8)
     small, away, front = landmarks(20, (100, 74)), landmarks(nose=(100, 74)), landmarks()
-    marks = quality_marks(track([small, away, front, front], [flat, flat, flat, detailed()]))
-    assert marks.tolist() == ["too small", "turned away", "blurred", ""]
+    faces = (small, flat), (away, flat), (front, flat), (front, detailed())
+    marks = [quality_mark(*face) for face in faces]
+    assert marks == ["too small", "turned away", "blurred", ""]

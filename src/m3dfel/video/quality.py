@@ -1,7 +1,7 @@
 """Mark faces that cannot be read: too small, turned away from the camera, or blurred.
 
-Between tracking and the model. On such faces a model only guesses, however confident it looks, so
-these frames are marked and get no answer. The thresholds are those at which the bundled model
+Part of tracking, before the model. On such faces a model only guesses, however confident it looks,
+so these frames are marked and get no answer. The thresholds are those at which the bundled model
 starts to fail (docs/MODEL_CARD.md says how they were measured).
 """
 
@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from m3dfel._opencv import cv2
 from m3dfel.video.align import TEMPLATE, similarity
-from m3dfel.video.tracks import Track
 
 TOO_SMALL = "too small"
 TURNED_AWAY = "turned away"
@@ -23,19 +22,16 @@ MIN_EYE_DISTANCE = 12.0
 # Variance of the Laplacian divided by the variance of the crop, both in grey levels.
 MIN_SHARPNESS = 0.0075
 
-Marks = npt.NDArray[np.str_]
 
-
-def quality_marks(track: Track) -> Marks:
-    """Return for each frame (T,) why the face cannot be read: empty if it can.
+def quality_mark(landmarks: npt.NDArray[np.float32], crop: npt.NDArray[np.uint8]) -> str:
+    """Return why a face cannot be read: empty if it can.
 
     The first that applies of `too small`, `turned away` and `blurred`.
+
+    Args:
+        landmarks: (5, 2), pixels: left eye, right eye, nose, left and right mouth corner.
+        crop: uint8 RGB (S, S, 3), aligned.
     """
-    frames = zip(track.landmarks, track.crops, strict=True)
-    return np.array([_mark(landmarks, crop) for landmarks, crop in frames], dtype=np.str_)
-
-
-def _mark(landmarks: npt.NDArray[np.float32], crop: npt.NDArray[np.uint8]) -> str:
     if eye_distance(landmarks) < MIN_EYE_DISTANCE:
         return TOO_SMALL
     if turned_away(landmarks):

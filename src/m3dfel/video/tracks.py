@@ -1,35 +1,39 @@
 """Track faces: join detections over time, and align the face in each frame.
 
-The last step of the video room: its tracks, aligned crops with their times, are ready to be cut
-into clips. Detections in neighbouring frames are matched so that the total overlap of their boxes
-is largest (Hungarian algorithm, as in SORT, Bewley et al., 2016).
+The last step of the video room: its aligned crops with their times are ready to be cut into clips.
+It is a stream: a crop leaves as soon as it is known to show a face. Detections in neighbouring
+frames are matched so that the total overlap of their boxes is largest (Hungarian algorithm, as in
+SORT, Bewley et al., 2016).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import chain, repeat
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from itertools import chain, count, repeat
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
+from m3dfel.video.ahead import run_ahead
 from m3dfel.video.align import align_face
 from m3dfel.video.cuts import CutFinder
 from m3dfel.video.decode import Frame
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import Detection, FaceDetector
 from m3dfel.video.follow import MIN_OVERLAP, FaceFinder, box_overlaps
+from m3dfel.video.quality import quality_mark
 
 # Landmarks are smoothed with a Gaussian of this standard deviation, over a few frames on each side;
 # more where faces are followed, since there the detector sees them at fewer pixels.
 _SMOOTH_S = 0.04
 _SMOOTH_FOLLOWED_S = 0.05
-_REACH = 2
 
-_Detections = tuple[Frame, dict[int, Detection]]
+LOOK_AHEAD = 2
+"""Frames after a frame that are needed to smooth its landmarks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +73,11 @@ class FaceTracker:
         self.max_gap_s = max_gap_s
         self._last_seen: dict[int, tuple[float, Detection]] = {}
         self._faces = 0
+
+    @property
+    def known(self) -> frozenset[int]:
+        """The numbers of the faces that can still be seen again."""
+        return frozenset(self._last_seen)
 
     def forget(self) -> None:
         """Forget all faces, as after a cut: the next ones get new numbers."""
@@ -123,8 +132,38 @@ def track_faces(
     """Return every face of a video as a track of aligned crops.
 
     The frames are read once, and only the crops are kept: 3·size² bytes for each face and frame,
-    about 57 MB a minute at 25 frames per second and size 112. A face that leaves and comes back is
-    a new track, and a cut to another shot ends all tracks.
+    about 57 MB a minute at 25 frames per second and size 112. `stream_faces` keeps none.
+
+    Args:
+        frames: as in `stream_faces`.
+        detector: as in `stream_faces`.
+        size: as in `stream_faces`.
+        zoom: as in `stream_faces`.
+        max_gap_s: as in `stream_faces`.
+        min_frames: as in `stream_faces`.
+        search_every: as in `stream_faces`.
+    """
+    tracks: dict[int, list[TrackedFace]] = defaultdict(list)
+    for tracked in stream_faces(frames, detector, size, zoom, max_gap_s, min_frames, search_every):
+        for face in tracked.faces:
+            tracks[face.face].append(face)
+    return [_track(number, tracks[number]) for number in sorted(tracks)]
+
+
+def stream_faces(
+    frames: Iterable[Frame],
+    detector: FaceDetector,
+    size: int,
+    zoom: float = 1.0,
+    max_gap_s: float = 0.5,
+    min_frames: int = 3,
+    search_every: int = SEARCH_EVERY,
+) -> Generator[TrackedFrame, None, None]:
+    """Yield every frame of a video with its faces, aligned and numbered.
+
+    A face that leaves and comes back is a new track, and a cut to another shot ends all tracks. The
+    detector runs in a thread of its own. Frames come with a delay of `LOOK_AHEAD` frames, since
+    landmarks are smoothed over the frames before and after.
 
     Args:
         frames: in the order of their times.
@@ -140,46 +179,118 @@ def track_faces(
     """
     finder = FaceFinder(detector, search_every, max_gap_s)
     smooth_s = _SMOOTH_FOLLOWED_S if finder.follows else _SMOOTH_S
-    detected = _detect(frames, finder, FaceTracker(max_gap_s))
-    tracks: dict[int, list[_FaceInFrame]] = defaultdict(list)
-    count = 0
-    for (frame, faces), neighbours in _with_neighbours(detected):
-        count += 1
-        for face, detection in faces.items():
-            landmarks = _smooth_landmarks(face, frame.time_s, neighbours, smooth_s)
-            crop = align_face(frame.image, landmarks, size, zoom)
-            smooth = replace(detection, landmarks=landmarks)
-            tracks[face].append(_FaceInFrame(frame.index, frame.time_s, smooth, crop))
-    kept = [track for track in tracks.values() if len(track) >= min(min_frames, count)]
-    return [_track(number, track) for number, track in enumerate(kept, start=1)]
+    tracks: dict[int, _OpenTrack] = {}
+    numbers = count(1)
+    with closing(run_ahead(_detect(frames, finder, FaceTracker(max_gap_s)))) as detected:
+        for frames_seen, (found, neighbours) in enumerate(_with_neighbours(detected), start=1):
+            frame, is_last = found.frame, neighbours[-1] is found
+            ended = [tracks.pop(key) for key in list(tracks) if key not in found.known]
+            for key, detection in found.faces.items():
+                landmarks = _smooth_landmarks(key, frame.time_s, neighbours, smooth_s)
+                crop = align_face(frame.image, landmarks, size, zoom)
+                smooth = replace(detection, landmarks=landmarks)
+                mark = quality_mark(landmarks, crop)
+                face = TrackedFace(0, frame.index, frame.time_s, smooth, crop, mark)
+                tracks.setdefault(key, _OpenTrack()).held.append(face)
+            needed = min(min_frames, frames_seen) if is_last else min_frames
+            faces = [face for track in tracks.values() for face in track.release(needed, numbers)]
+            if is_last:
+                ended += tracks.values()
+            yield TrackedFrame(frame, faces, [track.number for track in ended if track.number])
 
 
-def _detect(
-    frames: Iterable[Frame], finder: FaceFinder, tracker: FaceTracker
-) -> Iterator[_Detections]:
+@dataclass(frozen=True, eq=False)
+class TrackedFace:
+    """A face in a frame.
+
+    Attributes:
+        face: number of its track, from 1.
+        index: number of the frame in the source.
+        time_s: when the frame is shown, in seconds.
+        detection: box, score, and landmarks smoothed over neighbouring frames.
+        crop: uint8 RGB (S, S, 3), aligned.
+        mark: why the face cannot be read, empty if it can; see `quality_mark`.
+    """
+
+    face: int
+    index: int
+    time_s: float
+    detection: Detection
+    crop: npt.NDArray[np.uint8]
+    mark: str
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedFrame:
+    """A frame of a video with its faces.
+
+    Attributes:
+        frame: the frame.
+        faces: the faces in it, and before them those in earlier frames that only now turn out not
+            to be false detections.
+        ended: numbers of the tracks that have ended: no later frame shows them.
+    """
+
+    frame: Frame
+    faces: Sequence[TrackedFace]
+    ended: Sequence[int]
+
+
+@dataclass(eq=False)
+class _OpenTrack:
+    """A track that may go on.
+
+    Attributes:
+        number: of the face, 0 until it has been seen often enough.
+        held: the faces that were not yielded yet.
+    """
+
+    number: int = 0
+    held: list[TrackedFace] = field(default_factory=list)
+
+    def release(self, needed: int, numbers: Iterator[int]) -> list[TrackedFace]:
+        """Return the faces that can be yielded, with their number."""
+        if not self.number and len(self.held) >= needed:
+            self.number = next(numbers)
+        if not self.number:
+            return []
+        held, self.held = self.held, []
+        return [replace(face, face=self.number) for face in held]
+
+
+@dataclass(frozen=True, eq=False)
+class _Found:
+    """The faces in a frame by the tracker's numbers, and all faces that it knows after it."""
+
+    frame: Frame
+    faces: dict[int, Detection]
+    known: frozenset[int]
+
+
+def _detect(frames: Iterable[Frame], finder: FaceFinder, tracker: FaceTracker) -> Iterator[_Found]:
     """Yield each frame with its faces by number; a cut to another shot starts anew."""
     starts_shot = CutFinder()
     for frame in frames:
         if starts_shot(frame.image):
             finder.forget()
             tracker.forget()
-        yield frame, dict(tracker.update(frame, finder(frame)))
+        faces = dict(tracker.update(frame, finder(frame)))
+        yield _Found(frame, faces, tracker.known)
 
 
-def _with_neighbours(
-    frames: Iterable[_Detections],
-) -> Iterator[tuple[_Detections, list[_Detections]]]:
+def _with_neighbours(frames: Iterable[_Found]) -> Iterator[tuple[_Found, list[_Found]]]:
     """Yield each frame together with its neighbours before and after, and itself among them."""
-    window: deque[_Detections | None] = deque([None] * (2 * _REACH + 1), maxlen=2 * _REACH + 1)
-    for item in chain(frames, repeat(None, _REACH)):
+    size = 2 * LOOK_AHEAD + 1
+    window: deque[_Found | None] = deque([None] * size, maxlen=size)
+    for item in chain(frames, repeat(None, LOOK_AHEAD)):
         window.append(item)
-        middle = window[_REACH]
+        middle = window[LOOK_AHEAD]
         if middle is not None:
             yield middle, [neighbour for neighbour in window if neighbour is not None]
 
 
 def _smooth_landmarks(
-    face: int, time_s: float, neighbours: Sequence[_Detections], smooth_s: float
+    face: int, time_s: float, neighbours: Sequence[_Found], smooth_s: float
 ) -> npt.NDArray[np.float32]:
     """Return a face's landmarks at a time, averaged over the neighbouring frames with a Gaussian.
 
@@ -187,24 +298,18 @@ def _smooth_landmarks(
     difference between neighbouring crops by a third, and since it is symmetric, it does not lag
     behind a moving head.
     """
-    timed = [(frame.time_s, faces[face].landmarks) for frame, faces in neighbours if face in faces]
+    timed = [
+        (found.frame.time_s, found.faces[face].landmarks)
+        for found in neighbours
+        if face in found.faces
+    ]
     offsets = np.array([other_s for other_s, _ in timed]) - time_s
     weights = np.exp(-0.5 * (offsets / smooth_s) ** 2)
     landmarks = np.average([points for _, points in timed], axis=0, weights=weights)
     return landmarks.astype(np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class _FaceInFrame:
-    """What is kept of a face in a frame: not the frame's image, which would fill the memory."""
-
-    index: int
-    time_s: float
-    detection: Detection
-    crop: npt.NDArray[np.uint8]
-
-
-def _track(face: int, frames: Sequence[_FaceInFrame]) -> Track:
+def _track(face: int, frames: Sequence[TrackedFace]) -> Track:
     return Track(
         face=face,
         times_s=np.array([frame.time_s for frame in frames], dtype=np.float64),
