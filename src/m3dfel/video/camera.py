@@ -1,0 +1,62 @@
+"""Frames that come at their own pace: from a camera, or from a video that plays as if it were one.
+
+Whoever is too slow for them misses some, so that nobody sees old frames.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterable
+
+import numpy as np
+
+from m3dfel._opencv import cv2
+from m3dfel.errors import InputError
+from m3dfel.video.ahead import run_ahead
+from m3dfel.video.decode import Frame
+
+
+def read_camera(number: int) -> Generator[Frame, None, None]:
+    """Yield the frames of a camera from now on, without end.
+
+    Args:
+        number: of the camera, from 0.
+
+    Raises:
+        InputError: on the first frame if the camera cannot be opened; later if it is unplugged.
+    """
+    return run_ahead(_captured(number), drop=True)
+
+
+def play(frames: Iterable[Frame]) -> Generator[Frame, None, None]:
+    """Yield each frame when it would be shown if the video had been started at the first one."""
+    return run_ahead(_timed(frames), drop=True)
+
+
+def _captured(number: int) -> Generator[Frame, None, None]:
+    camera = cv2.VideoCapture(number)
+    try:
+        if not camera.isOpened():
+            raise InputError(
+                f"camera {number} cannot be opened: check that it is plugged in and that no other "
+                "program uses it, or give another number"
+            )
+        start_s, index = time.monotonic(), 0
+        while True:
+            there, picture = camera.read()
+            if not there:
+                raise InputError(f"camera {number} sends no more pictures: plug it in again")
+            image = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+            yield Frame(index, time.monotonic() - start_s, image)
+            index += 1
+    finally:
+        camera.release()
+
+
+def _timed(frames: Iterable[Frame]) -> Generator[Frame, None, None]:
+    start_s: float | None = None
+    for frame in frames:
+        if start_s is None:
+            start_s = time.monotonic() - frame.time_s
+        time.sleep(max(0.0, start_s + frame.time_s - time.monotonic()))
+        yield frame
