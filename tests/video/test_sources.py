@@ -6,7 +6,14 @@ from PIL import Image
 
 from m3dfel.errors import InputError
 from m3dfel.video.decode import Frame, write_video
-from m3dfel.video.sources import MIN_SIDE, find_sources, read_frames, source_name, source_stem
+from m3dfel.video.sources import (
+    MIN_SIDE,
+    find_sources,
+    read_frames,
+    source_duration,
+    source_name,
+    source_stem,
+)
 
 
 def test_every_source_gives_its_frames_in_order(tmp_path: Path):
@@ -19,11 +26,16 @@ def test_every_source_gives_its_frames_in_order(tmp_path: Path):
         frames = list(read_frames(source))
         assert [frame.image[0, 0, 0] for frame in frames] == [1, 9, 10]
         assert [frame.time_s for frame in frames] == [0, 0.04, 0.08]
-        assert list(read_frames(frames)) == frames
+        assert list(read_frames(frames)) == list(read_frames(iter(frames))) == frames
+        assert source_duration(source) == pytest.approx(0.12)
+        assert source_duration(frames) == pytest.approx(0.08)
+        assert source_duration(iter(frames)) is None
     (single,) = read_frames(folder / "9.png")
     assert single.image[0, 0, 0] == 9
+    assert source_duration(folder / "9.png") == 0.04
     write_video(tmp_path / "video.mp4", np.zeros((3, 12, 16, 3), np.uint8), fps=10)
     assert [frame.time_s for frame in read_frames(tmp_path / "video.mp4")] == [0, 0.1, 0.2]
+    assert source_duration(tmp_path / "video.mp4") == pytest.approx(0.3)
 
 
 THIN = [(3000, 2), (2, 3000), (1, 1), (7, 64)]

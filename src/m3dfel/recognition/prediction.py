@@ -1,16 +1,17 @@
 """What the faces of a video express: tables of clips, instances and faces, saved and loaded.
 
-The last step from a video to its emotions. `Recognizer` makes a `Prediction` out of what the model
-says about each track.
+The last step from a video to its emotions: `Recognizer.stream` makes one `Update` for each clip,
+and together they are a `Prediction`.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +24,9 @@ from m3dfel.recognition.exports import BOX, export
 from m3dfel.report.annotate import annotate_video
 from m3dfel.report.timeline import plot_timeline
 from m3dfel.video.sources import Source, source_stem
-from m3dfel.video.tracks import Track
+from m3dfel.video.tracks import TrackedFace
+
+Values: TypeAlias = npt.NDArray[np.float64]
 
 UNCERTAIN = "uncertain"
 
@@ -167,46 +170,106 @@ class Prediction:
 
 
 @dataclass(frozen=True, eq=False)
-class TrackPrediction:
-    """What the model says about one track: B overlapping clips of N instances, M in all.
+class Update:
+    """What a face expresses in one clip of N instances, once it is final: a row of the table.
 
     Attributes:
-        track: the face's T frames.
-        frame_marks: (T,), why the face cannot be read, empty where it can.
-        borders_s: (M + 1,), the borders between the instances in seconds.
-        raw: (B, C), the probabilities of each clip alone.
-        probabilities: (B, C), averaged over time; NaN where the face cannot be read.
-        clip_marks: (B,), as `frame_marks`.
-        evidence: (B, N, C), what each instance adds to each logit.
+        face: number of the face, from 1.
+        start_s: start of the clip in seconds.
+        end_s: its end.
+        labels: the model's label set.
+        emotion: the most probable emotion; None if the face cannot be read.
+        confidence: its probability; None if the face cannot be read.
+        probabilities: float64 (C,), of each label, averaged over time; NaN if the face cannot be
+            read.
+        mark: why the face cannot be read, or `uncertain`, or empty; as in `Prediction.clips`.
+        raw: float64 (C,), the probabilities of this clip alone.
+        evidence: float64 (N, C), what each instance adds to each logit.
+        borders_s: float64 (N + 1,), where the instances start and end in seconds.
+        box: left, top, right, bottom of the face in the clip's last frame, in pixels.
+        latency_s: seconds of the source that were read between the clip's end and this update.
     """
 
-    track: Track
-    frame_marks: npt.NDArray[np.str_]
-    borders_s: npt.NDArray[np.float64]
-    raw: npt.NDArray[np.float64]
-    probabilities: npt.NDArray[np.float64]
-    clip_marks: Sequence[str]
-    evidence: npt.NDArray[np.float64]
+    face: int
+    start_s: float
+    end_s: float
+    labels: tuple[str, ...]
+    emotion: str | None
+    confidence: float | None
+    probabilities: Values
+    mark: str
+    raw: Values
+    evidence: Values
+    borders_s: Values
+    box: tuple[float, ...]
+    latency_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the update as numbers, words, lists and dictionaries by label, ready for JSON."""
+        readable = self.emotion is not None
+        return {
+            "face": self.face,
+            "start_s": self.start_s,
+            "end_s": self.end_s,
+            "emotion": self.emotion,
+            "confidence": self.confidence,
+            "mark": self.mark,
+            "probabilities": self._by_label(self.probabilities) if readable else None,
+            "evidence": [self._by_label(instance) for instance in self.evidence],
+            "box": list(self.box),
+            "latency_s": self.latency_s,
+        }
+
+    def _by_label(self, values: Values) -> dict[str, float]:
+        return dict(zip(self.labels, values.tolist(), strict=True))
+
+
+def recognised(
+    labels: Sequence[str], probabilities: Values, mark: str, min_confidence: float
+) -> tuple[str | None, float | None, str]:
+    """Return the emotion of a clip, its confidence, and its mark.
+
+    Args:
+        labels: the label set, C words.
+        probabilities: (C,), averaged over time.
+        mark: why the face cannot be read: then there is no emotion.
+        min_confidence: below it, the clip is marked as uncertain.
+    """
+    if mark:
+        return None, None, mark
+    best = int(probabilities.argmax())
+    confidence = float(probabilities[best].round(6))
+    return labels[best], confidence, UNCERTAIN if confidence < min_confidence else ""
 
 
 def build_prediction(
     source: str,
     labels: tuple[str, ...],
-    tracks: Sequence[TrackPrediction],
-    min_confidence: float,
+    updates: Sequence[Update],
+    faces: Sequence[Sequence[Any]],
     note: str = "",
 ) -> Prediction:
-    """Return the predictions of a video's tracks as tables.
+    """Return all updates of a video as tables.
 
-    Clips whose confidence is below `min_confidence` are marked as uncertain.
+    Args:
+        source: name of the video.
+        labels: the model's label set.
+        updates: face by face, in the order of time.
+        faces: the rows of the table `faces`, in the same order.
+        note: a sentence for the user.
     """
-    clips: list[list[Any]] = []
-    instances: list[list[Any]] = []
-    faces: list[list[Any]] = []
-    for track in tracks:
-        instances += _instance_rows(track, first_clip=len(clips))
-        clips += _clip_rows(track, labels, min_confidence)
-        faces += _face_rows(track)
+    clips = [
+        [update.face, update.start_s, update.end_s, update.emotion, update.confidence]
+        + [*update.probabilities.tolist(), update.mark, *update.raw.tolist()]
+        for update in updates
+    ]
+    instances = [
+        [update.face, clip, instance, *span, *evidence]
+        for clip, update in enumerate(updates)
+        for instance, (span, evidence) in enumerate(
+            zip(pairwise(update.borders_s.tolist()), update.evidence.tolist(), strict=True)
+        )
+    ]
     columns = _columns(labels)
     return Prediction(
         source,
@@ -218,38 +281,12 @@ def build_prediction(
     )
 
 
-def _clip_rows(
-    prediction: TrackPrediction, labels: Sequence[str], min_confidence: float
-) -> Iterator[list[Any]]:
-    face, bag_size = prediction.track.face, prediction.evidence.shape[1]
-    borders_s = prediction.borders_s.round(3).tolist()
-    probabilities, raw = prediction.probabilities.round(6), prediction.raw.round(6)
-    for clip, mark in enumerate(prediction.clip_marks):
-        emotion, confidence = None, None
-        if not mark:
-            best = int(prediction.probabilities[clip].argmax())
-            emotion, confidence = labels[best], float(probabilities[clip, best])
-            mark = UNCERTAIN if confidence < min_confidence else ""
-        span = [borders_s[clip], borders_s[clip + bag_size]]
-        answer = [emotion, confidence, *probabilities[clip].tolist(), mark]
-        yield [face, *span, *answer, *raw[clip].tolist()]
-
-
-def _instance_rows(prediction: TrackPrediction, first_clip: int) -> Iterator[list[Any]]:
-    borders_s = prediction.borders_s.round(3).tolist()
-    for clip, bag in enumerate(prediction.evidence.round(6).tolist()):
-        for instance, evidence in enumerate(bag):
-            span = borders_s[clip + instance : clip + instance + 2]
-            yield [prediction.track.face, first_clip + clip, instance, *span, *evidence]
-
-
-def _face_rows(prediction: TrackPrediction) -> Iterator[list[Any]]:
-    track = prediction.track
-    boxes, scores = track.boxes.astype(np.float64).round(2), track.scores.astype(np.float64)
-    for i, box in enumerate(boxes.tolist()):
-        time_s, score = round(float(track.times_s[i]), 6), round(float(scores[i]), 4)
-        mark = str(prediction.frame_marks[i])
-        yield [track.face, int(track.indices[i]), time_s, *box, score, mark]
+def face_row(face: TrackedFace) -> list[Any]:
+    """Return the row of the table `faces` for a face in a frame."""
+    detection = face.detection
+    box = detection.box.astype(np.float64).round(2).tolist()
+    score = round(float(detection.score), 4)
+    return [face.face, face.index, round(face.time_s, 6), *box, score, face.mark]
 
 
 def _columns(labels: Sequence[str]) -> dict[str, list[str]]:

@@ -1,36 +1,33 @@
 """From a video to what each face expresses, and when.
 
-Reads and tracks the faces (the video room), cuts every track into instances, runs the backbone once
-for each instance, and fuses every N neighbouring instances into one clip of the timeline. So
-overlapping clips cost no more than clips side by side.
+The entrance to recognition: holds the model, the detector and the settings, and gives every source
+to a `Stream`. A prediction is what a stream has said at its end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from rich.console import Console
-from rich.progress import track as with_progress
-from torch import Tensor
 
 from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.data.transforms import evaluation_transform
 from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
-from m3dfel.recognition.prediction import Prediction, TrackPrediction, build_prediction
-from m3dfel.recognition.timeline import clip_marks, cut_track, smooth_probabilities
+from m3dfel.recognition.prediction import Prediction
+from m3dfel.recognition.stream import Stream, TrackFaces
+from m3dfel.recognition.timeline import smoothing_reach
 from m3dfel.video.align import TEMPLATE
-from m3dfel.video.decode import Frame
+from m3dfel.video.camera import read_camera
+from m3dfel.video.decode import PICTURES_PER_S, Frame
 from m3dfel.video.defaults import SEARCH_EVERY
-from m3dfel.video.faces import CenterFace, FaceDetector
-from m3dfel.video.quality import quality_marks
+from m3dfel.video.faces import CenterFace, Detection, FaceDetector
 from m3dfel.video.sources import Source, read_frames, source_name
-from m3dfel.video.tracks import Track, track_faces
+from m3dfel.video.tracks import LOOK_AHEAD, TrackedFace, TrackedFrame, stream_faces
 
 # Instances in one forward pass: four clips of the published model.
 _BATCH = 16
@@ -125,12 +122,22 @@ class Recognizer:
         """
         return cls(load_model(str(name)), detector, device, clip_s, smooth_s, search_every)
 
+    @property
+    def delay_s(self) -> float:
+        """Seconds from the end of a clip until its answer is final, at 25 frames per second.
+
+        Until then come the clips that it is averaged with, and the frames that steady landmarks.
+        """
+        instance_s = self.clip_s / self.model.bag_size
+        clips = smoothing_reach(self.smooth_s / instance_s)
+        return clips * instance_s + LOOK_AHEAD / PICTURES_PER_S
+
     def __call__(self, source: Source, aligned: bool = False) -> Prediction:
         """Recognise the faces of a video.
 
         Args:
             source: a video file; a folder of frames or a list of pictures, taken as 25 frames per
-                second; or a list of `Frame`s.
+                second; or `Frame`s.
             aligned: the frames already show one cropped face, as in face data sets. The whole frame
                 is then the face: no detection, and no marks `too small`, `turned away` or
                 `blurred`.
@@ -142,91 +149,76 @@ class Recognizer:
             InputError: the source cannot be read, a frame is too small to show a face, or the
                 model's weights are damaged.
         """
-        name = source_name(source)
-        frames = with_progress(
-            read_frames(source),
-            f"reading {Path(name).name}",
-            console=Console(stderr=True),
-            transient=True,
-        )
+        with self._stream(source, aligned, _BATCH) as stream:
+            for _ in stream:
+                pass
+        return stream.prediction()
+
+    def stream(self, source: Source | int, aligned: bool = False) -> Stream:
+        """Recognise the faces of a video or of a camera while it runs.
+
+        An update comes once it is final: `delay_s` after the end of its clip. No frame or crop is
+        kept, whatever the length, only the rows of the tables: tens of megabytes an hour for each
+        face.
+
+        Args:
+            source: as for a prediction, or the number of a camera, from 0. The frames of a camera
+                or an iterator are read at once, those of files in batches, which is faster.
+            aligned: as for a prediction.
+
+        Returns:
+            An iterator of updates, one for each clip of each face. At its end, its `prediction()`
+            is what this recognizer returns for the source.
+
+        Raises:
+            InputError: on the first update, as for a prediction, or there is no such camera.
+
+        Example:
+            >>> from m3dfel import Recognizer
+            >>> from m3dfel.synthetic.clips import SyntheticClip, render
+            >>> from m3dfel.video.decode import Frame
+            >>> smile = SyntheticClip(seed=0, identity=100, clip=1, emotion="happiness")
+            >>> images = render(smile, range(smile.n_frames), size=112)
+            >>> frames = (Frame(i, i / 25, image) for i, image in enumerate(images))
+            >>> with Recognizer().stream(frames, aligned=True) as stream:
+            ...     for update in stream:
+            ...         answer = update.end_s, update.emotion
+            >>> answer
+            (1.28, 'happiness')
+        """
+        if isinstance(source, int):
+            source = read_camera(source)
+        return self._stream(source, aligned, 1 if isinstance(source, Iterator) else _BATCH)
+
+    def _stream(self, source: Source, aligned: bool, batch: int) -> Stream:
+        """Return the stream of a source that reads this many instances together."""
         size, zoom = self.model.size, self.model.zoom
+        track: TrackFaces = partial(
+            stream_faces,
+            detector=self.detector,
+            size=size,
+            zoom=zoom,
+            search_every=self.search_every,
+        )
         if aligned:
-            tracks = [_aligned_track(frames, size, zoom)]
-            marks = [np.full(len(tracks[0].times_s), "")]
-        else:
-            tracks = track_faces(frames, self.detector, size, zoom, search_every=self.search_every)
-            marks = [quality_marks(track) for track in tracks]
-        predictions = [self._predict(*pair) for pair in zip(tracks, marks, strict=True)]
-        note = "" if tracks else _NO_FACE.format(name)
-        model = self.model
-        return build_prediction(name, model.labels, predictions, model.min_confidence, note)
-
-    @torch.inference_mode()
-    def _predict(self, track: Track, frame_marks: npt.NDArray[np.str_]) -> TrackPrediction:
-        model = self.model
-        indices, borders_s = cut_track(
-            track.times_s, model.bag_size, model.instance_length, self.clip_s
-        )
-        features = self._instance_features(track.crops, indices)
-        bags = features.unfold(0, model.bag_size, 1).transpose(1, 2)
-        logits, evidence = model.fuse_explained(bags)
-        if not logits.isfinite().all():
-            raise InputError(
-                "the model's logits are not numbers: its weights are damaged, load another model"
-            )
-        raw = logits.softmax(1).double().cpu().numpy()
-        marks = clip_marks(frame_marks, indices, model.bag_size)
-        middles_s = (borders_s[: len(raw)] + borders_s[-len(raw) :]) / 2
-        probabilities = smooth_probabilities(
-            raw, middles_s, unreadable=np.array(marks) != "", smooth_s=self.smooth_s
-        )
-        return TrackPrediction(
-            track=track,
-            frame_marks=frame_marks,
-            borders_s=borders_s,
-            raw=raw,
-            probabilities=probabilities,
-            clip_marks=marks,
-            evidence=evidence.double().cpu().numpy(),
-        )
-
-    def _instance_features(
-        self, crops: npt.NDArray[np.uint8], indices: npt.NDArray[np.int64]
-    ) -> Tensor:
-        """Run the backbone on instances (M, t) of crops (T, S, S, 3): float (M, F)."""
-        batches = [indices[start : start + _BATCH] for start in range(0, len(indices), _BATCH)]
-        return torch.cat([self.model.backbone(self._input(crops[batch])) for batch in batches])
-
-    def _input(self, crops: npt.NDArray[np.uint8]) -> Tensor:
-        """Turn crops (M, t, S, S, 3) into the backbone's input: float (M, 3, t, S, S)."""
-        frames = torch.from_numpy(crops).permute(0, 1, 4, 2, 3).to(self.model.mean.device)
-        return self.model.normalize(frames).transpose(1, 2)
+            track = partial(_aligned_faces, size=size, zoom=zoom)
+        frames, name = read_frames(source), source_name(source)
+        return Stream(self.model, name, frames, track, self.clip_s, self.smooth_s, batch)
 
 
-_NO_FACE = (
-    "no face was found in {}: if its frames already show one cropped face, use --aligned "
-    "(in Python: aligned=True)"
-)
-
-
-def _aligned_track(frames: Iterable[Frame], size: int, zoom: float) -> Track:
-    """Return frames that show one aligned face as its track, resized as in evaluation."""
+def _aligned_faces(
+    frames: Iterable[Frame], size: int, zoom: float
+) -> Generator[TrackedFrame, None, None]:
+    """Yield frames that show one aligned face, resized as in evaluation."""
     resize = evaluation_transform(size, zoom)
-    times_s, indices, boxes, crops = [], [], [], []
-    for frame in frames:
+    frames = iter(frames)
+    following = next(frames, None)
+    while following is not None:
+        frame, following = following, next(frames, None)
         height, width = frame.image.shape[:2]
         picture = torch.from_numpy(np.ascontiguousarray(frame.image)).permute(2, 0, 1)
-        times_s.append(frame.time_s)
-        indices.append(frame.index)
-        boxes.append((0, 0, width, height))
-        crops.append(resize(picture).permute(1, 2, 0).numpy())
-    corners = np.array(boxes, dtype=np.float32)
-    return Track(
-        face=1,
-        times_s=np.array(times_s, dtype=np.float64),
-        indices=np.array(indices, dtype=np.int64),
-        boxes=corners,
-        scores=np.ones(len(crops), dtype=np.float32),
-        landmarks=(TEMPLATE * corners[:, None, 2:]).astype(np.float32),
-        crops=np.stack(crops),
-    )
+        crop = resize(picture).permute(1, 2, 0).numpy()
+        box = np.array([0, 0, width, height], dtype=np.float32)
+        detection = Detection(box, 1.0, (TEMPLATE * box[2:]).astype(np.float32))
+        face = TrackedFace(1, frame.index, frame.time_s, detection, crop, mark="")
+        yield TrackedFrame(frame, [face], ended=[] if following else [1])

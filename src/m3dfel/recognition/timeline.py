@@ -6,7 +6,11 @@ and averages the answers of overlapping clips. Only arrays here, no model.
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -17,32 +21,114 @@ _SINGLE_FRAME_S = 0.04
 _ROUNDING_S = 1e-6
 
 
-def cut_track(
-    times_s: npt.NDArray[np.float64], bag_size: int, instance_length: int, clip_s: float
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-    """Cut a track into equal instances, so that N of them cover about `clip_s` seconds.
+@dataclass(frozen=True, eq=False)
+class Instance:
+    """Consecutive frames of a track that the backbone reads together.
 
-    A track shorter than a clip is one bag. As in evaluation (`data.sampling`), time is divided into
-    equal parts, one for each frame needed, and the frame shown in the middle of each part is taken.
-    So a video gives the same clips at any frame rate; frames repeat if the track has too few.
+    Attributes:
+        start_s: seconds.
+        end_s: seconds.
+        frames: int64 (t,), positions of its frames in the track.
+        crops: uint8 RGB (t, S, S, 3).
+    """
+
+    start_s: float
+    end_s: float
+    frames: npt.NDArray[np.int64]
+    crops: npt.NDArray[np.uint8]
+
+
+class InstanceCutter:
+    """Cuts a track into instances while its frames come in, and keeps no crop longer than needed.
+
+    Each instance covers `clip_s / bag_size` seconds, from the start of the track on; the last one
+    covers what is left, if that is at least half as long. As in evaluation (`data.sampling`), the
+    time of an instance is divided into equal parts, one for each of its frames, and the frame shown
+    in the middle of each part is taken. So a video gives the same instances at any frame rate;
+    frames repeat if the track has too few.
+
+    A track shorter than a clip is one bag, which divides the whole track evenly. So no instance is
+    complete before the first N are.
 
     Args:
-        times_s: (T,), when each frame of the track is shown, in ascending order.
         bag_size: N, instances a clip.
-        instance_length: frames an instance.
-        clip_s: seconds a clip should cover.
-
-    Returns:
-        The indices of the frames in the track (M, instance length), M ≥ N, and the borders between
-        the instances in seconds (M + 1,).
+        instance_length: t, frames an instance.
+        clip_s: seconds a clip covers.
     """
-    step_s = float(np.median(np.diff(times_s))) if len(times_s) > 1 else _SINGLE_FRAME_S
-    start_s, end_s = float(times_s[0]), float(times_s[-1]) + step_s
-    instances = max(bag_size, round((end_s - start_s) / (clip_s / bag_size)))
-    frames = instances * instance_length
-    moments_s = start_s + (np.arange(frames) + 0.5) / frames * (end_s - start_s)
-    indices = frames_at(times_s, moments_s).reshape(instances, instance_length)
-    return indices, np.linspace(start_s, end_s, instances + 1)
+
+    def __init__(self, bag_size: int, instance_length: int, clip_s: float) -> None:
+        self.bag_size, self.instance_length = bag_size, instance_length
+        self.instance_s = clip_s / bag_size
+        self._times_s: list[float] = []
+        self._crops: deque[npt.NDArray[np.uint8]] = deque()
+        self._instances = 0
+
+    def add(self, time_s: float, crop: npt.NDArray[np.uint8]) -> list[Instance]:
+        """Add the next frame of the track; return the instances that are now complete.
+
+        An instance is complete once a frame follows the last one that it needs.
+        """
+        self._times_s.append(time_s)
+        self._crops.append(crop)
+        complete = self._instances
+        while self._moments_s(complete)[-1] + _ROUNDING_S < time_s:
+            complete += 1
+        if complete < self.bag_size:
+            return []
+        borders_s = [self._start_s(number) for number in range(self._instances, complete + 1)]
+        instances = [self._cut(*span) for span in pairwise(borders_s)]
+        self._instances = complete
+        self._drop_crops()
+        return instances
+
+    def end(self) -> list[Instance]:
+        """Return the last instances of the track: all of them if it is shorter than a clip.
+
+        If less than half an instance is left, there are none: the track ends with the last one.
+        """
+        if not self._instances:
+            borders_s = np.linspace(self._times_s[0], self.end_s, self.bag_size + 1).tolist()
+        else:
+            start_s = self._start_s(self._instances)
+            count = math.floor((self.end_s - start_s) / self.instance_s + 0.5 + _ROUNDING_S)
+            starts_s = [self._start_s(self._instances + number) for number in range(count)]
+            borders_s = [*starts_s, self.end_s]
+        instances = [self._cut(*span) for span in pairwise(borders_s)]
+        self._crops.clear()
+        return instances
+
+    @property
+    def end_s(self) -> float:
+        """When the last frame so far disappears, in seconds."""
+        steps_s = np.diff(self._times_s)
+        return self._times_s[-1] + float(np.median(steps_s) if len(steps_s) else _SINGLE_FRAME_S)
+
+    def _start_s(self, number: int) -> float:
+        return self._times_s[0] + number * self.instance_s
+
+    def _moments_s(self, number: int) -> npt.NDArray[np.float64]:
+        """Return the moments at which the frames of an instance are shown."""
+        span_s = self._start_s(number), self._start_s(number + 1)
+        return middles(*span_s, self.instance_length)
+
+    def _cut(self, start_s: float, end_s: float) -> Instance:
+        moments_s = middles(start_s, end_s, self.instance_length)
+        dropped = len(self._times_s) - len(self._crops)
+        kept = frames_at(np.array(self._times_s[dropped:]), moments_s)
+        crops = np.stack([self._crops[index] for index in kept])
+        return Instance(start_s, end_s, kept + dropped, crops)
+
+    def _drop_crops(self) -> None:
+        """Drop the crops of all frames that end before the next instance starts."""
+        dropped = len(self._times_s) - len(self._crops)
+        times_s = np.array(self._times_s[dropped:])
+        for _ in range(frames_at(times_s, self._moments_s(self._instances)[:1])[0]):
+            self._crops.popleft()
+
+
+def middles(start_s: float, end_s: float, count: int) -> npt.NDArray[np.float64]:
+    """Return the middles of equal parts of a time span, in seconds (count,)."""
+    return start_s + (np.arange(count) + 0.5) / count * (end_s - start_s)
 
 
 def frames_at(
@@ -81,54 +167,47 @@ def mean_between(
 
 
 def smooth_probabilities(
+    clip: int,
     probabilities: npt.NDArray[np.float64],
-    times_s: npt.NDArray[np.float64],
     unreadable: npt.NDArray[np.bool_],
-    smooth_s: float,
+    spread: float,
 ) -> npt.NDArray[np.float64]:
-    """Average probabilities over time with a Gaussian, which is symmetric and so adds no delay.
+    """Average the probabilities around a clip with a Gaussian, which is symmetric: no lag.
 
     Args:
-        probabilities: (B, C), of each clip.
-        times_s: (B,), the middle of each clip in seconds.
-        unreadable: (B,), clips whose face cannot be read: left out of every average, NaN in the
-            result.
-        smooth_s: the Gaussian's standard deviation in seconds; 0 for no averaging.
+        clip: index of the clip.
+        probabilities: (B, C), of clips at equal distances, among them the clip itself.
+        unreadable: (B,), clips whose face cannot be read: left out of every average.
+        spread: the Gaussian's standard deviation in clips; 0 for no averaging.
 
     Returns:
-        (B, C).
+        (C,), NaN if the clip's own face cannot be read.
     """
-    if smooth_s:
-        weights = np.exp(-0.5 * ((times_s[:, None] - times_s) / smooth_s) ** 2)
-    else:
-        weights = np.eye(len(times_s))
-    weights = weights * ~unreadable
-    total = weights.sum(1, keepdims=True)
-    zeros = np.zeros_like(probabilities)
-    averages = np.divide(weights @ probabilities, total, where=total > 0, out=zeros)
-    return np.where(unreadable[:, None], np.nan, averages)
+    if unreadable[clip]:
+        return np.full(probabilities.shape[1], np.nan)
+    if not spread:
+        return probabilities[clip]
+    distances = np.arange(len(probabilities)) - clip
+    weights = np.exp(-0.5 * (distances / spread) ** 2) * ~unreadable
+    return weights @ probabilities / weights.sum()
 
 
-def clip_marks(
-    frame_marks: npt.NDArray[np.str_], indices: npt.NDArray[np.int64], bag_size: int
-) -> list[str]:
-    """Return the mark of each clip, from the marks of its frames.
+def smoothing_reach(spread: float) -> int:
+    """Return how many clips before and after a clip its average covers, at least one.
+
+    They reach four standard deviations; beyond is less than a ten-thousandth of the weight.
 
     Args:
-        frame_marks: (T,), of the track's frames, empty where the face can be read.
-        indices: (M, instance length), as `cut_track` returns them.
-        bag_size: N, instances a clip.
-
-    Returns:
-        B = M - N + 1 marks: the most common of a clip's frames if more than half of them have a
-        mark, else empty.
+        spread: the Gaussian's standard deviation in clips.
     """
-    return [
-        _prevailing_mark(frame_marks[np.unique(indices[start : start + bag_size])])
-        for start in range(len(indices) - bag_size + 1)
-    ]
+    return max(1, math.ceil(4 * spread - _ROUNDING_S))
 
 
-def _prevailing_mark(marks: npt.NDArray[np.str_]) -> str:
-    counts = Counter(mark for mark in marks.tolist() if mark)
+def prevailing_mark(marks: Sequence[str]) -> str:
+    """Return the most common mark if more than half of a clip's frames have one, else empty.
+
+    Args:
+        marks: of each frame, empty where the face can be read.
+    """
+    counts = Counter(mark for mark in marks if mark)
     return counts.most_common(1)[0][0] if 2 * counts.total() > len(marks) else ""

@@ -36,7 +36,9 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
 )
 
-_DEFAULT_RATE = 25.0
+PICTURES_PER_S = 25.0
+"""Frame rate of a video that is given as pictures, and of files that state none."""
+
 # Durations in containers are off by a frame or two; only more than this is a sign of damage.
 _MISSING_S = 0.5
 
@@ -164,7 +166,7 @@ def frame_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
 
 
 def read_images(
-    source: str | Path | Sequence[str | Path], fps: float = _DEFAULT_RATE
+    source: str | Path | Sequence[str | Path], fps: float = PICTURES_PER_S
 ) -> Iterator[Frame]:
     """Yield the pictures in a folder or a list as the frames of a video.
 
@@ -301,7 +303,7 @@ def _timed(
 
 
 def _rate(stream: VideoStream) -> float:
-    return float(stream.average_rate or stream.guessed_rate or _DEFAULT_RATE)
+    return float(stream.average_rate or stream.guessed_rate or PICTURES_PER_S)
 
 
 def stated_duration(container: InputContainer, stream: VideoStream) -> float | None:

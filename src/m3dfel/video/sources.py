@@ -14,9 +14,11 @@ from typing import TypeAlias, cast
 from m3dfel.errors import InputError
 from m3dfel.video.decode import (
     PICTURE_SUFFIXES,
+    PICTURES_PER_S,
     VIDEO_SUFFIXES,
     Frame,
     frame_files,
+    probe,
     read_images,
     read_video,
 )
@@ -53,7 +55,7 @@ def _named_frames(source: Source) -> Iterator[tuple[str, Frame]]:
         path = Path(source)
         if path.is_dir():
             yield from _named_pictures(frame_files(path))
-        elif path.suffix.lower() in PICTURE_SUFFIXES:
+        elif _is_picture(path):
             yield from _named_pictures([path])
         else:
             yield from ((str(path), frame) for frame in read_video(path))
@@ -71,6 +73,23 @@ def _named_pictures(files: Sequence[Path]) -> Iterator[tuple[str, Frame]]:
     return zip(map(str, files), read_images(files), strict=True)
 
 
+def source_duration(source: Source) -> float | None:
+    """Return the length of a source in seconds; None if it is unknown, as of an iterator.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    if isinstance(source, str | Path):
+        path = Path(source)
+        if path.is_dir():
+            return len(frame_files(path)) / PICTURES_PER_S
+        return 1 / PICTURES_PER_S if _is_picture(path) else probe(path).duration_s
+    if not isinstance(source, Sequence) or not source:
+        return None
+    last = source[-1]
+    return last.time_s if isinstance(last, Frame) else len(source) / PICTURES_PER_S
+
+
 def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
     """Return the sources that a user means by some paths.
 
@@ -86,7 +105,7 @@ def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
     for path in dict.fromkeys(map(Path, paths)):
         if path.is_dir():
             sources += _videos(path) or [str(path)]
-        elif path.suffix.lower() in PICTURE_SUFFIXES:
+        elif _is_picture(path):
             pictures.append(str(path))
         else:
             sources.append(str(path))
@@ -94,6 +113,10 @@ def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
         sources.append(pictures)
     _check_stems(sources)
     return sources
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def _videos(folder: Path) -> list[str]:
