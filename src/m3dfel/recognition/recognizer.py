@@ -19,6 +19,7 @@ from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
 from m3dfel.recognition.prediction import Prediction
+from m3dfel.recognition.progress import show_progress
 from m3dfel.recognition.stream import Stream, TrackFaces
 from m3dfel.recognition.timeline import smoothing_reach
 from m3dfel.video.align import TEMPLATE
@@ -26,7 +27,7 @@ from m3dfel.video.camera import read_camera
 from m3dfel.video.decode import PICTURES_PER_S, Frame
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import CenterFace, Detection, FaceDetector
-from m3dfel.video.sources import Source, read_frames, source_name
+from m3dfel.video.sources import Source, read_frames, source_duration, source_name
 from m3dfel.video.tracks import LOOK_AHEAD, TrackedFace, TrackedFrame, stream_faces
 
 # Instances in one forward pass: four clips of the published model.
@@ -150,7 +151,7 @@ class Recognizer:
                 model's weights are damaged.
         """
         with self._stream(source, aligned, _BATCH) as stream:
-            for _ in stream:
+            for _ in show_progress(stream.steps(), stream.name, source_duration(source)):
                 pass
         return stream.prediction()
 
