@@ -74,6 +74,8 @@ def test_several_data_sets_are_given_as_a_list(capsys):
         (["predict", "film.mp4", "--model", "gone"], "no model at gone"),
         (["export", "gone", "--output", "x"], "no model at gone"),
         (["predict", "film.mp4", "--formats", "csv,xls"], "unknown format 'xls': use one of csv"),
+        (["live", "gone.mp4"], "no video file gone.mp4"),
+        (["live", "film.mp4", "--record", "me.avi"], "give a name that ends in .mp4"),
         (["data", "check", "gone"], "no data set at gone"),
     ],
 )
@@ -307,3 +309,10 @@ def test_help_of_export_lists_the_formats(capsys):
     with pytest.raises(SystemExit):
         main(["export", "--help"])
     assert "openvino     for OpenVINO" in capsys.readouterr().out
+
+
+def test_live_prints_a_line_of_json_for_each_update(model: Path, tmp_path: Path, capsys):
+    write_video(tmp_path / "film.mp4", np.zeros((30, 48, 48, 3), np.uint8), 25)
+    words = ["--model", str(model), "--json", "--clip_s", "0.4", "--smooth_s", "0"]
+    assert main(["live", str(tmp_path / "film.mp4"), *words]) == 0
+    assert capsys.readouterr().out == "", "no face, no update"

@@ -1,7 +1,7 @@
 """The command line: turns words into calls, and computes nothing.
 
-`m3dfel train | evaluate | predict | export | crossval | ablate | compare | failures | report |
-demo | app | data`.
+`m3dfel train | evaluate | predict | live | export | crossval | ablate | compare | failures |
+report | demo | app | data`.
 Settings come from dataclasses and YAML through jsonargparse. torch is imported only by commands
 that need it, so that `m3dfel --help` is quick.
 """
@@ -85,6 +85,7 @@ def _parser() -> ArgumentParser:
     commands.add_subcommand("train", _train_parser(), help="train a model on a data set")
     commands.add_subcommand("evaluate", _evaluate_parser(), help="measure a model on a data set")
     commands.add_subcommand("predict", _predict_parser(), help="recognise the faces in videos")
+    commands.add_subcommand("live", _live_parser(), help="recognise the faces before a camera")
     commands.add_subcommand("export", _export_parser(), help="write a model for another engine")
     commands.add_subcommand("crossval", _crossval_parser(), help="train and measure all folds")
     commands.add_subcommand("ablate", _ablate_parser(), help="train with one setting varied")
@@ -519,6 +520,64 @@ def _predict(options: Namespace) -> int:
     return 0 if with_faces else 2
 
 
+# --- live ----------------------------------------------------------------------------------------
+
+
+def _live_parser() -> ArgumentParser:
+    parser = _Parser(
+        description="Show what the faces in front of a camera express, until Ctrl+C is pressed: "
+        "bars in the terminal, and if you like a window, a video, or lines of JSON.",
+        epilog="Example: m3dfel live --window --record me.mp4",
+    )
+    parser.add_argument(
+        "source", nargs="?", default="0", help="number of a camera, or a video to play; default: 0"
+    )
+    parser.add_argument("--model", default="bundled", help="as for `m3dfel predict`")
+    parser.add_argument(
+        "--window", action="store_true", help="show the picture with boxes; q closes it"
+    )
+    parser.add_argument(
+        "--record", metavar="FILE", help="write an annotated video of what was seen (MP4)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="print each update as a line of JSON, without bars"
+    )
+    parser.add_argument("--clip_s", type=float, default=CLIP_S, help="seconds per clip")
+    parser.add_argument(
+        "--smooth_s",
+        type=float,
+        default=SMOOTH_S,
+        help="standard deviation in seconds of the Gaussian that averages over time; answers lag "
+        "four times as much behind",
+    )
+    parser.add_argument(
+        "--search_every", type=int, default=SEARCH_EVERY, help="as for `m3dfel predict`"
+    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    return parser
+
+
+def _live(options: Namespace) -> int:
+    from m3dfel.recognition.live import run_live
+    from m3dfel.recognition.recognizer import Recognizer
+
+    recognizer = Recognizer.from_pretrained(
+        options.model,
+        device=options.device,
+        clip_s=options.clip_s,
+        smooth_s=options.smooth_s,
+        search_every=options.search_every,
+    )
+    run_live(
+        recognizer,
+        int(options.source) if options.source.isdecimal() else options.source,
+        window=options.window,
+        lines=options.json,
+        recording=Path(options.record) if options.record else None,
+    )
+    return 0
+
+
 # --- export --------------------------------------------------------------------------------------
 
 
@@ -707,6 +766,7 @@ _COMMANDS = {
     "train": _train,
     "evaluate": _evaluate,
     "predict": _predict,
+    "live": _live,
     "export": _export,
     "crossval": _crossval,
     "ablate": _ablate,

@@ -9,7 +9,7 @@ from PIL import Image
 from m3dfel.errors import InputError
 from m3dfel.video import encode
 from m3dfel.video.decode import Frame, probe, read_video
-from m3dfel.video.encode import rewrite_video
+from m3dfel.video.encode import record, rewrite_video
 
 SIDE = 48
 
@@ -188,3 +188,35 @@ def test_a_failure_while_drawing_leaves_no_file(tmp_path: Path):
     with pytest.raises(InputError, match="cannot draw"):
         rewrite_video(source, tmp_path / "new.mp4", fail)
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
+
+
+# --- recording -----------------------------------------------------------------------------------
+
+
+def test_a_recording_is_complete_however_it_ends(tmp_path: Path):
+    """With the numbers and times of the frames that passed, also at odd sizes and uneven times."""
+
+    def camera(error: bool = False):
+        for index, time_s in enumerate([0.0, 0.033, 0.1, 0.15, 0.2]):
+            yield Frame(10 * index, time_s, picture(index, 47, 35))
+        if error:
+            raise InputError("unplugged")
+
+    passed = list(record(camera(), tmp_path / "whole.mp4"))
+    assert [frame.index for frame in passed] == [0, 1, 2, 3, 4]
+    frames = list(read_video(tmp_path / "whole.mp4"))
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 0.033, 0.1, 0.15, 0.2], abs=1e-3)
+    assert frames[0].image.shape == (36, 48, 3)
+    assert [frame.image.mean() for frame in frames] == pytest.approx([0, 5, 10, 15, 20], abs=2)
+
+    recording = record(camera(), tmp_path / "left.mp4")
+    for _ in range(3):
+        next(recording)
+    recording.close()
+    assert len(list(read_video(tmp_path / "left.mp4"))) == 3
+
+    with pytest.raises(InputError, match="unplugged"):
+        list(record(camera(error=True), tmp_path / "unplugged.mp4"))
+    assert len(list(read_video(tmp_path / "unplugged.mp4"))) == 5
+    assert list(record([], tmp_path / "empty.mp4")) == []
+    assert not (tmp_path / "empty.mp4").exists()

@@ -60,7 +60,7 @@ _TAG_STAYS_FRAMES = 49  # looked at to choose whether a name is above or below i
 _FREE_S = 0.3  # a face takes over the card of one that left at least this long ago
 
 # Dark, so that white text is legible on them.
-_FACE_COLOURS = ("#16325c", "#a8326e", "#0b7285", "#7a4b12", "#4a4a4a", "#5f6b0a")
+FACE_COLOURS = ("#16325c", "#a8326e", "#0b7285", "#7a4b12", "#4a4a4a", "#5f6b0a")
 
 
 def annotate_video(
@@ -131,7 +131,7 @@ class _Face:
 
     @property
     def colour(self) -> str:
-        return _FACE_COLOURS[(self.number - 1) % len(_FACE_COLOURS)]
+        return FACE_COLOURS[(self.number - 1) % len(FACE_COLOURS)]
 
     def index_at(self, frame: int) -> int | None:
         """Return the index of a frame, or of the last one before it; None while it is away."""
@@ -433,7 +433,7 @@ class Annotator:
 
     def _draw_box(self, picture: Picture, face: _Face, index: int) -> None:
         box = face.boxes[index]
-        _draw_outline(picture, box, self._px(9), self._px(_LINE), self._px(_RIM), face.colour)
+        draw_outline(picture, box, self._px(9), self._px(_LINE), self._px(_RIM), face.colour)
         word, colour = self._word(face, index)
         name = tag(face.number, word, self._px(_TAG), face.colour, colour)
         height, width = name.shape[:2]
@@ -444,7 +444,7 @@ class Annotator:
         paste(picture, name, left, top)
 
 
-def _draw_outline(
+def draw_outline(
     picture: Picture, box: Values, radius: int, line: int, rim: int, colour: str
 ) -> None:
     """Draw a rounded box as a white line with a coloured rim, which shows on any background."""

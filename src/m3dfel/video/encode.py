@@ -1,15 +1,17 @@
 """Write a video whose pictures are drawn anew: same sound, length and time stamps as its source.
 
 The last step of an annotated video: `report.annotate` draws the pictures. H.264 in MP4 with the
-index in front, so that browsers play it before it is loaded completely. Uses FFmpeg through PyAV.
+index in front, so that browsers play it before it is loaded completely. A camera is recorded in the
+same way. Uses FFmpeg through PyAV.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -45,6 +47,7 @@ _NOT_H264 = "mpeg4"
 _COPIED_SOUND = frozenset({"aac", "mp3", "mp3float"})  # what browsers play in MP4
 _SMPTE170M = 6  # in the numbering of ISO/IEC 23091-2: the colours that FFmpeg converts RGB to
 _PICTURES_RATE = Fraction(25)
+_CAMERA_TIME_BASE = Fraction(1, 90_000)  # fine enough for pictures that come at any time
 _MAX_LAST_S = 1.0  # a file that claims to go on for longer than this after its last frame is cut
 
 
@@ -63,8 +66,7 @@ def rewrite_video(source: Source, path: Path, draw: Callable[[Frame], Picture]) 
         InputError: the source cannot be read, the path does not end in `.mp4`, is the source
             itself, or cannot be written.
     """
-    if path.suffix.lower() != ".mp4":
-        raise InputError(f"cannot write a video to {path}: give a name that ends in .mp4")
+    check_video_path(path)
     file = Path(source) if isinstance(source, str | Path) and Path(source).is_file() else None
     if file and path.exists() and path.samefile(file):
         raise InputError(f"{path} would overwrite the video it is made from: give another name")
@@ -84,6 +86,42 @@ def rewrite_video(source: Source, path: Path, draw: Callable[[Frame], Picture]) 
         # FFmpeg takes a relative path with a colon for a URL, but never an absolute one.
         with av.open(str(file.absolute())) as container:
             _write(temporary, _timing(container), first, frames, draw, container)
+
+
+def record(frames: Iterable[Frame], path: Path) -> Generator[Frame, None, None]:
+    """Yield the frames of a camera and write them into a video meanwhile, without sound.
+
+    The frames are numbered as they are in the video. It is complete once this generator ends, is
+    closed, or raises an error of the frames.
+
+    Args:
+        frames: in the order of their times.
+        path: of the video, ending in `.mp4`, in a folder that exists.
+    """
+    timing = _Timing(time_base=_CAMERA_TIME_BASE)
+    frames = iter(frames)
+    first = next(frames, None)
+    if first is None:
+        return
+    height, width = (side + side % 2 for side in first.image.shape[:2])
+    with av.open(str(path.absolute()), "w") as output:
+        encoder = _Encoder(_add_picture_stream(output, timing, width, height), timing)
+        try:
+            for index, frame in enumerate(chain([first], frames)):
+                output.mux(list(encoder.add(frame.time_s, frame.image)))
+                yield replace(frame, index=index)
+        finally:
+            output.mux(list(encoder.finish()))
+
+
+def check_video_path(path: Path) -> None:
+    """Check that a path names a video that can be written here.
+
+    Raises:
+        InputError: it does not end in `.mp4`.
+    """
+    if path.suffix.lower() != ".mp4":
+        raise InputError(f"cannot write a video to {path}: give a name that ends in .mp4")
 
 
 @dataclass(frozen=True)
@@ -174,34 +212,52 @@ def _encoded(
     stream: VideoStream, timing: _Timing, frames: Iterable[tuple[float, Picture]]
 ) -> Iterator[Packet[Any]]:
     """Yield the packets of a video stream, each with the time its frame is shown for."""
-    time_base = stream.codec_context.time_base or timing.time_base
-    durations: dict[int, int] = {}
-    waiting: list[Packet[Any]] = []
-    stamp = -1
+    encoder = _Encoder(stream, timing)
     for time_s, picture in frames:
-        before, stamp = stamp, max(stamp + 1, round(time_s / time_base))
+        yield from encoder.add(time_s, picture)
+    yield from encoder.finish()
+
+
+class _Encoder:
+    """Turns pictures into the packets of a video stream, each with the time it is shown for."""
+
+    def __init__(self, stream: VideoStream, timing: _Timing) -> None:
+        self._stream, self._timing = stream, timing
+        self._time_base = stream.codec_context.time_base or timing.time_base
+        self._durations: dict[int, int] = {}
+        self._waiting: list[Packet[Any]] = []
+        self._stamp = -1
+
+    def add(self, time_s: float, picture: Picture) -> Iterator[Packet[Any]]:
+        """Encode one more picture, and yield the packets that are complete."""
+        before, self._stamp = self._stamp, max(self._stamp + 1, round(time_s / self._time_base))
         if before >= 0:
-            durations[before] = stamp - before
+            self._durations[before] = self._stamp - before
         frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.SMPTE170M
+            width=self._stream.width,
+            height=self._stream.height,
+            format="yuv420p",
+            dst_colorspace=Colorspace.SMPTE170M,
         )
-        frame.pts, frame.time_base = stamp, time_base
-        waiting += stream.encode(frame)
+        frame.pts, frame.time_base = self._stamp, self._time_base
+        self._waiting += self._stream.encode(frame)
         # A frame's duration is known only once the next one is.
-        while waiting and waiting[0].pts in durations:
-            yield _with_duration(waiting.pop(0), durations)
-    last_s = timing.end_s - float(stamp * time_base)
-    if not 0 < last_s <= _MAX_LAST_S:
-        last_s = 1 / float(timing.rate)
-    durations[stamp] = max(1, round(last_s / time_base))
-    for packet in [*waiting, *stream.encode(None)]:
-        yield _with_duration(packet, durations)
+        while self._waiting and self._waiting[0].pts in self._durations:
+            yield self._with_duration(self._waiting.pop(0))
 
+    def finish(self) -> Iterator[Packet[Any]]:
+        """Yield the packets that are left."""
+        last_s = self._timing.end_s - float(self._stamp * self._time_base)
+        if not 0 < last_s <= _MAX_LAST_S:
+            last_s = 1 / float(self._timing.rate)
+        self._durations[self._stamp] = max(1, round(last_s / self._time_base))
+        for packet in [*self._waiting, *self._stream.encode(None)]:
+            yield self._with_duration(packet)
 
-def _with_duration(packet: Packet[Any], durations: dict[int, int]) -> Packet[Any]:
-    if packet.pts is not None:
-        packet.duration = durations.pop(packet.pts)
-    return packet
+    def _with_duration(self, packet: Packet[Any]) -> Packet[Any]:
+        if packet.pts is not None:
+            packet.duration = self._durations.pop(packet.pts)
+        return packet
 
 
 def _seconds(packet: Packet[Any]) -> float:
