@@ -26,7 +26,7 @@ from rich.markup import escape
 from m3dfel.config import TrainConfig, find_recipe, from_settings, recipes
 from m3dfel.data.pack_settings import PackSettings
 from m3dfel.errors import InputError
-from m3dfel.ranges import explain
+from m3dfel.ranges import PositiveFloat, PositiveInt, explain
 from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
 from m3dfel.registry import AGGREGATIONS, BACKBONES, Registry, load_plugin
 from m3dfel.video.defaults import SEARCH_EVERY
@@ -632,12 +632,15 @@ def _app_parser() -> ArgumentParser:
         default=HOST,
         help="address to listen on; with 0.0.0.0, other computers can open the page",
     )
-    parser.add_argument("--port", type=int, default=PORT, help="port to listen on")
+    parser.add_argument("--port", type=PositiveInt, default=PORT, help="port to listen on")
     parser.add_argument(
-        "--max_minutes", type=float, default=MAX_MINUTES, help="length that a video may have"
+        "--max_minutes",
+        type=PositiveFloat,
+        default=MAX_MINUTES,
+        help="length that a video may have",
     )
     parser.add_argument(
-        "--max_mb", type=int, default=MAX_MB, help="size in megabytes that a video may have"
+        "--max_mb", type=PositiveInt, default=MAX_MB, help="size in megabytes that a video may have"
     )
     parser.add_argument("--model", default="bundled", help="as for `m3dfel predict`")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")

@@ -1,9 +1,9 @@
-import torch
-import pytest
-
-from m3dfel.video.decode import write_video
 from pathlib import Path
 
+import pytest
+import torch
+
+from m3dfel.video.decode import write_video
 from small_videos import noise_video
 
 

@@ -18,7 +18,6 @@ from PIL import Image, ImageSequence
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from m3dfel.checkpoints import BUNDLED, load_model
-from m3dfel.errors import InputError
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import write_video
 from m3dfel.video.faces import CenterFace, Detection

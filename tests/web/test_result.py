@@ -25,7 +25,7 @@ def prediction() -> Prediction:
 def analysis_of(prediction: Prediction, duration_s: float = 4.0, name: str = "film") -> Analysis:
     faces, moments = portraits(prediction), clearest_moments(prediction)
     views = [*faces, *(moment.view for moment in moments)]
-    pictures = {view: "data:image/jpeg;base64,AAAA" for view in views}
+    pictures = dict.fromkeys(views, "data:image/jpeg;base64,AAAA")
     files = {kind: Path(f"/results/a b/{name}.{kind}") for kind in ("video", "csv")}
     return Analysis(prediction, duration_s, faces, moments, pictures, files)
 

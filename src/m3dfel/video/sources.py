@@ -7,9 +7,8 @@ The entrance to the video room. Whatever the source, the rest of the package see
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from m3dfel.errors import InputError
 from m3dfel.video.decode import (
@@ -60,13 +59,15 @@ def _named_frames(source: Source) -> Iterator[tuple[str, Frame]]:
         else:
             yield from ((str(path), frame) for frame in read_video(path))
         return
-    items = iter(source)
-    first = next(items, None)
-    if isinstance(first, Frame):
-        frames = cast(Iterator[Frame], chain([first], items))
+    if not isinstance(source, Sequence):
+        yield from ((f"frame {frame.index}", frame) for frame in source)
+        return
+    frames = [item for item in source if isinstance(item, Frame)]
+    if frames:
         yield from ((f"frame {frame.index}", frame) for frame in frames)
     else:
-        yield from _named_pictures(frame_files(cast(Sequence[str | Path], source)))
+        files = frame_files([item for item in source if not isinstance(item, Frame)])
+        yield from _named_pictures(files)
 
 
 def _named_pictures(files: Sequence[Path]) -> Iterator[tuple[str, Frame]]:
@@ -143,8 +144,7 @@ def source_name(source: Source) -> str:
     """Return the path of a source: of the first picture of a list, `frames` for `Frame`s."""
     if isinstance(source, str | Path):
         return str(source)
-    # An iterator would lose its first frame.
-    first = source[0] if isinstance(source, Sequence) and source else "frames"
+    first = next(iter(source), "frames") if isinstance(source, Sequence) else "frames"
     return "frames" if isinstance(first, Frame) else str(first)
 
 

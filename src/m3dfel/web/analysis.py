@@ -91,27 +91,46 @@ def _recognise(
     video: Path, recognizer: Recognizer, max_s: float, report: Report
 ) -> tuple[Prediction, float]:
     """Return the prediction and the length of the video in seconds."""
-    end_s = 0.0
-
-    def frames(duration_s: float | None) -> Iterator[Frame]:
-        nonlocal end_s
-        for frame in read_video(video):
-            if frame.time_s > max_s:
-                raise UnsuitableVideo("too_long")
-            end_s = frame.time_s
-            report("reading", _READING * min(1.0, end_s / duration_s) if duration_s else 0.0)
-            yield frame
-
     try:
-        stated_s = probe(video).duration_s
-        if stated_s and stated_s > max_s:
-            raise UnsuitableVideo("too_long")
-        prediction = recognizer(frames(stated_s))
+        frames = _ReportedFrames(video, probe(video).duration_s, max_s, report)
+        prediction = recognizer(frames)
     except InputError as error:
         raise UnsuitableVideo("not_a_video") from error
     if prediction.clips.empty:
         raise UnsuitableVideo("no_face")
-    return replace(prediction, source=str(video)), max(stated_s or 0.0, end_s, 0.1)
+    return replace(prediction, source=str(video)), max(frames.duration_s or 0.0, frames.end_s, 0.1)
+
+
+@dataclass(eq=False)
+class _ReportedFrames:
+    """The frames of a video; each is reported when it is read.
+
+    Attributes:
+        video: the file.
+        duration_s: as the file states it; None if it does not, as recordings of a camera.
+        max_s: length in seconds that a video may have.
+        report: called for every frame.
+        end_s: when the last frame so far is shown.
+    """
+
+    video: Path
+    duration_s: float | None
+    max_s: float
+    report: Report
+    end_s: float = 0.0
+
+    def __iter__(self) -> Iterator[Frame]:
+        self._check_length(self.duration_s or 0.0)
+        for frame in read_video(self.video):
+            self._check_length(frame.time_s)
+            self.end_s = frame.time_s
+            part = min(1.0, self.end_s / self.duration_s) if self.duration_s else 0.0
+            self.report("reading", _READING * part)
+            yield frame
+
+    def _check_length(self, length_s: float) -> None:
+        if length_s > self.max_s:
+            raise UnsuitableVideo("too_long")
 
 
 def _write_files(prediction: Prediction) -> dict[str, Path]:

@@ -46,10 +46,22 @@ class Job:
         self.progress = 0.0
 
     def run(self, recognizer: Callable[[], Recognizer], max_s: float) -> Analysis:
-        """Do the work; what stays are its results, until the job is closed."""
+        """Do the work; what stays are its results, until the job is closed.
+
+        Raises:
+            Stopped: the job was closed meanwhile.
+            UnsuitableVideo: as for `analyse`.
+            InputError: as for `analyse`.
+        """
         self.started_s = time.monotonic()
         try:
-            return analyse(self._video, recognizer(), max_s, self._report)
+            analysis = analyse(self._video, recognizer(), max_s, self._report)
+            self._check_if_stopped()
+            return analysis
+        except Exception:
+            # It fails in many ways once its files are removed.
+            self._check_if_stopped()
+            raise
         finally:
             self._video.unlink(missing_ok=True)
             self._upload.unlink(missing_ok=True)
@@ -57,9 +69,12 @@ class Job:
                 self._remove()
 
     def _report(self, step: Step, progress: float) -> None:
+        self._check_if_stopped()
+        self.step, self.progress = step, progress
+
+    def _check_if_stopped(self) -> None:
         if self._stop.is_set():
             raise Stopped
-        self.step, self.progress = step, progress
 
     def close(self) -> None:
         """Stop the work, if it is not done, and remove all files."""

@@ -9,6 +9,7 @@ import base64
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from m3dfel._opencv import cv2
@@ -58,20 +59,20 @@ def clearest_moments(prediction: Prediction) -> list[Moment]:
 
     Only clips that are recognised as the emotion count, uncertain ones do not.
     """
-    evidence = prediction.instances[[f"evidence_{label}" for label in prediction.labels]]
+    instances = prediction.instances
+    clips = prediction.clips.iloc[instances["clip"].to_numpy(int)]
+    recognised = np.where(clips["mark"] == "", clips["emotion"], "")
+    evidence = instances[[f"evidence_{label}" for label in prediction.labels]].to_numpy(float)
     # Softmax depends on differences only, so the mean over the emotions carries no meaning.
-    evidence = evidence.sub(evidence.mean(axis=1), axis=0)
-    clips = prediction.clips.loc[prediction.instances["clip"]].reset_index(drop=True)
-    recognised = clips["emotion"].where(clips["mark"] == "")
+    evidence = evidence - evidence.mean(1, keepdims=True)
     moments = []
-    for label in prediction.labels:
-        strength = evidence.loc[recognised == label, f"evidence_{label}"]
-        if not strength.empty:
-            row = strength.idxmax()
-            instance = prediction.instances.loc[row]
-            middle_s = float(instance["start_s"] + instance["end_s"]) / 2
-            view = _view_at(prediction, int(instance["face"]), middle_s)
-            moments.append(Moment(label, float(clips.loc[row, "confidence"]), view))
+    for index, label in enumerate(prediction.labels):
+        rows = np.flatnonzero(recognised == label)
+        if len(rows):
+            row = int(rows[evidence[rows, index].argmax()])
+            start_s, end_s = instances["start_s"].iloc[row], instances["end_s"].iloc[row]
+            view = _view_at(prediction, int(instances["face"].iloc[row]), (start_s + end_s) / 2)
+            moments.append(Moment(label, float(clips["confidence"].iloc[row]), view))
     return moments
 
 
@@ -81,16 +82,17 @@ def portraits(prediction: Prediction) -> list[View]:
     for _, rows in prediction.faces.groupby("face"):
         readable = rows[rows["mark"] == ""]
         best = rows if readable.empty else readable
-        views.append(_view(best.loc[best["score"].idxmax()]))
+        views.append(_view(best, int(best["score"].to_numpy(float).argmax())))
     return views
 
 
 def _view_at(prediction: Prediction, face: int, time_s: float) -> View:
     rows = prediction.faces[prediction.faces["face"] == face]
-    return _view(rows.loc[(rows["time_s"] - time_s).abs().idxmin()])
+    return _view(rows, int(np.abs(rows["time_s"].to_numpy(float) - time_s).argmin()))
 
 
-def _view(row: pd.Series) -> View:
+def _view(rows: pd.DataFrame, index: int) -> View:
+    row = rows.iloc[index]
     box = tuple(float(row[side]) for side in BOX)
     return View(int(row["face"]), int(row["frame"]), float(row["time_s"]), box)
 
@@ -126,7 +128,7 @@ def _cut_out(image: Picture, box: tuple[float, ...]) -> Picture:
     left = round(min(max((x1 + x2 - side) / 2, 0), width - side))
     top = round(min(max((y1 + y2 - side) / 2, 0), height - side))
     square = image[top : top + side, left : left + side]
-    return cv2.resize(square, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(square, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _embedded(picture: Picture) -> str:

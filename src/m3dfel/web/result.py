@@ -6,7 +6,7 @@ Between the analysis and the page. `page.js` lets the timelines follow and steer
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -92,14 +92,17 @@ def _timeline(
 ) -> dict[str, Any]:
     """Return what the template shows about one face."""
     spans = [(start, end, str(word), share) for start, end, word, share in emotion_spans(clips)]
-    seconds: Counter[str] = Counter()
+    seconds: defaultdict[str, float] = defaultdict(float)
     for start_s, end_s, word, _ in spans:
         seconds[word] += end_s - start_s
     return {
         "number": int(clips["face"].iloc[0]),
         "from": clock(spans[0][0]),
         "to": clock(spans[-1][1]),
-        "seconds": [(word, f"{time_s:.1f}") for word, time_s in seconds.most_common()],
+        "seconds": [
+            (word, f"{time_s:.1f}")
+            for word, time_s in sorted(seconds.items(), key=lambda item: -item[1])
+        ],
         "rows": _rows(clips, labels, duration_s),
         "bands": [
             (100 * start_s / duration_s, 100 * (end_s - start_s) / duration_s, word)

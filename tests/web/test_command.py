@@ -1,0 +1,67 @@
+"""The command `m3dfel app`."""
+
+import importlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from m3dfel.cli import main
+
+RUN = [sys.executable, "-m", "m3dfel", "app", "--port"]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def test_help_says_who_can_open_the_page_and_what_fits(capsys):
+    with pytest.raises(SystemExit):
+        main(["app", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for words in ("default: 127.0.0.1", "--max_minutes", "--max_mb", "m3dfel[web]"):
+        assert words in text
+
+
+@pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGINT"])
+def test_the_page_ends_quietly_and_leaves_nothing(tmp_path: Path, signal_name: str):
+    port = free_port()
+    page = subprocess.Popen(
+        [*RUN, str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
+    )
+    assert page.stdout
+    line = page.stdout.readline()
+    assert f"Open http://127.0.0.1:{port}/ in a browser" in line
+    assert len(list(tmp_path.glob("m3dfel-*"))) == 1
+    page.send_signal(getattr(signal, signal_name))
+    output, errors = page.communicate(timeout=120)
+    assert (page.returncode, output, errors) == (0, "", "")
+    assert list(tmp_path.glob("m3dfel-*")) == []
+
+
+def test_a_port_in_use_is_said_so(capsys):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        assert main(["app", "--port", str(port)]) == 2
+    assert f"cannot serve the page on 127.0.0.1, port {port}" in capsys.readouterr().err
+
+
+def test_without_gradio_the_page_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "m3dfel.web.app", raising=False)
+    assert main(["app"]) == 2
+    assert "pip install 'm3dfel[web]'" in capsys.readouterr().err
+    monkeypatch.undo()
+    importlib.import_module("m3dfel.web.app")
