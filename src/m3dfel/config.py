@@ -246,7 +246,8 @@ class TrainConfig:
         loss: what is minimized.
         optim: how it is minimized.
         stages: what is trained first, in this order.
-        select: the validation metric that decides which epoch is best.
+        select: what decides which epoch is best on validation clips: `war`, `uar`, or `mean`, the
+            mean of both, for data so uneven that either alone is blind to half of the classes.
         reliability: fraction of the answers on the validation clips that must be right. The model
             says `uncertain` below the smallest confidence with which they are; 0 leaves it at 0.5.
         test_every_epoch: also measure the test split after every epoch, to report the best epoch on
@@ -271,7 +272,7 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     stages: list[Stage] = field(default_factory=list)
-    select: Literal["war", "uar"] = "war"
+    select: Literal["war", "uar", "mean"] = "war"
     reliability: UnitInterval = 0.0
     test_every_epoch: bool = False
     seed: int = 0

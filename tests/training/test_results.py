@@ -28,3 +28,10 @@ def test_adding_to_a_reported_epoch_leaves_the_history_unchanged():
     history = [{"epoch": 1, "val": {"war": 0.5}}]
     reported_epochs(history, TrainConfig())["last"]["test"] = {}
     assert history == [{"epoch": 1, "val": {"war": 0.5}}]
+
+
+def test_an_epoch_can_be_chosen_by_the_mean_of_war_and_uar():
+    rows = [(0.81, 0.71), (0.84, 0.66), (0.83, 0.70)]
+    history = [{"epoch": i, "val": {"war": w, "uar": u}} for i, (w, u) in enumerate(rows)]
+    chosen = {metric: best_epoch(history, "val", metric) for metric in ("war", "uar", "mean")}
+    assert [row["epoch"] for row in chosen.values() if row] == [1, 0, 2]

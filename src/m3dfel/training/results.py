@@ -32,9 +32,18 @@ def measure_split(
 
 
 def best_epoch(history: list[dict[str, Any]], split: str, metric: str) -> dict[str, Any] | None:
-    """Return the first epoch with the highest metric on a split, None if it was never measured."""
+    """Return the first epoch with the highest metric on a split, None if it was never measured.
+
+    Args:
+        history: a row per epoch.
+        split: `val` or `test`.
+        metric: `war`, `uar`, or `mean`, the mean of both.
+    """
+    names = ("war", "uar") if metric == "mean" else (metric,)
     return max(
-        (row for row in history if split in row), key=lambda row: row[split][metric], default=None
+        (row for row in history if split in row),
+        key=lambda row: sum(row[split][name] for name in names),
+        default=None,
     )
 
 
