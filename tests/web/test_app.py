@@ -292,6 +292,7 @@ def test_problems_are_said_in_clear_words(page: Page, server: Server, nobody: Pa
         drop(page, video)
         expect(problem).to_contain_text(sentence)
         expect(page.locator("#m3-drop")).to_be_visible()
+        expect(page.get_by_test_id("toast-body")).to_have_count(0)
     wait_for(lambda: server.files() == [])
 
 

@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 _FILES = Path(__file__).parent
 _REFRESH_S = 0.4
 # Earlier, the time left would be a wild guess.
-_MIN_ELAPSED_S, _MIN_PROGRESS = 2.0, 0.05
+_MIN_ELAPSED_S, _MIN_PROGRESS = 2.0, 0.03
 # Uploads that never became a job are looked for this often, and removed at this age, in seconds.
 _FORGOTTEN_S = (600, 3600)
 

@@ -58,6 +58,11 @@
     event.preventDefault();
   }, true);
 
+  // Gradio shows an error if the browser does not play an upload. The server may well read it.
+  document.addEventListener("error", (event) => {
+    if (event.target.closest?.("#m3-drop")) event.stopImmediatePropagation();
+  }, true);
+
   // On the document, since results come and go; these events of a video do not bubble.
   document.addEventListener("play", (event) => follow(event.target), true);
   document.addEventListener("seeking", (event) => show(event.target), true);

@@ -66,7 +66,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "failed": "处理时出错了，请重试。详情见服务器日志。",
         "face": "人脸 {n}",
         "seconds": "{n} 秒",
-        "legend": "高度表示概率。深色：识别出的表情。浅色：可能性较小，或不确定。点击即可跳转。",
+        "legend": "高度表示概率。实色是识别出的表情，淡色表示可能性较小或不确定。点击即可跳转。",
         "timeline": "人脸 {n} 的时间线",
         "moments": "表情最明显的瞬间",
         "jump": "跳转到 {time}：{emotion}",
