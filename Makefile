@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: demo test docs weights clean
+.PHONY: demo test bench docs weights clean
 
 demo: $(VENV)/installed
 	$(BIN)/m3dfel demo --output demo $(if $(VIDEO),--video "$(VIDEO)")
@@ -20,6 +20,10 @@ test: $(VENV)/installed
 # The site, in site/: open site/index.html.
 docs: $(VENV)/installed
 	$(MKDOCS)
+
+# Less than ten minutes on an otherwise idle machine: writes benchmarks/results.json and a table.
+bench: $(VENV)/installed
+	$(BIN)/python benchmarks/all.py
 
 # The versions in constraints.txt are those the tests were last run with; users of the package
 # itself get the ranges of pyproject.toml.

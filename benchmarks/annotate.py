@@ -2,8 +2,9 @@
 
     python benchmarks/annotate.py [VIDEO]
 
-Prints seconds of video per second of work, the best of several interleaved runs of each. Without a
-video, it makes one of ten seconds at 640×360 with a drawn face, and takes the whole picture for it.
+Prints seconds of work for a second of video, the best of several interleaved runs of each. Without
+a video, it makes one of ten seconds at 640×360 with a drawn face, and takes the whole picture for
+it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
+from rows import Row, table
 
 from m3dfel import Recognizer
 from m3dfel.report.annotate import annotate_video
@@ -26,7 +28,7 @@ from m3dfel.video.encode import rewrite_video
 RUNS = 5
 
 
-def drawn_face(path: Path) -> Path:
+def drawn_face(path: Path, frames: int = 250) -> Path:
     clip = SyntheticClip(seed=0, identity=100, clip=1, emotion="happiness")
     faces = render(clip, range(clip.n_frames), size=224)
     generator = np.random.default_rng(0)
@@ -34,7 +36,7 @@ def drawn_face(path: Path) -> Path:
     background = cv2.resize(noise, (640, 360), interpolation=cv2.INTER_CUBIC)
 
     def pictures():
-        for index in range(250):
+        for index in range(frames):
             picture = background.copy()
             left = 100 + index
             picture[60:284, left : left + 224] = faces[index % len(faces)]
@@ -50,22 +52,29 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def main() -> None:
+def measure(video: Path, aligned: bool, runs: int = RUNS) -> Row:
+    prediction = Recognizer()(video, aligned=aligned)
+    duration_s = probe(video).duration_s or 0.0
+    annotated, copied = [], []
     with TemporaryDirectory() as folder:
-        video = Path(sys.argv[1]) if sys.argv[1:] else drawn_face(Path(folder) / "film.mp4")
-        prediction = Recognizer()(video, aligned=not sys.argv[1:])
-        info, output = probe(video), Path(folder) / "annotated.mp4"
-        duration_s = info.duration_s or 0.0
-        annotated, copied = [], []
-        for _ in range(RUNS):
+        output = Path(folder) / "annotated.mp4"
+        for _ in range(runs):
             annotated.append(seconds(lambda: annotate_video(prediction, output)))
             copied.append(seconds(lambda: rewrite_video(video, output, lambda f: f.image)))
-    faces = prediction.faces["face"].nunique()
-    print(f"{video.name}: {info.width}×{info.height}, {duration_s:.1f} s, {faces} face(s)")
-    print(f"annotating: {duration_s / min(annotated):.1f} × real time")
-    print(f"decoding and encoding alone: {duration_s / min(copied):.1f} × real time")
-    print(f"ratio: {min(annotated) / min(copied):.2f}")
+    return Row(
+        "drawing a prediction into a second of video",
+        min(annotated) / duration_s,
+        "s",
+        "decoding and encoding alone",
+        min(copied) / duration_s,
+    )
+
+
+def rows(short: bool = False) -> list[Row]:
+    with TemporaryDirectory() as folder:
+        video = drawn_face(Path(folder) / "film.mp4", frames=25 if short else 250)
+        return [measure(video, aligned=True, runs=1 if short else RUNS)]
 
 
 if __name__ == "__main__":
-    main()
+    print(table([measure(Path(sys.argv[1]), aligned=False)] if sys.argv[1:] else rows()))

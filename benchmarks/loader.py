@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from rows import Row
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -40,6 +41,7 @@ from m3dfel.emotions import EMOTIONS
 from m3dfel.synthetic.clips import parse_synthetic, render
 
 SIDE, FRAMES, SIZE, CHOSEN, BATCH, WARM_UP = 224, 32, 112, 16, 8, 6
+PUBLISHED = "published way, JPEG folders"
 AUGMENT = AugmentConfig()
 
 F = v2.functional  # on PIL pictures, it calls PIL
@@ -138,22 +140,19 @@ def size_mb(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--clips", type=int, default=48)
-    parser.add_argument("--batches", type=int, default=60)
-    options = parser.parse_args()
+def measure(clips: int, rounds: int) -> dict[str, tuple[float, float]]:
+    """Return the clips per second of each loader, and the size of what it reads in MB."""
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
         data = root / "DFEW"
-        write_dfew(data, options.clips)
+        write_dfew(data, clips)
         stores = {
             "store, JPEG (the default)": PackSettings(),
             "store, raw pixels": PackSettings(format="raw"),
         }
         ways = {
-            "published way, JPEG folders": (published_batches(data), size_mb(data)),
+            PUBLISHED: (published_batches(data), size_mb(data)),
             "ours, JPEG folders": (our_batches(data), size_mb(data)),
         }
         for name, settings in stores.items():
@@ -161,19 +160,36 @@ def main() -> None:
             pack(str(data), str(folder), settings)
             ways[f"ours, {name}"] = (our_batches(folder), size_mb(folder))
         rates: dict[str, list[float]] = {name: [] for name in ways}
-        for turn in range(options.batches + WARM_UP):
+        for turn in range(rounds + WARM_UP):
             for name, (batches, _) in ways.items():
                 start = time.process_time()
-                clips = next(batches)
+                read = next(batches)
                 if turn >= WARM_UP:
-                    rates[name].append(clips / (time.process_time() - start))
+                    rates[name].append(read / (time.process_time() - start))
+    return {name: (statistics.median(rates[name]), size) for name, (_, size) in ways.items()}
+
+
+def rows(short: bool = False) -> list[Row]:
+    measured = measure(16, 2) if short else measure(48, 60)
+    baseline = measured.pop(PUBLISHED)[0]
+    return [
+        Row(f"training clips on one core: {name}", rate, "clips/s", PUBLISHED, baseline)
+        for name, (rate, _) in measured.items()
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--clips", type=int, default=48)
+    parser.add_argument("--batches", type=int, default=60)
+    options = parser.parse_args()
+    measured = measure(options.clips, options.batches)
     print(f"{options.clips} clips, one thread, OpenCV {cv2.__version__}, torch {torch.__version__}")
-    baseline = statistics.median(rates["published way, JPEG folders"])
-    for name, values in rates.items():
-        rate = statistics.median(values)
+    baseline = measured[PUBLISHED][0]
+    for name, (rate, size) in measured.items():
         print(
             f"{name:32} {rate:6.1f} clips/s  {rate / baseline:5.2f} times the published way  "
-            f"{ways[name][1]:6.1f} MB"
+            f"{size:6.1f} MB"
         )
 
 

