@@ -1,17 +1,22 @@
+import inspect
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from m3dfel.checkpoints import load_model, save_model
 from m3dfel.errors import InputError
-from m3dfel.models.exported import FORMATS, ExportedModel, export_model
+from m3dfel.models.exported import ExportedModel, calibration_instances, export_model
+from m3dfel.models.formats import FORMATS
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.registry import BACKBONES
-from small_data import small_model
+from small_data import small_model, write_frames
 
+PARTS = {"backbone", "backbone_options", "aggregation", "aggregation_options"}
 PACKAGES = {"onnx": ["onnxscript", "onnxruntime"], "openvino": ["openvino"], "torch": []}
 
 
@@ -41,15 +46,15 @@ def assert_same_answers(model: M3DFEL, exported: M3DFEL, clips: int) -> None:
 def test_an_exported_model_gives_the_same_answers_for_batches_of_any_size(format, tmp_path: Path):
     require(format)
     # Instances of four frames, which the last stage sees as one: it skips their padding.
-    model = small_model(frames=8, size=24, zoom=1.2, grayscale=True, std=(0.2, 0.3, 0.4)).eval()
+    settings = {"zoom": 1.2, "grayscale": True, "std": (0.2, 0.3, 0.4), "min_confidence": 0.7}
+    model = small_model(frames=8, size=24, **settings).eval()
     torch.nn.init.normal_(model.classifier.weight)
-    model.min_confidence = 0.625
     model.to(memory_format=torch.channels_last_3d)  # as `load_model` returns it
     exported = export_and_load(model, tmp_path / "exported", format)
     assert not exported.training
-    settings = ("labels", "frames", "size", "bag_size", "instance_length", "zoom", "grayscale")
-    for name in (*settings, "min_confidence"):
-        assert getattr(exported, name) == getattr(model, name)
+    arguments = inspect.signature(M3DFEL).parameters
+    for name in arguments.keys() - {"mean", "std", *PARTS}:
+        assert getattr(exported, name) == getattr(model, name), name
     for clips in 1, 2, 5:
         assert_same_answers(model, exported, clips)
 
@@ -58,6 +63,47 @@ def test_an_exported_model_gives_the_same_answers_for_batches_of_any_size(format
 def test_models_of_other_parts_can_be_exported(aggregation: str, tmp_path: Path):
     model = small_model(backbone="resnet", aggregation=aggregation).eval()
     assert_same_answers(model, export_and_load(model, tmp_path / "exported", "torch"), 3)
+
+
+def test_eight_bit_numbers_change_little(tmp_path: Path):
+    pytest.importorskip("openvino")
+    pytest.importorskip("nncf")
+    model = small_model(size=24).eval()
+    calibration = calibration_instances(model, str(write_faces(tmp_path)))
+    assert calibration.shape == (5, 3, 4, 24, 24)
+    export_model(model, tmp_path / "exported", "openvino", calibration)
+    assert b"FakeQuantize" in (tmp_path / "exported" / "backbone.xml").read_bytes()
+    exported = load_model(str(tmp_path / "exported"))
+    with torch.inference_mode():
+        features, expected = exported.backbone(calibration), model.backbone(calibration)
+    assert (features - expected).abs().mean() < 0.05 * expected.abs().mean()
+
+
+def test_eight_bit_numbers_are_for_openvino_and_need_clips(tmp_path: Path):
+    model = small_model(labels=["fear", "anger"]).eval()
+    with pytest.raises(InputError, match="8-bit numbers need the format openvino, not torch"):
+        export_model(model, tmp_path / "exported", "torch", torch.zeros(1, 3, 4, 16, 16))
+    with pytest.raises(InputError, match="has no readable clip of the model's emotions"):
+        calibration_instances(model, str(write_faces(tmp_path)))
+
+
+def write_faces(folder: Path) -> Path:
+    """Write a data set of happy faces in class folders: five for training, one for validation."""
+    for split, count in ("train", 5), ("val", 1):
+        write_frames(folder / "faces" / split / "happiness", count, side=40)
+    return folder / "faces"
+
+
+@pytest.mark.parametrize("setting", [None, "false"])
+def test_nothing_is_reported_over_the_internet(setting: str | None, tmp_path: Path, monkeypatch):
+    openvino = pytest.importorskip("openvino")
+    monkeypatch.setenv("CI", setting) if setting else monkeypatch.delenv("CI", raising=False)
+    seen = []
+    monkeypatch.setattr(openvino, "convert_model", lambda _: seen.append(os.environ.get("CI")))
+    with pytest.raises(AttributeError):  # it returned nothing
+        FORMATS["openvino"].write(nn.Linear(2, 2), "backbone", torch.zeros(2, 2), tmp_path)
+    assert seen == ["true"]
+    assert os.environ.get("CI") == setting
 
 
 def test_an_exported_file_works_without_this_package(tmp_path: Path):

@@ -9,44 +9,27 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import warnings
-from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from m3dfel.data.dataset import EvaluationClips
+from m3dfel.data.manifest import Clip, read_manifest
+from m3dfel.data.splits import keep_labels
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
+from m3dfel.models.formats import FORMATS, PARTS, Network, quantize
 from m3dfel.models.m3dfel import M3DFEL
 
-Network: TypeAlias = Callable[[Tensor], tuple[Tensor, ...]]
-"""A network in its engine: takes a batch on the CPU, returns its outputs."""
-
+CALIBRATION_CLIPS = 300
 TOLERANCE = 1e-4
 """By how much the logits and the evidence may differ from those of the original model."""
-
-_ANY_SIZE = 2**31
-_PARTS = {"backbone": ("instances", ["features"]), "fusion": ("features", ["logits", "evidence"])}
-
-
-class Format(NamedTuple):
-    """A format of exported models.
-
-    Attributes:
-        meaning: what runs it, for the help.
-        suffix: of a network's file.
-        write: writes a part of a model, given by name, its example input and the file.
-        load: loads a network from its file.
-    """
-
-    meaning: str
-    suffix: str
-    write: Callable[[nn.Module, str, Tensor, Path], None]
-    load: Callable[[Path], Network]
 
 
 class ExportedModel(M3DFEL):
@@ -119,13 +102,17 @@ class _Fusion(nn.Module):
 # --- folders -------------------------------------------------------------------------------------
 
 
-def export_model(model: M3DFEL, folder: Path, format: str) -> float:
+def export_model(
+    model: M3DFEL, folder: Path, format: str, calibration: Tensor | None = None
+) -> float:
     """Write a trained model for another engine, and compare both.
 
     Args:
         model: in evaluation mode, on the CPU.
         folder: a new or empty folder; receives `config.json`, `backbone.*` and `fusion.*`.
         format: a name in `FORMATS`.
+        calibration: instances (M, 3, t, S, S), such as `calibration_instances` returns; the
+            backbone then computes with 8-bit numbers that are scaled to them. Only for OpenVINO.
 
     Returns:
         The largest difference between the logits and the evidence of both, on random clips.
@@ -133,10 +120,12 @@ def export_model(model: M3DFEL, folder: Path, format: str) -> float:
     Raises:
         InputError: there is no such format, its packages are not installed, the folder is not
             empty, the model has a part that the format cannot describe, or the exported model
-            differs from the original by more than `TOLERANCE`.
+            differs from the original by more than `TOLERANCE`, which 8-bit numbers may.
     """
     if format not in FORMATS:
         raise InputError(f"unknown format {format!r}: use one of {', '.join(FORMATS)}")
+    if calibration is not None and format != "openvino":
+        raise InputError(f"8-bit numbers need the format openvino, not {format}")
     if isinstance(model, ExportedModel):
         raise InputError("this model is exported already: give the one that was trained")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -149,13 +138,51 @@ def export_model(model: M3DFEL, folder: Path, format: str) -> float:
         write_text(temporary / "config.json", json.dumps(settings, indent=2))
         _write_part(format, model.backbone, "backbone", instances, temporary)
         _write_part(format, _Fusion(model).eval(), "fusion", features, temporary)
+        if calibration is not None:
+            quantize(temporary / f"backbone{FORMATS[format].suffix}", calibration)
         difference = _largest_difference(model, load_exported(temporary))
-        if not difference <= TOLERANCE:
+        if not difference <= (TOLERANCE if calibration is None else math.inf):
             raise InputError(
                 f"exported as {format}, the model gives logits that differ by {difference:.2g}: "
                 "choose another format"
             )
     return difference
+
+
+def calibration_instances(model: M3DFEL, data: str) -> Tensor:
+    """Return instances of training clips, by which 8-bit numbers are scaled.
+
+    About `CALIBRATION_CLIPS` clips are read, as many of each class as there are; of each, the
+    instance in the middle.
+
+    Args:
+        model: whose label set and frames are used.
+        data: a data set, as for `read_manifest`; all clips are taken if none are for training.
+
+    Returns:
+        float32 (M, 3, t, S, S), normalized.
+
+    Raises:
+        InputError: the data set cannot be read, or has no readable clip of the model's emotions.
+    """
+    manifest = read_manifest(data, labels=model.labels)
+    of_class: dict[str, list[Clip]] = {label: [] for label in model.labels}
+    for clip in keep_labels(manifest.split("train") or manifest.clips, model.labels):
+        of_class[clip.emotion].append(clip)
+    count = math.ceil(CALIBRATION_CLIPS / len(model.labels))
+    chosen = [
+        clips[int(i)]
+        for clips in of_class.values()
+        for i in np.linspace(0, len(clips) - 1, min(count, len(clips)))
+    ]
+    read = EvaluationClips(chosen, model.labels, model.frames, model.size, model.zoom)
+    samples = (read[index] for index in range(len(chosen)))
+    clips = [sample[0] for sample in samples if sample is not None]
+    if not clips:
+        raise InputError(f"{data} has no readable clip of the model's emotions")
+    start = model.bag_size // 2 * model.instance_length
+    instances = torch.stack(clips)[:, start : start + model.instance_length]
+    return model.normalize(instances).transpose(1, 2)
 
 
 def is_exported(folder: Path) -> bool:
@@ -176,7 +203,7 @@ def load_exported(folder: Path) -> ExportedModel:
     name = settings.pop("format")
     if name not in FORMATS:
         raise InputError(f"{folder / 'config.json'}: unknown format {name!r}")
-    files = [folder / f"{part}{FORMATS[name].suffix}" for part in _PARTS]
+    files = [folder / f"{part}{FORMATS[name].suffix}" for part in PARTS]
     try:
         backbone, fusion = (FORMATS[name].load(file) for file in files)
         return ExportedModel(settings, backbone, fusion).eval()
@@ -225,100 +252,3 @@ def _largest_difference(model: M3DFEL, exported: ExportedModel) -> float:
     clips = torch.randn(3, model.frames, 3, model.size, model.size)
     pairs = zip(model.explain(clips), exported.explain(clips), strict=True)
     return max(float((one - other).abs().max()) for one, other in pairs)
-
-
-# --- formats -------------------------------------------------------------------------------------
-
-
-def _capture(module: nn.Module, example: Tensor) -> torch.export.ExportedProgram:
-    """Return the graph of a network, for batches of any size."""
-    batch = torch.export.Dim("batch")
-    return torch.export.export(module, (example,), dynamic_shapes=({0: batch},), strict=False)
-
-
-def _write_onnx(module: nn.Module, part: str, example: Tensor, path: Path) -> None:
-    optimizer = _require("onnxscript", "export").optimizer
-    name, outputs = _PARTS[part]
-    program = torch.onnx.export(
-        _capture(module, example),
-        input_names=[name],
-        output_names=outputs,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
-    assert program
-    # Join convolutions with their normalizations, and drop kernels that only meet padding.
-    optimizer.optimize(program.model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
-    program.save(path)
-
-
-def _load_onnx(path: Path) -> Network:
-    onnxruntime = _require("onnxruntime", "fast")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-
-    def run(batch: Tensor) -> tuple[Tensor, ...]:
-        return tuple(map(torch.from_numpy, session.run(None, {name: batch.numpy()})))
-
-    return run
-
-
-def _write_openvino(module: nn.Module, part: str, example: Tensor, path: Path) -> None:
-    openvino = _require("openvino", "openvino")
-    model = openvino.convert_model(_capture(module, example))
-    model.reshape([-1, *example.shape[1:]])
-    name, outputs = _PARTS[part]
-    for port, port_name in zip([*model.inputs, *model.outputs], [name, *outputs], strict=True):
-        port.get_tensor().set_names({port_name})
-    openvino.save_model(model, str(path), compress_to_fp16=False)
-
-
-def _load_openvino(path: Path) -> Network:
-    openvino = _require("openvino", "openvino")
-    # On some processors it would compute with 16 bits: faster, but with other probabilities.
-    options = {
-        "INFERENCE_PRECISION_HINT": "f32",
-        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-    }
-    network = openvino.Core().compile_model(str(path), "CPU", options)
-
-    def run(batch: Tensor) -> tuple[Tensor, ...]:
-        results = network([batch.numpy()])
-        return tuple(torch.from_numpy(results[output]) for output in network.outputs)
-
-    return run
-
-
-def _write_torch(module: nn.Module, _: str, example: Tensor, path: Path) -> None:
-    # Not as .pt2 of torch.export, which is loaded with pickle and could run anybody's code.
-    fastest = copy.deepcopy(module).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    traced = torch.jit.trace(fastest, example, check_trace=False)
-    torch.jit.save(torch.jit.freeze(traced), path)
-
-
-def _load_torch(path: Path) -> Network:
-    network = torch.jit.load(path)
-
-    def run(batch: Tensor) -> tuple[Tensor, ...]:
-        outputs = network(batch)
-        return outputs if isinstance(outputs, tuple) else (outputs,)
-
-    return run
-
-
-def _require(package: str, extra: str) -> Any:
-    try:
-        return import_module(package)
-    except ImportError as error:
-        raise InputError(f"this format needs {package}: pip install 'm3dfel[{extra}]'") from error
-
-
-FORMATS = {
-    "onnx": Format("ONNX Runtime, and most other engines", ".onnx", _write_onnx, _load_onnx),
-    "openvino": Format("OpenVINO", ".xml", _write_openvino, _load_openvino),
-    "torch": Format("torch without this package (TorchScript)", ".pt", _write_torch, _load_torch),
-}
-"""The formats, by name."""
