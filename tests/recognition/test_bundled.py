@@ -10,10 +10,10 @@ import torch
 from PIL import Image, ImageFilter
 
 from m3dfel.checkpoints import BUNDLED, load_model
+from m3dfel.emotions import EMOTIONS
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import Frame
 
-LABELS = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust")
 # A portrait that ships with matplotlib.
 GRACE_HOPPER = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
 
@@ -30,7 +30,7 @@ def test_the_model_is_small_complete_and_documented():
     assert "Article 5(1)(f)" in card.read_text()
     assert (Path(__file__).parents[2] / "docs" / "MODEL_CARD.md").resolve() == card.resolve()
     model = load_model(BUNDLED)
-    assert model.labels == LABELS
+    assert model.labels == EMOTIONS
     assert (model.frames, model.bag_size) == (16, 4)
     assert all(weight.isfinite().all() for weight in model.state_dict().values())
     assert next(model.parameters()).dtype == torch.float32
@@ -39,7 +39,7 @@ def test_the_model_is_small_complete_and_documented():
 def test_a_real_portrait_gets_the_same_answer_as_at_release(recognizer: Recognizer):
     row = recognizer(GRACE_HOPPER).table.iloc[0]
     assert (row["emotion"], row["mark"]) == ("neutral", "")
-    assert row["confidence"] == pytest.approx(0.69, abs=0.05)
+    assert row["confidence"] == pytest.approx(0.67, abs=0.05)
 
 
 def test_colour_makes_no_difference(recognizer: Recognizer):
@@ -73,9 +73,9 @@ def test_a_man_who_starts_to_smile(recognizer: Recognizer, shared: Path):
 def test_a_woman_who_cries_and_then_laughs(recognizer: Recognizer, shared: Path):
     table = recognizer(shared / "data" / "videos" / "WolfgangLanger_Pexels.mp4").table
     certain = table[table["mark"] == ""]
-    half = table["end_s"].max() / 2
-    late = certain[certain["start_s"] > half]["emotion"]
-    assert (late == "happiness").mean() > 0.8
-    # The first three seconds, with a mouth stretched by crying, are mistaken for a smile.
-    crying = certain[(certain["start_s"] > 3.2) & (certain["end_s"] < 6)]["emotion"]
-    assert (crying == "sadness").mean() > 0.8
+    assert (certain[certain["start_s"] > 10]["emotion"] == "happiness").all()
+    # Weeping, with a mouth stretched as in a smile, and then a hand over the face.
+    crying = certain[certain["end_s"] < 6]["emotion"]
+    assert len(crying)
+    assert (crying == "sadness").all()
+    assert not (certain[certain["end_s"] < 9.4]["emotion"] == "happiness").any()
