@@ -21,7 +21,9 @@ from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.data.transforms import evaluation_transform
 from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.recognition.appearance import AppearanceDescriptor, AppearanceEncoder
 from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
+from m3dfel.recognition.persons import join_tracks
 from m3dfel.recognition.prediction import Prediction, TrackPrediction, build_prediction
 from m3dfel.recognition.timeline import clip_marks, cut_track, smooth_probabilities
 from m3dfel.video.align import TEMPLATE
@@ -50,6 +52,8 @@ class Recognizer:
             averaging.
         search_every: search the whole frame for faces every so many frames and follow known faces
             in between; 1 searches every frame, which takes several times as long.
+        encoder: describes what faces look like, to find out which tracks are the same person; None
+            for the one of this package.
 
     Raises:
         InputError: the device is not available, `clip_s` is not above 0, `smooth_s` is below 0, or
@@ -84,6 +88,7 @@ class Recognizer:
         clip_s: float = CLIP_S,
         smooth_s: float = SMOOTH_S,
         search_every: int = SEARCH_EVERY,
+        encoder: AppearanceEncoder | None = None,
     ) -> None:
         if search_every < 1:
             raise InputError(f"search_every is {search_every} but must be 1 frame or more")
@@ -98,6 +103,7 @@ class Recognizer:
                 f"torch cannot use the device {device!r} here: choose another, such as cpu"
             ) from error
         self.detector = detector or CenterFace()
+        self.encoder = encoder or AppearanceDescriptor()
         self.clip_s, self.smooth_s, self.search_every = clip_s, smooth_s, search_every
 
     @classmethod
@@ -159,7 +165,8 @@ class Recognizer:
         predictions = [self._predict(*pair) for pair in zip(tracks, marks, strict=True)]
         note = "" if tracks else _NO_FACE.format(name)
         model = self.model
-        return build_prediction(name, model.labels, predictions, model.min_confidence, note)
+        made = build_prediction(name, model.labels, predictions, model.min_confidence, note)
+        return join_tracks(made, source, self.detector, self.encoder)
 
     @torch.inference_mode()
     def _predict(self, track: Track, frame_marks: npt.NDArray[np.str_]) -> TrackPrediction:
