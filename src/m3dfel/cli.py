@@ -508,6 +508,12 @@ def _predict_parser() -> ArgumentParser:
         "processor core, or 1 with another device than the CPU",
     )
     parser.add_argument(
+        "--cluster",
+        metavar="auto|ADDRESS",
+        help="share several videos out on a Ray cluster (pip install 'm3dfel[scale]'): its "
+        "address, or `auto` for the one this machine belongs to, or else this machine alone",
+    )
+    parser.add_argument(
         "--overwrite",
         action="store_true",
         help="replace results of several videos that were made with other settings",
@@ -568,12 +574,18 @@ def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
 def _predict_many(
     sources: list[str | list[str]], settings: PredictSettings, options: Namespace
 ) -> int:
-    from m3dfel.recognition.folders import PROBLEMS, predict_videos
+    from m3dfel.recognition.folders import PROBLEMS, Run, predict_videos
     from m3dfel.recognition.processes import predict_in_processes, usable_cores
     from m3dfel.report.terminal import print_people
 
-    jobs = options.jobs or (usable_cores() if options.device == "cpu" else 1)
-    run = partial(predict_in_processes, jobs=jobs)
+    run: Run
+    if options.cluster:
+        from m3dfel.recognition.cluster import predict_on_cluster
+
+        run = partial(predict_on_cluster, address=options.cluster, jobs=options.jobs)
+    else:
+        jobs = options.jobs or (usable_cores() if options.device == "cpu" else 1)
+        run = partial(predict_in_processes, jobs=jobs)
     outcomes, table = predict_videos(sources, settings, run, options.overwrite)
     print_people(table, options.output)
     problems = [outcome for outcome in outcomes if outcome.problem]
