@@ -25,7 +25,7 @@ from scipy.special import softmax
 
 from m3dfel.errors import InputError
 from m3dfel.recognition.defaults import SMOOTH_S
-from m3dfel.recognition.prediction import MIN_CONFIDENCE, UNCERTAIN, Prediction
+from m3dfel.recognition.prediction import UNCERTAIN, Prediction
 from m3dfel.recognition.timeline import smooth_probabilities
 
 Values = npt.NDArray[np.float64]
@@ -91,7 +91,10 @@ class Baseline:
 
 
 def subtract_baseline(
-    prediction: Prediction, baseline: Baseline, smooth_s: float = SMOOTH_S
+    prediction: Prediction,
+    baseline: Baseline,
+    min_confidence: float,
+    smooth_s: float = SMOOTH_S,
 ) -> Prediction:
     """Return a prediction from which the resting face of each person is taken out.
 
@@ -101,6 +104,7 @@ def subtract_baseline(
     Args:
         prediction: of a video.
         baseline: when the persons are at rest.
+        min_confidence: of the model; answers with less are marked as uncertain.
         smooth_s: of the `Recognizer` that made the prediction.
 
     Raises:
@@ -128,9 +132,14 @@ def subtract_baseline(
     of_clip = instances["clip"].to_numpy(int)
     in_clip = np.bincount(of_clip, minlength=len(logits))[of_clip]
     instances[evidence] = (instances[evidence] - subtracted[of_clip] / in_clip[:, None]).round(6)
+    changed = np.asarray(subtracted.any(1))
+    clips = _answers(prediction, logits - subtracted, changed, smooth_s)
+    answered = changed & clips["emotion"].notna()
+    uncertain = clips["confidence"][answered] < min_confidence
+    clips.loc[answered, "mark"] = np.where(uncertain, UNCERTAIN, "")
     return replace(
         prediction,
-        clips=_answers(prediction, logits - subtracted, np.asarray(subtracted.any(1)), smooth_s),
+        clips=clips,
         instances=instances,
         note="; ".join(notes),
         settings=prediction.settings | {"baseline": str(baseline), "baseline_offsets": offsets},
@@ -161,8 +170,6 @@ def _answers(
         clips.loc[rows.index, p] = smooth.round(6)
     readable = changed & clips["emotion"].notna().to_numpy()
     answers = clips.loc[readable, p].to_numpy()
-    confidence = answers.max(1)
     clips.loc[readable, "emotion"] = [labels[index] for index in answers.argmax(1)]
-    clips.loc[readable, "confidence"] = confidence
-    clips.loc[readable, "mark"] = np.where(confidence < MIN_CONFIDENCE, UNCERTAIN, "")
+    clips.loc[readable, "confidence"] = answers.max(1)
     return clips

@@ -115,7 +115,7 @@ class VideoPredictor:
             smooth_s=settings.smooth_s,
             search_every=settings.search_every,
         )
-        self._weights = _checksum(self.recognizer.model)
+        self._weights = _checksum(self.recognizer.model, settings.model)
 
     def record(self, video: Video) -> dict[str, Any]:
         """Return what the results of a video depend on, which is saved with them."""
@@ -175,7 +175,12 @@ class VideoPredictor:
         if settings.person is not None:
             prediction = only_person(prediction, settings.person)
         if settings.baseline is not None:
-            prediction = subtract_baseline(prediction, settings.baseline, settings.smooth_s)
+            prediction = subtract_baseline(
+                prediction,
+                settings.baseline,
+                self.recognizer.model.min_confidence,
+                settings.smooth_s,
+            )
         return prediction
 
     def has_finished(self, video: Video) -> bool:
@@ -211,9 +216,10 @@ def _logged_warnings() -> Iterator[list[str]]:
         logger.removeHandler(handler)
 
 
-def _checksum(model: M3DFEL) -> str:
-    """Return a checksum of the weights, which say more about a model than its name."""
-    checksum = hashlib.sha256()
+def _checksum(model: M3DFEL, name: str) -> str:
+    """Return a checksum of a model's weights; of its name, if another engine has the weights."""
+    has_weights = next(model.parameters(), None) is not None
+    checksum = hashlib.sha256(b"" if has_weights else name.encode())
     for name, weight in sorted(model.state_dict().items()):
         checksum.update(name.encode() + weight.cpu().contiguous().numpy().tobytes())
     return checksum.hexdigest()[:16]
