@@ -93,8 +93,8 @@ def made_up_prediction(
                 instances.append({"face": face, "clip": len(clips), **span, **evidence})
             span = {"start_s": borders[index], "end_s": borders[index + 4]}
             result = {"emotion": emotion, "confidence": 0.7, **probabilities, "mark": ""}
-            clips.append({"face": face, **span, **result})
-    columns = ["face", "start_s", "end_s", "emotion", "confidence", "mark"]
+            clips.append({"face": face, "person": face, **span, **result})
+    columns = ["face", "person", "start_s", "end_s", "emotion", "confidence", "mark"]
     return SimpleNamespace(
         source=source,
         labels=labels,

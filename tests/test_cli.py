@@ -72,7 +72,13 @@ def test_several_data_sets_are_given_as_a_list(capsys):
         (["train", "--data.path", "gone", "--output", "x"], "no data set at gone"),
         (["evaluate", "--model", "gone", "--data", "synthetic", "--output", "x"], "no model"),
         (["predict", "film.mp4", "--model", "gone"], "no model at gone"),
+        (["predict", "a.mp4", "b.mp4", "--model", "gone"], "no model at gone"),
+        (["predict", "film.mp4", "--region", "1,2"], "must be x1,y1,x2,y2 in pixels"),
+        (["predict", "film.mp4", "--baseline", "rest"], "must be START,END in seconds"),
+        (["predict", "film.mp4", "--persons", "gone.csv"], "cannot be read as a table of persons"),
+        (["summarize", "gone"], "there is no prediction in gone"),
         (["export", "gone", "--output", "x"], "no model at gone"),
+        (["predict", "film.mp4", "--jobs", "0"], "jobs"),
         (["predict", "film.mp4", "--formats", "csv,xls"], "unknown format 'xls': use one of csv"),
         (["live", "gone.mp4"], "no video file gone.mp4"),
         (["live", "film.mp4", "--record", "me.avi"], "give a name that ends in .mp4"),
@@ -239,7 +245,7 @@ def test_prediction_writes_the_table_that_others_script_against(
     words = ["--model", str(model), "--output", str(tmp_path / "out"), "--aligned"]
     assert main(["predict", str(tmp_path / "frames"), *words]) == 0
     table = pd.read_csv(tmp_path / "out" / "frames.csv")
-    expected = ["face", "start_s", "end_s", "emotion", "confidence"]
+    expected = ["face", "person", "start_s", "end_s", "emotion", "confidence"]
     assert list(table.columns) == [*expected, *(f"p_{e}" for e in EMOTIONS), "mark"]
     assert table.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-3)
     assert "frames" in capsys.readouterr().out
@@ -316,3 +322,19 @@ def test_live_prints_a_line_of_json_for_each_update(model: Path, tmp_path: Path,
     words = ["--model", str(model), "--json", "--clip_s", "0.4", "--smooth_s", "0"]
     assert main(["live", str(tmp_path / "film.mp4"), *words]) == 0
     assert capsys.readouterr().out == "", "no face, no update"
+
+
+def test_one_person_of_a_region_at_rest(model: Path, tmp_path: Path, capsys):
+    write_frames(tmp_path / "frames", 40, side=48)
+    (tmp_path / "map.csv").write_text("video,face,person\nframes,1,7\n")
+    words = ["predict", str(tmp_path / "frames"), "--model", str(model), "--aligned"]
+    words += ["--output", str(tmp_path / "out"), "--persons", str(tmp_path / "map.csv")]
+    words += ["--person", "7", "--region", "0,0,48,48", "--baseline", "0,1"]
+    assert main(words) == 0
+    settings = json.loads((tmp_path / "out" / "frames.json").read_text())["settings"]
+    assert settings["persons"] == [[1, 7]]
+    assert (settings["person"], settings["baseline"]) == (7, "0,1")
+    assert list(settings["baseline_offsets"]) == ["7"]
+    assert set(pd.read_csv(tmp_path / "out" / "frames.csv")["person"]) == {7}
+    assert main([*words, "--person", "8"]) == 2
+    assert "person 8 is not in" in said(capsys)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -28,14 +29,17 @@ from m3dfel.data.pack_settings import PackSettings
 from m3dfel.errors import InputError
 from m3dfel.ranges import PositiveFloat, PositiveInt, explain
 from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
-from m3dfel.registry import AGGREGATIONS, BACKBONES, Registry, load_plugin
+from m3dfel.registry import AGGREGATIONS, BACKBONES, PLUGINS, Registry, load_plugin
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from m3dfel.recognition.predictor import PredictSettings
+
 _ERRORS = Console(stderr=True)
+_MAX_PROBLEMS = 20  # printed; a table has all
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -87,6 +91,7 @@ def _parser() -> ArgumentParser:
     commands.add_subcommand("predict", _predict_parser(), help="recognise the faces in videos")
     commands.add_subcommand("live", _live_parser(), help="recognise the faces before a camera")
     commands.add_subcommand("export", _export_parser(), help="write a model for another engine")
+    commands.add_subcommand("summarize", _summarize_parser(), help="sum up many predictions")
     commands.add_subcommand("crossval", _crossval_parser(), help="train and measure all folds")
     commands.add_subcommand("ablate", _ablate_parser(), help="train with one setting varied")
     commands.add_subcommand("compare", _compare_parser(), help="train several methods")
@@ -427,7 +432,9 @@ def _predict_parser() -> ArgumentParser:
     parser = _Parser(
         lists=_formats,
         description="Recognise what the faces in videos express, and when. Writes for each video "
-        "a table (CSV, Parquet), all details (JSON) and a timeline picture.",
+        "a table (CSV, Parquet), all details (JSON) and a timeline picture. Of several videos, "
+        "those that cannot be read are listed (problems.csv), all are summed up (summary.csv, "
+        "summary.png), and the same command continues where it was stopped.",
         epilog="Example: m3dfel predict holiday.mp4 --output predictions",
     )
     parser.add_argument(
@@ -475,7 +482,42 @@ def _predict_parser() -> ArgumentParser:
         help="search the whole frame for faces every so many frames, and follow them in between; "
         "1 searches every frame and takes longer",
     )
+    parser.add_argument(
+        "--region",
+        metavar="X1,Y1,X2,Y2",
+        help="only faces in this region of the picture: left, top, right, bottom in pixels",
+    )
+    parser.add_argument("--person", type=PositiveInt, help="only the person with this number")
+    parser.add_argument(
+        "--persons",
+        metavar="TABLE",
+        help="a CSV file that says who is who: video, face, person; other faces are joined to "
+        "persons by themselves",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="START,END",
+        help="seconds in which the persons are at rest, or `neutral` for their first neutral "
+        "seconds: what the resting face shows to the model is taken out of all answers",
+    )
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    parser.add_argument(
+        "--jobs",
+        type=PositiveInt,
+        help="videos predicted at the same time, each on one thread; default: one for each "
+        "processor core, or 1 with another device than the CPU",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="auto|ADDRESS",
+        help="share several videos out on a Ray cluster (pip install 'm3dfel[scale]'): its "
+        "address, or `auto` for the one this machine belongs to, or else this machine alone",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace results of several videos that were made with other settings",
+    )
     return parser
 
 
@@ -487,37 +529,94 @@ def _formats() -> str:
 
 
 def _predict(options: Namespace) -> int:
-    from m3dfel.recognition.exports import check_formats
-    from m3dfel.recognition.recognizer import Recognizer
-    from m3dfel.report.terminal import print_timeline
+    from m3dfel.recognition.baseline import Baseline
+    from m3dfel.recognition.persons import PersonMap, parse_region
+    from m3dfel.recognition.predictor import PredictSettings
     from m3dfel.video.sources import find_sources
 
-    # As separate words or joined by commas.
-    formats = [name for word in options.formats for name in word.split(",")]
-    check_formats(formats)
-    recognizer = Recognizer.from_pretrained(
-        options.model,
+    settings = PredictSettings(
+        output=options.output,
+        # As separate words or joined by commas.
+        formats=tuple(name for word in options.formats for name in word.split(",")),
+        annotate=options.video,
+        model=options.model,
         device=options.device,
         clip_s=options.clip_s,
         smooth_s=options.smooth_s,
         search_every=options.search_every,
+        aligned=options.aligned,
+        region=options.region and parse_region(options.region),
+        persons=PersonMap.read(options.persons) if options.persons else None,
+        person=options.person,
+        baseline=Baseline.parse(options.baseline) if options.baseline else None,
+        plugins=tuple(PLUGINS),
     )
-    with_faces = 0
-    for source in find_sources(options.paths):
-        try:
-            prediction = recognizer(source, aligned=options.aligned)
-        except InputError as error:
-            _print_error(error)
-            continue
-        prediction.save(options.output, formats)
-        if options.video:
-            prediction.annotate(Path(options.output) / f"{prediction.stem}_annotated.mp4", source)
-        if prediction.note:
-            _print_error(prediction.note)
-        else:
-            with_faces += 1
-            print_timeline(prediction.table, Path(prediction.source).name)
-    return 0 if with_faces else 2
+    sources = find_sources(options.paths)
+    if len(sources) == 1:
+        return _predict_one(sources[0], settings)
+    return _predict_many(sources, settings, options)
+
+
+def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
+    from m3dfel.recognition.folders import plan_videos
+    from m3dfel.recognition.predictor import VideoPredictor
+    from m3dfel.report.terminal import print_timeline
+
+    (video,), _ = plan_videos([source], settings)
+    prediction = VideoPredictor(settings)(video, again=True)
+    if prediction.clips.empty:
+        _print_error(prediction.note)
+        return 2
+    print_timeline(prediction.table, Path(prediction.source).name, prediction.note)
+    return 0
+
+
+def _predict_many(
+    sources: list[str | list[str]], settings: PredictSettings, options: Namespace
+) -> int:
+    from m3dfel.recognition.folders import PROBLEMS, Run, predict_videos
+    from m3dfel.recognition.processes import predict_in_processes, usable_cores
+    from m3dfel.report.terminal import print_people
+
+    run: Run
+    if options.cluster:
+        from m3dfel.recognition.cluster import predict_on_cluster
+
+        run = partial(predict_on_cluster, address=options.cluster, jobs=options.jobs)
+    else:
+        jobs = options.jobs or (usable_cores() if options.device == "cpu" else 1)
+        run = partial(predict_in_processes, jobs=jobs)
+    outcomes, table = predict_videos(sources, settings, run, options.overwrite)
+    print_people(table, options.output)
+    problems = [outcome for outcome in outcomes if outcome.problem]
+    for outcome in problems[:_MAX_PROBLEMS]:
+        named = outcome.video.name in outcome.problem
+        _print_error(outcome.problem if named else f"{outcome.video.name}: {outcome.problem}")
+    if problems:
+        path = Path(options.output, PROBLEMS)
+        _print_error(f"problems with {len(problems)} of {len(outcomes)} videos: see {path}")
+    return 0 if table["person"].notna().any() else 2
+
+
+def _summarize_parser() -> ArgumentParser:
+    parser = _Parser(
+        description="Sum up the predictions in a folder: one row for each video and person "
+        "(summary.csv) with the fraction of the time that each emotion is shown, the changes per "
+        "minute and the fraction that is readable, and one picture of all (summary.png).",
+        epilog="Example: m3dfel summarize predictions",
+    )
+    parser.add_argument("folder", help="a folder with JSON files that `m3dfel predict` wrote")
+    parser.add_argument("--output", help="folder for the summary; default: the same folder")
+    return parser
+
+
+def _summarize(options: Namespace) -> int:
+    from m3dfel.recognition.summary import find_predictions, write_summary
+    from m3dfel.report.terminal import print_people
+
+    output = options.output or options.folder
+    print_people(write_summary(find_predictions(options.folder), Path(output)), output)
+    return 0
 
 
 # --- live ----------------------------------------------------------------------------------------
@@ -778,6 +877,7 @@ _COMMANDS = {
     "predict": _predict,
     "live": _live,
     "export": _export,
+    "summarize": _summarize,
     "crossval": _crossval,
     "ablate": _ablate,
     "compare": _compare,

@@ -135,9 +135,12 @@ AGGREGATIONS: Registry[Any] = Registry("aggregation", "m3dfel.models.aggregation
 LAYOUTS: Registry[Any] = Registry("layout", "m3dfel.data.layouts")
 """How data sets lie on disk."""
 
+PLUGINS: list[str] = []
+"""Names of the plugins that are loaded, for processes that have to load them, too."""
+
 
 def load_plugin(name: str) -> None:
-    """Import a module of your own, so that the parts it defines enter their tables.
+    """Import a module of your own, so that the parts it defines enter their tables; only once.
 
     Args:
         name: a Python file, or the dotted name of an installed module.
@@ -145,10 +148,13 @@ def load_plugin(name: str) -> None:
     Raises:
         InputError: there is no such file or module, or importing it fails.
     """
+    if name in PLUGINS:
+        return
     file = Path(name)
     try:
         if file.suffix != ".py":
             import_module(name)
+            PLUGINS.append(name)
             return
         spec = spec_from_file_location(file.stem, file)
         assert spec
@@ -156,6 +162,7 @@ def load_plugin(name: str) -> None:
         module = module_from_spec(spec)
         sys.modules[spec.name] = module  # dataclasses look their module up
         spec.loader.exec_module(module)
+        PLUGINS.append(name)
     except Exception as error:  # the module is not ours and can fail in any way
         raise InputError(
             f"cannot import the plugin {name}: {type(error).__name__}: {error}"

@@ -105,16 +105,16 @@ def test_a_single_face_is_not_numbered_in_subtitles(tmp_path: Path):
     assert re.fullmatch(r"\w+ \d+ %", lines[2])
 
 
-def test_elan_reads_a_tier_for_each_face_linked_to_the_video(
+def test_elan_reads_a_tier_for_each_person_linked_to_the_video(
     two_faces: Prediction, film: Path, tmp_path: Path
 ):
     two_faces.save(tmp_path, ["eaf"])
     two_faces.save(tmp_path, ["eaf"])
     assert [path.name for path in tmp_path.iterdir()] == ["two faces.eaf"], "no backup is left"
     document = pympi.Eaf(str(tmp_path / "two faces.eaf"))
-    assert sorted(document.get_tier_names()) == ["face 1", "face 2"]
+    assert sorted(document.get_tier_names()) == ["person 1", "person 2"]
     for face in (1, 2):
-        annotations = sorted(document.get_annotation_data_for_tier(f"face {face}"))
+        annotations = sorted(document.get_annotation_data_for_tier(f"person {face}"))
         assert [(start, end, word) for start, end, word, *_ in annotations] == [
             (round(1000 * start_s), round(1000 * end_s), word)
             for start_s, end_s, word in expected_spans(two_faces, face)
@@ -136,7 +136,7 @@ def test_boris_table_pairs_starts_and_stops(two_faces: Prediction, tmp_path: Pat
     assert table["Time"].is_monotonic_increasing
     assert set(table["Media file name"]) == {"two faces.mp4"}
     for face in (1, 2):
-        events = table[table["Subject"] == f"face {face}"]
+        events = table[table["Subject"] == f"person {face}"]
         pairs = [
             events[events["Behavior type"] == kind][["Behavior", "Time"]].to_numpy().tolist()
             for kind in ("START", "STOP")
@@ -154,7 +154,15 @@ def test_openface_table_has_a_row_for_each_face_in_each_frame(
 ):
     two_faces.save(tmp_path, ["openface"])
     table = pd.read_csv(tmp_path / "two faces_openface.csv")
-    assert list(table.columns) == ["frame", "face_id", "timestamp", "confidence", "success", *P]
+    assert list(table.columns) == [
+        "frame",
+        "face_id",
+        "timestamp",
+        "confidence",
+        "success",
+        *P,
+        "person",
+    ]
     assert len(table) == len(two_faces.faces) == 125
     assert table["frame"].iloc[[0, -1]].tolist() == [1, 100]
     assert table["timestamp"].to_numpy() == pytest.approx((table["frame"] - 1) / 25, abs=1e-6)

@@ -13,7 +13,7 @@ from m3dfel.video.decode import Frame, read_video, write_video
 from small_videos import ScriptedDetector, noise_video, small_model
 
 CSV_COLUMNS = [
-    *("face", "start_s", "end_s", "emotion", "confidence"),
+    *("face", "person", "start_s", "end_s", "emotion", "confidence"),
     *(*(f"p_{e}" for e in EMOTIONS), "mark"),
 ]
 RAW = [f"raw_{e}" for e in EMOTIONS]

@@ -23,9 +23,9 @@ def film_of(*spans: tuple[float, float], width: int = 640, labels=EMOTIONS, **op
         left = 20 + (face - 1) * (width - 40) / len(spans)
         for frame in range(round(start_s * FPS), round(end_s * FPS)):
             box = {"x1": left, "y1": 100.0, "x2": left + 60, "y2": 180.0}
-            row = {"face": face, "frame": frame, "time_s": frame / FPS}
+            row = {"face": face, "person": face, "frame": frame, "time_s": frame / FPS}
             rows.append({**row, **box, "score": 0.9, "mark": ""})
-    columns = ["face", "frame", "time_s", "x1", "y1", "x2", "y2", "score", "mark"]
+    columns = ["face", "person", "frame", "time_s", "x1", "y1", "x2", "y2", "score", "mark"]
     prediction.faces = pd.DataFrame(rows, columns=columns)
     return prediction
 

@@ -26,14 +26,18 @@ def test_timeline_names_every_row_of_every_face(tmp_path):
     assert is_png(tmp_path / "timeline.png")
     words = texts(figure)
     assert len(figure.axes) == 3
-    assert {"face 1", "face 2", "face 3"} <= set(words)
+    assert {"person 1", "person 2", "person 3"} <= set(words)
     assert all(words.count(emotion) >= 3 for emotion in EMOTIONS)
     assert len({axes.get_xlim() for axes in figure.axes}) == 1, "all faces share one time scale"
     assert not shaded(figure)
 
 
 def test_recognised_emotions_are_bold():
-    assert bold_texts(plot_timeline(made_up_prediction((0, 4)))) == {"face 1", "happiness", "fear"}
+    assert bold_texts(plot_timeline(made_up_prediction((0, 4)))) == {
+        "person 1",
+        "happiness",
+        "fear",
+    }
 
 
 def test_mark_is_written_where_a_face_is_unreadable_and_uncertain_emotions_are_not_bold():
@@ -44,7 +48,7 @@ def test_mark_is_written_where_a_face_is_unreadable_and_uncertain_emotions_are_n
     prediction.clips.loc[2, "mark"] = "uncertain"
     figure = plot_timeline(prediction)
     assert "turned away" in texts(figure)
-    assert bold_texts(figure) == {"face 1", "fear"}
+    assert bold_texts(figure) == {"person 1", "fear"}
 
 
 def test_target_frames_are_shaded():

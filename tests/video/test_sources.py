@@ -6,6 +6,7 @@ from PIL import Image
 
 from m3dfel.errors import InputError
 from m3dfel.video.decode import Frame, write_video
+from m3dfel.video.encode import rewrite_video
 from m3dfel.video.sources import (
     MIN_SIDE,
     find_sources,
@@ -80,9 +81,16 @@ def test_a_path_given_twice_is_one_source():
     assert find_sources(["a.mp4", "a.mp4"]) == ["a.mp4"]
 
 
-def test_two_sources_of_the_same_name_are_an_input_error():
-    with pytest.raises(InputError, match=r"a\.mp4 and other/a\.mp4 would both be written"):
-        find_sources(["a.mp4", "other/a.mp4"])
+def test_annotated_videos_in_a_folder_are_not_sources(tmp_path: Path):
+    video = tmp_path / "film.mp4"
+    write_video(video, np.zeros((3, 32, 32, 3), np.uint8), fps=10)
+    rewrite_video(video, tmp_path / "film_annotated.mp4", lambda frame: frame.image)
+    (tmp_path / "own_annotated.mp4").write_bytes(video.read_bytes())
+    (tmp_path / "bad_annotated.mp4").write_bytes(b"not a video")
+    expected = ["bad_annotated.mp4", "film.mp4", "own_annotated.mp4"]
+    assert find_sources([tmp_path]) == [str(tmp_path / name) for name in expected]
+    named = str(tmp_path / "film_annotated.mp4")
+    assert find_sources([named]) == [named], "unless named"
 
 
 def test_names_and_stems(tmp_path: Path):

@@ -22,7 +22,7 @@ import pympi
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
 from m3dfel.recognition.timeline import mean_between
-from m3dfel.report.timeline import emotion_spans, plot_timeline, probabilities_at
+from m3dfel.report.timeline import person_spans, plot_timeline, probabilities_at
 
 if TYPE_CHECKING:
     from m3dfel.recognition.prediction import Prediction
@@ -80,11 +80,12 @@ def write_csv(prediction: Prediction, path: Path) -> None:
 
 
 def write_json(prediction: Prediction, path: Path) -> None:
-    """Write everything, for `Prediction.load`."""
+    """Write everything, for `Prediction.load`: what is short first, for `read_header`."""
     clips = _with_boxes(prediction)
     record = {
         "source": prediction.source,
         "note": prediction.note,
+        "settings": prediction.settings,
         "labels": prediction.labels,
         "clips": clips.astype(object).where(clips.notna(), None).to_dict("records"),
         "instances": prediction.instances.to_dict("records"),
@@ -126,7 +127,7 @@ def write_vtt(prediction: Prediction, path: Path) -> None:
 
 
 def write_eaf(prediction: Prediction, path: Path) -> None:
-    """Write an ELAN document that is linked to the video, with one tier for each face."""
+    """Write an ELAN document that is linked to the video, with one tier for each person."""
     document = pympi.Eaf(author="m3dfel")
     document.remove_tier("default")
     video = Path(prediction.source).absolute()
@@ -134,11 +135,11 @@ def write_eaf(prediction: Prediction, path: Path) -> None:
         media_type = guess_type(video.name)[0] or "video/mp4"
         beside = Path(os.path.relpath(video, path.absolute().parent)).as_posix()
         document.add_linked_file(video.as_uri(), beside, media_type)
-    for face, spans in _spans(prediction):
-        document.add_tier(f"face {face}")
+    for person, spans in _spans(prediction):
+        document.add_tier(f"person {person}")
         for start_s, end_s, word, _ in spans:
             start_ms, end_ms = round(1e3 * start_s), round(1e3 * end_s)
-            document.add_annotation(f"face {face}", start_ms, max(start_ms + 1, end_ms), word)
+            document.add_annotation(f"person {person}", start_ms, max(start_ms + 1, end_ms), word)
     with atomic_write(path) as temporary:
         document.to_file(temporary)
 
@@ -147,8 +148,8 @@ def write_boris(prediction: Prediction, path: Path) -> None:
     """Write a table of events as BORIS exports them: the start and the stop of each emotion."""
     video = Path(prediction.source).name
     rows = [
-        [prediction.stem, video, f"face {face}", word, kind, round(time_s, 3)]
-        for face, spans in _spans(prediction)
+        [prediction.stem, video, f"person {person}", word, kind, round(time_s, 3)]
+        for person, spans in _spans(prediction)
         for start_s, end_s, word, _ in spans
         for kind, time_s in (("START", start_s), ("STOP", end_s))
     ]
@@ -161,7 +162,7 @@ def write_openface(prediction: Prediction, path: Path) -> None:
     """Write a table with one row for each face in each frame, in the manner of OpenFace.
 
     As there, frames are counted from 1 and faces from 0. `confidence` is the face detector's, and
-    `success` is 0 where the face is unreadable.
+    `success` is 0 where the face is unreadable. `person`, which OpenFace does not know, is last.
     """
     parts = []
     for face, clips in prediction.clips.groupby("face"):
@@ -172,9 +173,11 @@ def write_openface(prediction: Prediction, path: Path) -> None:
         columns: dict[str, Any] = {"frame": rows["frame"] + 1, "face_id": rows["face"] - 1}
         columns |= {"timestamp": times_s, "confidence": rows["score"], "success": readable * 1}
         by_label = zip(prediction.labels, probabilities.round(6), strict=True)
-        parts.append(pd.DataFrame(columns | {f"p_{label}": values for label, values in by_label}))
+        columns |= {f"p_{label}": values for label, values in by_label}
+        parts.append(pd.DataFrame(columns | {"person": rows["person"]}))
     names = ["frame", "face_id", "timestamp", "confidence", "success"]
-    empty = pd.DataFrame(columns=[*names, *(f"p_{label}" for label in prediction.labels)])
+    p = [f"p_{label}" for label in prediction.labels]
+    empty = pd.DataFrame(columns=[*names, *p, "person"])
     table = pd.concat(parts).sort_values(["frame", "face_id"]) if parts else empty
     write_text(path, table.to_csv(index=False))
 
@@ -186,7 +189,7 @@ FORMATS: dict[str, Format] = {
     "png": Format(".png", write_png, "picture of the timeline"),
     "srt": Format(".srt", write_srt, "subtitles for video players"),
     "vtt": Format(".vtt", write_vtt, "subtitles for web pages (WebVTT)"),
-    "eaf": Format(".eaf", write_eaf, "annotations for ELAN, one tier for each face"),
+    "eaf": Format(".eaf", write_eaf, "annotations for ELAN, one tier for each person"),
     "boris": Format("_boris.csv", write_boris, "events as in BORIS: start and stop of emotions"),
     "openface": Format("_openface.csv", write_openface, "one row for each face in each frame"),
 }
@@ -211,26 +214,27 @@ def _with_boxes(prediction: Prediction) -> pd.DataFrame:
 
 
 def _spans(prediction: Prediction) -> Iterator[tuple[int, list[tuple[float, float, str, float]]]]:
-    """Yield each face with the spans of its emotions or marks; see `emotion_spans`."""
-    for face in prediction.clips["face"].unique().tolist():
-        yield face, list(emotion_spans(prediction.clips[prediction.clips["face"] == face]))
+    """Yield each person with the spans of their emotions or marks; see `person_spans`."""
+    for person in prediction.clips["person"].unique().tolist():
+        clips = prediction.clips[prediction.clips["person"] == person]
+        yield person, list(person_spans(clips))
 
 
 def _cues(prediction: Prediction) -> Iterator[tuple[float, float, str]]:
-    """Yield start, end and text of subtitles that do not overlap: one line for each face."""
-    faces = list(_spans(prediction))
+    """Yield start, end and text of subtitles that do not overlap: one line for each person."""
+    people = list(_spans(prediction))
     changes: list[tuple[float, int, str]] = []
-    for face, spans in faces:
-        prefix = f"{face}: " if len(faces) > 1 else ""
+    for person, spans in people:
+        prefix = f"{person}: " if len(people) > 1 else ""
         for start_s, end_s, word, confidence in spans:
-            changes.append((round(start_s, 3), face, prefix + _line(word, confidence)))
-            changes.append((round(end_s, 3), face, ""))
+            changes.append((round(start_s, 3), person, prefix + _line(word, confidence)))
+            changes.append((round(end_s, 3), person, ""))
     lines: dict[int, str] = {}
     # At the same moment, one emotion ends before the next one starts.
     changes.sort(key=lambda change: (change[0], change[2] != ""))
-    for (start_s, face, line), (end_s, _, _) in pairwise(changes):
-        lines[face] = line
-        text = "\n".join(lines[face] for face in sorted(lines) if lines[face])
+    for (start_s, person, line), (end_s, _, _) in pairwise(changes):
+        lines[person] = line
+        text = "\n".join(lines[person] for person in sorted(lines) if lines[person])
         if text and end_s > start_s:
             yield start_s, end_s, text
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -40,7 +40,8 @@ class Prediction:
         labels: the model's label set.
         clips: one row for each clip of each face, with the columns:
 
-            - `face`: number of the face, from 1.
+            - `face`: number of the track, from 1.
+            - `person`: number of the person, from 1: one person may have several tracks.
             - `start_s`, `end_s`: seconds.
             - `emotion`: the most probable emotion.
             - `confidence`: its probability.
@@ -52,9 +53,10 @@ class Prediction:
         instances: one row for each instance of each clip: `face`, `clip` (row number in `clips`),
             `instance` (from 0), `start_s`, `end_s`, and `evidence_<emotion>`, what the instance
             adds to that logit. The evidence of a clip's instances sums to the clip's logits.
-        faces: one row for each face in each frame: `face`, `frame`, `time_s`, the box `x1`, `y1`,
-            `x2`, `y2` in pixels, `score`, and the `mark` of this frame.
+        faces: one row for each face in each frame: `face`, `person`, `frame`, `time_s`, the box
+            `x1`, `y1`, `x2`, `y2` in pixels, `score`, and the `mark` of this frame.
         note: a sentence for the user, such as that no face was found; usually empty.
+        settings: how it was made; filled in by `m3dfel predict`.
 
     Example:
         The prediction for a short video of a drawn face that smiles:
@@ -71,8 +73,8 @@ class Prediction:
 
         The table has one row for each clip:
 
-        >>> list(prediction.table.columns[:5])
-        ['face', 'start_s', 'end_s', 'emotion', 'confidence']
+        >>> list(prediction.table.columns[:6])
+        ['face', 'person', 'start_s', 'end_s', 'emotion', 'confidence']
         >>> prediction.table["emotion"].unique().tolist()
         ['happiness']
 
@@ -91,6 +93,7 @@ class Prediction:
     instances: pd.DataFrame
     faces: pd.DataFrame
     note: str = ""
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @property
     def table(self) -> pd.DataFrame:
@@ -120,7 +123,7 @@ class Prediction:
         - `json`: everything, for `load`.
         - `png`: the timeline.
         - `srt`, `vtt`: subtitles that say what the faces express.
-        - `eaf`: annotations for ELAN, one tier for each face.
+        - `eaf`: annotations for ELAN, one tier for each person.
         - `boris` (`<stem>_boris.csv`): when each emotion starts and stops, as BORIS exports events.
         - `openface` (`<stem>_openface.csv`): one row for each face in each frame.
 
@@ -161,12 +164,40 @@ class Prediction:
                 name: pd.DataFrame(record[name], columns=columns)
                 for name, columns in _columns(labels).items()
             }
-            return cls(record["source"], labels, **tables, note=record["note"])
+            for name in ("clips", "faces"):
+                persons = tables[name]["person"]  # missing in files of earlier versions
+                tables[name]["person"] = persons.fillna(tables[name]["face"]).astype(int)
+            settings = record.get("settings", {})
+            return cls(record["source"], labels, **tables, note=record["note"], settings=settings)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path} cannot be read as a prediction: give a .json file that `m3dfel predict` "
                 "wrote"
             ) from error
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a saved prediction is about; see `Prediction`."""
+
+    source: str
+    note: str
+    settings: dict[str, Any]
+
+
+def read_header(path: Path) -> Header | None:
+    """Return the start of a JSON file, without its tables; None if it is not a prediction."""
+    start = ""
+    try:
+        with path.open(encoding="utf-8") as file:
+            for line in file:
+                if line.startswith(' "clips": ['):
+                    record = json.loads(start.rstrip().rstrip(",") + "}")
+                    return Header(record["source"], record["note"], record.get("settings", {}))
+                start += line
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,7 +280,7 @@ def build_prediction(
     faces: Sequence[Sequence[Any]],
     note: str = "",
 ) -> Prediction:
-    """Return all updates of a video as tables.
+    """Return all updates of a video as tables, each face a person of its own.
 
     Args:
         source: name of the video.
@@ -259,7 +290,7 @@ def build_prediction(
         note: a sentence for the user.
     """
     clips = [
-        [update.face, update.start_s, update.end_s, update.emotion, update.confidence]
+        [update.face, update.face, update.start_s, update.end_s, update.emotion, update.confidence]
         + [*update.probabilities.tolist(), update.mark, *update.raw.tolist()]
         for update in updates
     ]
@@ -286,7 +317,7 @@ def face_row(face: TrackedFace) -> list[Any]:
     detection = face.detection
     box = detection.box.astype(np.float64).round(2).tolist()
     score = round(float(detection.score), 4)
-    return [face.face, face.index, round(face.time_s, 6), *box, score, face.mark]
+    return [face.face, face.face, face.index, round(face.time_s, 6), *box, score, face.mark]
 
 
 def _columns(labels: Sequence[str]) -> dict[str, list[str]]:
@@ -294,11 +325,11 @@ def _columns(labels: Sequence[str]) -> dict[str, list[str]]:
     span = ["start_s", "end_s"]
     return {
         "clips": [
-            *("face", *span, "emotion", "confidence"),
+            *("face", "person", *span, "emotion", "confidence"),
             *(*_per_label("p", labels), "mark", *_per_label("raw", labels)),
         ],
         "instances": ["face", "clip", "instance", *span, *_per_label("evidence", labels)],
-        "faces": ["face", "frame", "time_s", *BOX, "score", "mark"],
+        "faces": ["face", "person", "frame", "time_s", *BOX, "score", "mark"],
     }
 
 

@@ -17,7 +17,9 @@ from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.data.transforms import evaluation_transform
 from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.recognition.appearance import AppearanceDescriptor, AppearanceEncoder
 from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
+from m3dfel.recognition.persons import join_tracks
 from m3dfel.recognition.prediction import Prediction
 from m3dfel.recognition.progress import show_progress
 from m3dfel.recognition.stream import Stream, TrackFaces
@@ -48,6 +50,8 @@ class Recognizer:
             averaging.
         search_every: search the whole frame for faces every so many frames and follow known faces
             in between; 1 searches every frame, which takes several times as long.
+        encoder: describes what faces look like, to find out which tracks are the same person; None
+            for the one of this package.
 
     Raises:
         InputError: the device is not available, `clip_s` is not above 0, `smooth_s` is below 0, or
@@ -82,6 +86,7 @@ class Recognizer:
         clip_s: float = CLIP_S,
         smooth_s: float = SMOOTH_S,
         search_every: int = SEARCH_EVERY,
+        encoder: AppearanceEncoder | None = None,
     ) -> None:
         if search_every < 1:
             raise InputError(f"search_every is {search_every} but must be 1 frame or more")
@@ -96,6 +101,7 @@ class Recognizer:
                 f"torch cannot use the device {device!r} here: choose another, such as cpu"
             ) from error
         self.detector = detector or CenterFace()
+        self.encoder = encoder or AppearanceDescriptor()
         self.clip_s, self.smooth_s, self.search_every = clip_s, smooth_s, search_every
 
     @classmethod
@@ -153,7 +159,7 @@ class Recognizer:
         with self._stream(source, aligned, _BATCH) as stream:
             for _ in show_progress(stream.steps(), stream.name, source_duration(source)):
                 pass
-        return stream.prediction()
+        return join_tracks(stream.prediction(), source, self.detector, self.encoder)
 
     def stream(self, source: Source | int, aligned: bool = False) -> Stream:
         """Recognise the faces of a video or of a camera while it runs.

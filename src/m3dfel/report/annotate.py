@@ -109,10 +109,10 @@ def _duration(prediction: Prediction, source: Source) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Face:
-    """What is drawn for one face.
+    """What is drawn for one track of a face.
 
     Attributes:
-        number: of the face, from 1.
+        number: of the person, from 1.
         slot: index of its card and of its lane in the timeline.
         clips: its rows of the prediction's clips.
         frames: (T,), indices of the frames that show it.
@@ -141,19 +141,23 @@ class _Face:
 
 
 def _faces(prediction: Prediction) -> list[_Face]:
-    faces, free_from_s = [], list[float]()
-    for number in prediction.clips["face"].unique().tolist():
-        clips = prediction.clips[prediction.clips["face"] == number]
-        rows = prediction.faces[prediction.faces["face"] == number]
+    faces, free_from_s, slots = [], list[float](), dict[int, int]()
+    for track in prediction.clips["face"].unique().tolist():
+        clips = prediction.clips[prediction.clips["face"] == track]
+        rows = prediction.faces[prediction.faces["face"] == track]
         times_s = rows["time_s"].to_numpy(float)
         free = [slot for slot, time_s in enumerate(free_from_s) if time_s <= times_s[0]]
+        person = int(clips["person"].iloc[0])
         slot = free[0] if free else len(free_from_s)
+        if slots.get(person) in free:
+            slot = slots[person]
+        slots[person] = slot
         free_from_s[slot : slot + 1] = [times_s[-1] + _FREE_S]
         probabilities, marks = probabilities_at(clips, prediction.labels, times_s)
         boxes = rows[["x1", "y1", "x2", "y2"]].to_numpy(float)
         faces.append(
             _Face(
-                number=number,
+                number=person,
                 slot=slot,
                 clips=clips,
                 frames=rows["frame"].to_numpy(np.int64),
@@ -183,7 +187,7 @@ class Annotator:
         self._width, self._height = width, height
         self._unit = max(1.0, min(width, height) / _UNIT_SIDE)
         self._lay_out()
-        self._tag_above = {face.number: self._has_room_above(face) for face in self._faces}
+        self._tag_above = {face: self._has_room_above(face) for face in self._faces}
         self._cards = {index: self._card(index) for index in (None, *range(len(self._labels)))}
         self._background, self._played = self._draw_background()
 
@@ -439,7 +443,7 @@ class Annotator:
         height, width = name.shape[:2]
         gap = self._px(_TAG_GAP)
         above, below = box[1] - gap - height, min(box[3] + gap, self._height - height)
-        top = max(0.0, above if self._tag_above[face.number][index] else below)
+        top = max(0.0, above if self._tag_above[face][index] else below)
         left = np.clip(box[0] - self._px(1), 0, max(0, self._width - width))
         paste(picture, name, left, top)
 

@@ -16,7 +16,9 @@ from m3dfel.data.manifest import Manifest
 from m3dfel.emotions import colours
 from m3dfel.experiments.tables import format_table
 from m3dfel.report.style import percent
-from m3dfel.report.timeline import emotion_spans
+from m3dfel.report.timeline import person_spans
+
+_MAX_ROWS = 40
 
 _MODELS = {
     "last": "last epoch",
@@ -83,7 +85,7 @@ def _most_frequent_error(row: Sequence[float], own: int, labels: Sequence[str]) 
 
 
 def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
-    """Print when each face shows which emotion, and the note, if any.
+    """Print when each person shows which emotion, and the note, if any.
 
     Neighbouring clips with the same emotion are one row, which begins and ends midway between
     clips. Clips without a certain emotion show their mark instead.
@@ -95,17 +97,17 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
     """
     if len(clips):
         table = _new_table(title)
-        for column in ("face", "from s", "to s"):
+        for column in ("person", "from s", "to s"):
             table.add_column(column, justify="right")
         table.add_column("emotion")
         table.add_column("confidence %", justify="right")
         labels = [name.removeprefix("p_") for name in clips.columns if name.startswith("p_")]
         colour_of = colours(labels)
-        for _, of_face in clips.groupby("face"):
-            for start_s, end_s, word, confidence in emotion_spans(of_face):
+        for person, of_person in clips.groupby("person"):
+            for start_s, end_s, word, confidence in person_spans(of_person):
                 square = f"[{colour_of[word]}]■[/] " if word in colour_of else "  "
                 table.add_row(
-                    str(of_face["face"].iloc[0]) if start_s == of_face["start_s"].iloc[0] else "",
+                    str(person) if start_s == of_person["start_s"].iloc[0] else "",
                     f"{start_s:.2f}",
                     f"{end_s:.2f}",
                     square + escape(word),
@@ -115,6 +117,37 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
         Console().print(table)
     if note:
         Console().print(note, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_people(table: pd.DataFrame, folder: str) -> None:
+    """Print what each person in each video shows most, and for which part of the time.
+
+    Args:
+        table: returned by `recognition.summary.summarize`.
+        folder: where the whole table is.
+    """
+    printed = _new_table(folder)
+    printed.add_column("video")
+    for column in ("person", "seen s", "readable %"):
+        printed.add_column(column, justify="right")
+    printed.add_column("most of the time")
+    times = table.filter(like="time_").fillna(0.0)
+    colour_of = colours([str(name).removeprefix("time_") for name in times])
+    for (_, row), (_, fractions) in zip(
+        table.head(_MAX_ROWS).iterrows(), times.head(_MAX_ROWS).iterrows(), strict=True
+    ):
+        cells = [escape(Path(row["video"]).name)]
+        if pd.isna(row["person"]):
+            cells += ["–", "–", "–", "no face"]
+        else:
+            word = str(fractions.idxmax()).removeprefix("time_")
+            fraction = f"{100 * fractions.max():.0f} %"
+            cells += [str(row["person"]), f"{row['seen_s']:.1f}", percent(row["coverage"])]
+            cells += [f"[{colour_of[word]}]■[/] {escape(word.replace('_', ' '))} {fraction}"]
+        printed.add_row(*cells)
+    more = f"{len(table) - _MAX_ROWS:,} more rows, and " if len(table) > _MAX_ROWS else ""
+    printed.caption = f"{more}all details in {escape(folder)}/summary.*"
+    Console().print(printed)
 
 
 def print_run(results: dict[str, Any], folder: str) -> None:

@@ -50,7 +50,7 @@ def plot_timeline(
     target_frames: npt.NDArray[np.bool_] | None = None,
     fps: float = 25.0,
 ) -> Figure:
-    """Draw what each face expresses over time: one block per face, one row per emotion.
+    """Draw what each person expresses over time: one block per person, one row per emotion.
 
     A row's height is the emotion's probability, in strong colour where it is the recognised
     emotion: the likeliest, and not marked as uncertain. Where a face is unreadable, the rows are
@@ -68,34 +68,35 @@ def plot_timeline(
         InputError: the file cannot be written.
     """
     labels, colour_of = prediction.labels, colours(prediction.labels)
-    faces = [clips for _, clips in prediction.clips.groupby("face")]
+    people = [clips for _, clips in prediction.clips.groupby("person")]
     width, top, bottom, between = 8.6, 0.8, 0.5, 0.55
     left = max(1.3, 0.3 + max(text_width(label, **_LABEL, weight="bold") for label in labels))
     height = _ROW * (len(labels) - _EVIDENCE_BASE)
     figure = new_figure(
         left + width + 0.65,
-        top + len(faces) * (height + between) + bottom,
-        *_heading(prediction, len(faces)),
+        top + len(people) * (height + between) + bottom,
+        *_heading(prediction, len(people)),
     )
-    for index, clips in enumerate(faces):
-        y = bottom + (len(faces) - 1 - index) * (height + between)
+    for index, clips in enumerate(people):
+        y = bottom + (len(people) - 1 - index) * (height + between)
         axes = add_axes(figure, left, y, width, height)
         axes.set(xlim=(0, prediction.clips["end_s"].max()), ylim=(_EVIDENCE_BASE, len(labels)))
         if target_frames is not None:
             _shade_target_frames(axes, target_frames, fps, named=index == 0)
-        _draw_face(axes, clips, colour_of)
+        _draw_person(axes, clips, colour_of)
         instances = prediction.instances
-        own_instances = instances[instances["face"] == clips["face"].iloc[0]]
-        _draw_evidence(axes, own_instances, colour_of)
-        _draw_time_axis(axes, labelled=index == len(faces) - 1)
+        _draw_evidence(axes, instances[instances["face"].isin(clips["face"])], colour_of)
+        _draw_time_axis(axes, labelled=index == len(people) - 1)
     return save(figure, path)
 
 
-def _heading(prediction: Prediction, faces: int) -> tuple[str, str]:
+def _heading(prediction: Prediction, people: int) -> tuple[str, str]:
     name = shorten(Path(prediction.source).name, 50)
-    if not faces:
+    if not people:
         return f"No face in {name}", fill(prediction.note, 120)
-    who = f"the {faces} faces in {name} express" if faces > 1 else f"the face in {name} expresses"
+    who = (
+        f"the {people} people in {name} express" if people > 1 else f"the face in {name} expresses"
+    )
     return (
         f"What {who}, moment by moment",
         "Height: probability of each emotion. Strong colour: the recognised emotion, where it is "
@@ -103,24 +104,34 @@ def _heading(prediction: Prediction, faces: int) -> tuple[str, str]:
     )
 
 
-def _draw_face(axes: Axes, clips: pd.DataFrame, colour_of: Mapping[str, str]) -> None:
-    """Draw the probabilities of one face's clips, and why it is unreadable where it is."""
+def _draw_person(axes: Axes, clips: pd.DataFrame, colour_of: Mapping[str, str]) -> None:
+    """Draw one person's probabilities, track by track, and why the face is unreadable."""
+    shown = set[int]()
+    for _, track in clips.groupby("face"):
+        shown |= _draw_track(axes, track, colour_of)
+    for index, label in enumerate(colour_of):
+        weight = "bold" if index in shown else "normal"
+        _label_row(axes, len(colour_of) - 1 - index, label, weight=weight, color=INK)
+    title: dict[str, Any] = {"ha": "right", "size": 10.5, "weight": "bold", "color": INK}
+    axes.annotate(f"person {clips['person'].iloc[0]}", (0, 1), (-8, 6), **ABOVE_AXES, **title)
+    _draw_scale(axes, len(colour_of) - 1)
+
+
+def _draw_track(axes: Axes, clips: pd.DataFrame, colour_of: Mapping[str, str]) -> set[int]:
+    """Draw the probabilities of one track; return which emotions are recognised, by index."""
     times, probabilities, marks = _curves(clips, list(colour_of))
     recognised = np.where(marks == "", probabilities.argmax(0), -1)
-    for index, (label, colour) in enumerate(colour_of.items()):
+    for index, colour in enumerate(colour_of.values()):
         base = len(colour_of) - 1 - index
         height = base + _PEAK * probabilities[index]
         strong = recognised == index
         axes.plot(times[[0, -1]], [base, base], color=RULE, linewidth=0.8, zorder=1)
         axes.fill_between(times, base, height, color=colour, alpha=0.35, linewidth=0, zorder=2)
         axes.fill_between(times, base, height, where=strong, color=colour, linewidth=0, zorder=3)
-        _label_row(axes, base, label, weight="bold" if strong.any() else "normal", color=INK)
     for first, last, mark in equal_spans(marks.tolist()):
         if np.isnan(probabilities[0, first]):
             _write_mark(axes, times[first], times[last], len(colour_of), mark)
-    title: dict[str, Any] = {"ha": "right", "size": 10.5, "weight": "bold", "color": INK}
-    axes.annotate(f"face {clips['face'].iloc[0]}", (0, 1), (-8, 6), **ABOVE_AXES, **title)
-    _draw_scale(axes, len(colour_of) - 1)
+    return set(recognised.tolist())
 
 
 def _curves(
@@ -184,11 +195,12 @@ def _draw_scale(axes: Axes, base: float) -> None:
 def _draw_evidence(axes: Axes, instances: pd.DataFrame, colour_of: Mapping[str, str]) -> None:
     labels = list(colour_of)
     # Clips overlap, so an instance is part of several; its evidence is averaged over them.
-    means = instances.groupby("start_s", as_index=False).mean(numeric_only=True)
+    means = instances.groupby(["face", "start_s"], as_index=False).mean(numeric_only=True)
     evidence = means[[f"evidence_{label}" for label in labels]].to_numpy()
     # Softmax depends on differences only, so the mean over the emotions carries no meaning.
     evidence = evidence - evidence.mean(1, keepdims=True)
-    strength, strongest = evidence.max(1), [labels[index] for index in evidence.argmax(1)]
+    strength = evidence.max(1)
+    strongest = np.array([labels[index] for index in evidence.argmax(1)])
     starts, ends = means["start_s"].to_numpy(), means["end_s"].to_numpy()
     axes.bar(
         starts,
@@ -202,9 +214,11 @@ def _draw_evidence(axes: Axes, instances: pd.DataFrame, colour_of: Mapping[str, 
         zorder=3,
     )
     base = [_EVIDENCE_BASE, _EVIDENCE_BASE]
-    axes.plot([starts[0], ends[-1]], base, color=MUTED, linewidth=0.8, clip_on=False)
+    for _, rows in means.groupby("face"):
+        i = rows.index.to_numpy()
+        axes.plot([starts[i[0]], ends[i[-1]]], base, color=MUTED, linewidth=0.8, clip_on=False)
+        _name_spans(axes, strongest[i].tolist(), starts[i], ends[i])
     _label_row(axes, _EVIDENCE_BASE, "evidence", style="italic", color=MUTED)
-    _name_spans(axes, strongest, starts, ends)
 
 
 def _name_spans(axes: Axes, emotions: Sequence[str], starts: Values, ends: Values) -> None:
@@ -285,3 +299,9 @@ def emotion_spans(clips: pd.DataFrame) -> Iterator[tuple[float, float, str, floa
     for first, last, word in equal_spans(words.tolist()):
         confidence = clips["confidence"].iloc[first : last + 1].mean()
         yield borders[first], borders[last + 1], word, confidence
+
+
+def person_spans(clips: pd.DataFrame) -> Iterator[tuple[float, float, str, float]]:
+    """Yield the spans of one person as `emotion_spans` does, track by track."""
+    for _, track in clips.groupby("face"):
+        yield from emotion_spans(track)

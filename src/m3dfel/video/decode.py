@@ -39,6 +39,9 @@ VIDEO_SUFFIXES = frozenset(
 PICTURES_PER_S = 25.0
 """Frame rate of a video that is given as pictures, and of files that state none."""
 
+ANNOTATED = "annotated by m3dfel"
+"""The comment in the metadata of annotated videos, which are never sources of their own accord."""
+
 # Durations in containers are off by a frame or two; only more than this is a sign of damage.
 _MISSING_S = 0.5
 
@@ -102,6 +105,15 @@ def probe(path: str | Path) -> VideoInfo:
             frames=stream.frames or None,
             rotation=rotation,
         )
+
+
+def is_annotated(path: str | Path) -> bool:
+    """Return whether a file is an annotated video that this package wrote."""
+    try:
+        with av.open(str(Path(path).absolute())) as container:
+            return container.metadata.get("comment") == ANNOTATED
+    except (OSError, av.error.FFmpegError):
+        return False
 
 
 def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:

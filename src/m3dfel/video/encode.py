@@ -29,7 +29,7 @@ from rich.progress import track as with_progress
 
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write
-from m3dfel.video.decode import Frame, Picture, picture_stream, stated_duration
+from m3dfel.video.decode import ANNOTATED, Frame, Picture, picture_stream, stated_duration
 from m3dfel.video.sources import Source, read_frames
 
 logger = logging.getLogger(__name__)
@@ -163,6 +163,7 @@ def _write(
 ) -> None:
     picture = draw(first)
     with av.open(str(path.absolute()), "w", options={"movflags": "+faststart"}) as output:
+        output.metadata["comment"] = ANNOTATED
         stream = _add_picture_stream(output, timing, picture.shape[1], picture.shape[0])
         sound = _sound(sound_source, output, timing.start_s)
         sound_packet = next(sound, None)

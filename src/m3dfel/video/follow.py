@@ -91,8 +91,11 @@ class FaceFinder:
         followed: list[_Face] = []
         for face in self._faces:
             views = [_moved(view, face.offset) for view in detector.look(image, face.window)]
-            seen = _closest(face.seen, views)
-            if seen is None or _closest(seen, [other.seen for other in followed]) is not None:
+            seen = closest_detection(face.seen, views)
+            if (
+                seen is None
+                or closest_detection(seen, [other.seen for other in followed]) is not None
+            ):
                 continue
             if _is_central(seen.box, face.window):
                 followed.append(replace(face, seen=seen))
@@ -107,7 +110,7 @@ class FaceFinder:
         followed = {id(face.seen): face for face in faces}
         found = []
         for detection in detector(image):
-            seen = _closest(detection, [face.seen for face in followed.values()])
+            seen = closest_detection(detection, [face.seen for face in followed.values()])
             if seen is None:
                 found.append(_start(detector, image, detection))
             else:
@@ -132,8 +135,8 @@ class _Face:
 
 def _start(detector: WindowDetector, image: npt.NDArray[np.uint8], seen: Detection) -> _Face:
     """Return a face with a window around it, and the offset measured in this image."""
-    window = _window(seen.box)
-    view = _closest(seen, detector.look(image, window))
+    window = window_around(seen.box)
+    view = closest_detection(seen, detector.look(image, window))
     return _Face(seen, window, _points(seen) - _points(view or seen))
 
 
@@ -143,8 +146,11 @@ def _adjusted(face: _Face, detection: Detection) -> _Face:
     return replace(face, seen=_moved(face.seen, change), offset=face.offset + change)
 
 
-def _window(box: npt.NDArray[np.float32]) -> Window:
-    """Return a window around a box. A small face is not enlarged in it."""
+def window_around(box: npt.NDArray[np.float32]) -> Window:
+    """Return a window to look for a face in that was seen in a box.
+
+    A small face is not enlarged in it.
+    """
     side = max(LOOK_SIDE, round(_MARGIN * _side(box)))
     left, top = (round(float(middle) - side / 2) for middle in _centre(box))
     return Window(left, top, side)
@@ -153,7 +159,7 @@ def _window(box: npt.NDArray[np.float32]) -> Window:
 def _is_central(box: npt.NDArray[np.float32], window: Window) -> bool:
     """Return whether a face is near the centre of its window, and the window of the right size."""
     centre = np.array([window.left, window.top]) + window.side / 2
-    growth = _window(box).side / window.side
+    growth = window_around(box).side / window.side
     return bool(
         np.abs(_centre(box) - centre).max() <= _OFF_CENTRE * _side(box)
         and 1 / _GROWTH <= growth <= _GROWTH
@@ -178,7 +184,7 @@ def _moved(detection: Detection, offset: _Points) -> Detection:
     return Detection(points[:2].reshape(4), detection.score, points[2:])
 
 
-def _closest(detection: Detection, others: Sequence[Detection]) -> Detection | None:
+def closest_detection(detection: Detection, others: Sequence[Detection]) -> Detection | None:
     """Return the one of the others that overlaps most with a detection; None if none does."""
     if not others:
         return None

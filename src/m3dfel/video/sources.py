@@ -17,6 +17,7 @@ from m3dfel.video.decode import (
     VIDEO_SUFFIXES,
     Frame,
     frame_files,
+    is_annotated,
     probe,
     read_images,
     read_video,
@@ -24,6 +25,9 @@ from m3dfel.video.decode import (
 
 Source: TypeAlias = str | Path | Sequence[str | Path] | Iterable[Frame]
 """A video file, a folder of frames, a picture, a list of pictures, or `Frame`s."""
+
+ANNOTATED_ENDING = "_annotated.mp4"
+"""Ending of the names of annotated videos, after the name of the source."""
 
 MIN_SIDE = 8
 """Height and width in pixels below which a frame cannot show a face."""
@@ -94,12 +98,9 @@ def source_duration(source: Source) -> float | None:
 def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
     """Return the sources that a user means by some paths.
 
-    A folder means all videos in it or, if there are none, one video whose frames are the pictures
-    in it. Single pictures together are the frames of one video.
-
-    Raises:
-        InputError: two sources have the same name, so their output files would overwrite each
-            other.
+    A folder means all videos in it, without the annotated ones that `m3dfel predict` wrote; if
+    there are none, it means one video whose frames are the pictures in it. Single pictures together
+    are the frames of one video.
     """
     sources: list[str | list[str]] = []
     pictures: list[str] = []
@@ -112,7 +113,6 @@ def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
             sources.append(str(path))
     if pictures:
         sources.append(pictures)
-    _check_stems(sources)
     return sources
 
 
@@ -124,20 +124,10 @@ def _videos(folder: Path) -> list[str]:
     return sorted(
         str(file)
         for file in folder.iterdir()
-        if file.suffix.lower() in VIDEO_SUFFIXES and not file.name.startswith(".")
+        if file.suffix.lower() in VIDEO_SUFFIXES
+        and not file.name.startswith(".")
+        and not (file.name.endswith(ANNOTATED_ENDING) and is_annotated(file))
     )
-
-
-def _check_stems(sources: Sequence[Source]) -> None:
-    names: dict[str, str] = {}
-    for name in map(source_name, sources):
-        stem = source_stem(name)
-        other = names.setdefault(stem, name)
-        if other != name:
-            raise InputError(
-                f"{other} and {name} would both be written to {stem}.csv: rename one, or predict "
-                "them into different folders"
-            )
 
 
 def source_name(source: Source) -> str:

@@ -1,0 +1,225 @@
+"""Predict videos and write their results, so that a run that is killed can go on.
+
+Between the `Recognizer` and `m3dfel predict`. The results of a video are written one by one, each
+atomically, and the JSON file last: a video with a JSON file of the same source, made with the same
+settings, is finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import m3dfel
+from m3dfel.checkpoints import BUNDLED
+from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.recognition.baseline import Baseline, subtract_baseline
+from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
+from m3dfel.recognition.exports import FORMATS, check_formats
+from m3dfel.recognition.persons import PersonMap, only_person, only_region
+from m3dfel.recognition.prediction import Prediction, read_header
+from m3dfel.recognition.recognizer import Recognizer
+from m3dfel.registry import load_plugin
+from m3dfel.video.defaults import SEARCH_EVERY
+from m3dfel.video.sources import ANNOTATED_ENDING, source_name
+
+_ANNOTATED = "video"
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """How videos are predicted, and what is written.
+
+    Attributes:
+        output: folder for the results.
+        formats: names from `exports.FORMATS`.
+        annotate: also write the annotated video.
+        model: whatever `checkpoints.load_model` takes.
+        device: the torch device of the model.
+        clip_s: as in `Recognizer`.
+        smooth_s: as in `Recognizer`.
+        search_every: as in `Recognizer`.
+        aligned: the frames already show one cropped face.
+        region: left, top, right and bottom in pixels: only faces in it.
+        persons: who is who, decided by hand.
+        person: only this person.
+        baseline: when the persons are at rest.
+        plugins: Python files or modules with parts of the model.
+    """
+
+    output: str
+    formats: tuple[str, ...] = DEFAULT_FORMATS
+    annotate: bool = False
+    model: str = BUNDLED
+    device: str = "cpu"
+    clip_s: float = CLIP_S
+    smooth_s: float = SMOOTH_S
+    search_every: int = SEARCH_EVERY
+    aligned: bool = False
+    region: tuple[float, float, float, float] | None = None
+    persons: PersonMap | None = None
+    person: int | None = None
+    baseline: Baseline | None = None
+    plugins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video to predict.
+
+    Attributes:
+        source: a path, or the paths of pictures.
+        stem: what the names of its results start with.
+    """
+
+    source: str | Sequence[str]
+    stem: str
+
+    @property
+    def name(self) -> str:
+        """The path of the source; of the first picture, if there are several."""
+        return source_name(self.source)
+
+    def files(self, settings: PredictSettings) -> dict[str, Path]:
+        """Return the files with the results by format, in the order they are written."""
+        endings = {name: FORMATS[name].ending for name in settings.formats}
+        if settings.annotate:
+            endings[_ANNOTATED] = ANNOTATED_ENDING
+        if "json" in endings:
+            endings["json"] = endings.pop("json")
+        folder = Path(settings.output)
+        return {name: folder / f"{self.stem}{ending}" for name, ending in endings.items()}
+
+
+class VideoPredictor:
+    """Predicts one video after the other, and writes the results.
+
+    Raises:
+        InputError: there is no such model or format, or a setting is invalid.
+    """
+
+    def __init__(self, settings: PredictSettings) -> None:
+        check_formats(settings.formats)
+        for plugin in settings.plugins:
+            load_plugin(plugin)
+        self.settings = settings
+        self.recognizer = Recognizer.from_pretrained(
+            settings.model,
+            device=settings.device,
+            clip_s=settings.clip_s,
+            smooth_s=settings.smooth_s,
+            search_every=settings.search_every,
+        )
+        self._weights = _checksum(self.recognizer.model, settings.model)
+
+    def record(self, video: Video) -> dict[str, Any]:
+        """Return what the results of a video depend on, which is saved with them."""
+        settings = self.settings
+        record: dict[str, Any] = {
+            "version": m3dfel.__version__,
+            "model": settings.model,
+            "weights": self._weights,
+            "clip_s": settings.clip_s,
+            "smooth_s": settings.smooth_s,
+            "search_every": settings.search_every,
+            "aligned": settings.aligned,
+        }
+        chosen = {
+            "region": settings.region and list(settings.region),
+            "persons": settings.persons
+            and [list(pair) for pair in settings.persons.of(video.name).items()],
+            "person": settings.person,
+            "baseline": settings.baseline and str(settings.baseline),
+        }
+        return record | {name: value for name, value in chosen.items() if value}
+
+    def __call__(self, video: Video, again: bool = False) -> Prediction:
+        """Predict a video and write the results; if it is finished, only those that are missing.
+
+        Args:
+            video: the video.
+            again: predict it even if it is finished.
+
+        Raises:
+            InputError: the video cannot be read, or the results cannot be written.
+        """
+        files = video.files(self.settings)
+        if not again and self.has_finished(video):
+            prediction = Prediction.load(files["json"])
+            files = {name: path for name, path in files.items() if not path.exists()}
+        else:
+            prediction = self._predict(video)
+        for name, path in files.items():
+            if name == _ANNOTATED:
+                prediction.annotate(path, video.source)
+            else:
+                FORMATS[name].write(prediction, path)
+        return prediction
+
+    def _predict(self, video: Video) -> Prediction:
+        """Predict a video; warnings, such as that the file is cut off, become part of the note."""
+        with _logged_warnings() as warnings:
+            prediction = self.recognizer(video.source, aligned=self.settings.aligned)
+        prediction.note = "; ".join([*warnings, *filter(None, [prediction.note])])
+        prediction.settings = self.record(video)
+        settings = self.settings
+        if settings.region is not None:
+            prediction = only_region(prediction, settings.region)
+        if settings.persons is not None:
+            prediction = settings.persons.apply(prediction)
+        if settings.person is not None:
+            prediction = only_person(prediction, settings.person)
+        if settings.baseline is not None:
+            prediction = subtract_baseline(
+                prediction,
+                settings.baseline,
+                self.recognizer.model.min_confidence,
+                settings.smooth_s,
+            )
+        return prediction
+
+    def has_finished(self, video: Video) -> bool:
+        """Return whether there is a JSON file for this video, with these settings, that is new."""
+        path = video.files(self.settings).get("json")
+        header = path and read_header(path)
+        if not path or not header or different_settings(header.settings, self.record(video)):
+            return False
+        source = Path(video.name)
+        changed_s = source.stat().st_mtime if source.exists() else 0.0
+        same_source = Path(header.source).absolute() == source.absolute()
+        return same_source and changed_s <= path.stat().st_mtime
+
+
+def different_settings(was: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return the names of the settings that differ between two records."""
+    # The weights say more than the name of the model, and the offsets follow from the video.
+    names = (was.keys() | now.keys()) - {"model", "baseline_offsets"}
+    return sorted(name for name in names if was.get(name) != now.get(name))
+
+
+@contextmanager
+def _logged_warnings() -> Iterator[list[str]]:
+    """Collect the warnings that the package logs."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("m3dfel")
+    logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
+
+
+def _checksum(model: M3DFEL, name: str) -> str:
+    """Return a checksum of a model's weights; of its name, if another engine has the weights."""
+    has_weights = next(model.parameters(), None) is not None
+    checksum = hashlib.sha256(b"" if has_weights else name.encode())
+    for name, weight in sorted(model.state_dict().items()):
+        checksum.update(name.encode() + weight.cpu().contiguous().numpy().tobytes())
+    return checksum.hexdigest()[:16]

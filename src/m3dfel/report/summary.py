@@ -1,0 +1,143 @@
+"""The summary of many videos: one bar for each person, divided into the emotions shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from m3dfel.emotions import colours
+from m3dfel.report.style import (
+    EMPTY,
+    FAINT,
+    INK,
+    MUTED,
+    PLAIN,
+    RIGHT_ALIGNED,
+    RULE,
+    add_axes,
+    new_figure,
+    save,
+    shorten,
+    text_width,
+)
+
+_UNCERTAIN, _UNREADABLE = "uncertain", "not readable"
+_MARKS = ("time_too_small", "time_turned_away", "time_blurred")
+_ROW, _WIDTH = 0.26, 6.4  # inches
+_MAX_NAMED = 80  # more bars than this are thin and have no names
+_MAX_HEIGHT = 12.0  # of thin bars, inches
+
+
+def plot_summary(table: pd.DataFrame, path: str | Path | None = None) -> Figure:
+    """Draw for each person in each video which part of the time shows which emotion.
+
+    Beside each bar are the changes of emotion per minute. Above 80 bars, they are thin, without
+    names, and sorted by the emotion that is shown most.
+
+    Args:
+        table: as `recognition.summary.summarize` returns it.
+        path: image file to write, if any.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    people = table[table["person"].notna()].reset_index(drop=True)
+    parts, colour_of = _parts(people), _colours(people)
+    named = len(people) <= _MAX_NAMED
+    if not named:
+        most = parts.to_numpy(float)
+        order = np.lexsort((-most.max(1), most.argmax(1)))
+        people, parts = people.iloc[order], parts.iloc[order]
+    names = _names(people) if named else []
+    left = 0.4 + max((text_width(name, 9) for name in names), default=0.0)
+    height = _ROW * len(people) if named else min(_ROW * len(people), _MAX_HEIGHT)
+    figure = new_figure(left + _WIDTH + 0.9, height + 1.7, *_heading(table, people))
+    axes = add_axes(figure, left, 0.45, _WIDTH, max(height, 0.01))
+    _draw_bars(axes, parts, colour_of, thin=not named)
+    for row, name in enumerate(names):
+        axes.text(-0.015, row, name, **RIGHT_ALIGNED, size=9, color=INK)
+        changes = f"{people['changes_per_min'].iloc[row]:.0f}"
+        axes.text(1.06, row, changes, **RIGHT_ALIGNED, size=8, color=MUTED)
+    if names:
+        axes.text(1.015, -0.75, "changes/min", va="bottom", size=7, color=MUTED, **PLAIN)
+    _draw_legend(figure, colour_of)
+    return save(figure, path)
+
+
+def _parts(people: pd.DataFrame) -> pd.DataFrame:
+    """Return the fractions of the time that the bars consist of, one column for each part."""
+    times = people.filter(like="time_").fillna(0.0)
+    parts = times.drop(columns=["time_uncertain", *_MARKS])
+    parts.columns = parts.columns.str.removeprefix("time_")
+    return parts.assign(
+        **{_UNCERTAIN: times["time_uncertain"], _UNREADABLE: times[list(_MARKS)].sum(axis=1)}
+    )
+
+
+def _colours(people: pd.DataFrame) -> dict[str, str]:
+    """Return the colour of each part of a bar."""
+    labels = [str(name) for name in _parts(people)][:-2]
+    return colours(labels) | {_UNCERTAIN: RULE, _UNREADABLE: EMPTY}
+
+
+def _names(people: pd.DataFrame) -> list[str]:
+    """Return the video of each bar, with the person if there are several in it."""
+    counts = people["video"].map(people["video"].value_counts())
+    return [
+        shorten(Path(video).name, 40) + (f", person {person}" if persons > 1 else "")
+        for video, person, persons in zip(people["video"], people["person"], counts, strict=True)
+    ]
+
+
+def _heading(table: pd.DataFrame, people: pd.DataFrame) -> tuple[str, str]:
+    videos, without = table["video"].nunique(), int(table["person"].isna().sum())
+    one_face, one_video = len(people) == 1, videos == 1
+    title = (
+        f"What {'the face' if one_face else f'{len(people)} people'} in "
+        f"{'the video' if one_video else f'{videos} videos'} "
+        f"{'expresses' if one_face else 'express'}"
+    )
+    explanation = "Each bar: the time a person is in the picture, divided by what the face shows."
+    return title, explanation + (f" Videos without a face: {without}." if without else "")
+
+
+def _draw_bars(axes: Axes, parts: pd.DataFrame, colour_of: dict[str, str], thin: bool) -> None:
+    rows, start = np.arange(len(parts)), np.zeros(len(parts))
+    edges = np.stack([rows - 0.5, rows + 0.5], axis=1).ravel()
+    for name, colour in colour_of.items():
+        end = start + parts[name].to_numpy(float)
+        if thin:  # all bars as one shape, since thousands would take minutes
+            axes.fill_betweenx(edges, start.repeat(2), end.repeat(2), color=colour, linewidth=0)
+        else:
+            axes.barh(rows, end - start, 0.8, left=start, color=colour, linewidth=0)
+        start = end
+    axes.set(xlim=(0, 1), ylim=(max(len(parts), 1) - 0.5, -0.5), yticks=[])
+    axes.xaxis.set_major_formatter(lambda fraction, _: f"{100 * fraction:.0f} %")
+    axes.tick_params(labelsize=8, labelcolor=MUTED, pad=4)
+
+
+def _draw_legend(figure: Figure, colour_of: dict[str, str]) -> None:
+    patches = [
+        Patch(facecolor=colour, label=name, edgecolor=FAINT if name == _UNREADABLE else "none")
+        for name, colour in colour_of.items()
+    ]
+    width, height = figure.get_size_inches()
+    figure.legend(
+        handles=patches,
+        loc="upper left",
+        bbox_to_anchor=(0.2 / width, 1 - 0.78 / height),
+        borderaxespad=0.0,
+        borderpad=0.0,
+        ncols=len(patches),
+        frameon=False,
+        fontsize=8,
+        labelcolor=INK,
+        handlelength=1.0,
+        handleheight=1.0,
+        columnspacing=1.2,
+    )
