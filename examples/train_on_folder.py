@@ -30,8 +30,9 @@ if not arguments.folder:
 config = TrainConfig(output=arguments.output, accelerator="auto", workers=0)
 config.data.path, config.data.val_fraction = str(folder), 0.0
 config.data.labels = list(read_manifest(str(folder)).table().index)
-config.model.weights, config.model.backbone_options = "bundled", {"width": 24, "depth": 18}
-config.model.size, config.model.zoom, config.model.grayscale = 80, 1.28, True
+config.model.weights, config.model.backbone_options = "bundled", {"width": 32, "depth": 18}
+config.model.aggregation_options = {"start": "mean"}
+config.model.size, config.model.zoom, config.model.grayscale = 64, 1.28, True
 config.augment.crop_scale = (0.5, 0.8)
 config.optim.epochs, config.optim.warmup_epochs = arguments.epochs, 1
 config.optim.batch_size, config.optim.lr = 8, 3e-4
