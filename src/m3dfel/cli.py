@@ -17,7 +17,7 @@ from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
 from rich.console import Console
@@ -26,6 +26,7 @@ from rich.markup import escape
 
 from m3dfel.config import TrainConfig, find_recipe, from_settings, recipes
 from m3dfel.data.pack_settings import PackSettings
+from m3dfel.emotions import EMOTIONS, names_in
 from m3dfel.errors import InputError
 from m3dfel.ranges import PositiveFloat, PositiveInt, explain
 from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
@@ -390,6 +391,7 @@ def _evaluate_parser() -> ArgumentParser:
     )
     parser.add_argument("--fold", type=int, default=1, help="official fold of the data set")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    _add_language(parser)
     parser.add_argument("--workers", type=int, default=2, help="processes that read clips")
     return parser
 
@@ -401,8 +403,10 @@ def _evaluate(options: Namespace) -> int:
     from m3dfel.evaluation.evaluate import evaluate
     from m3dfel.report.confusion import plot_confusion
     from m3dfel.report.coverage import plot_risk_coverage
+    from m3dfel.report.fonts import prepare_fonts
     from m3dfel.report.terminal import print_metrics
 
+    prepare_fonts(names_in(options.lang, EMOTIONS).values())
     output = Path(options.output)
     models = {name: load_model(name).to(options.device) for name in options.model}
     results, curves = [], []
@@ -420,7 +424,7 @@ def _evaluate(options: Namespace) -> int:
         )
         curves.append(pd.read_csv(folder / "risk_coverage.csv"))
         print_metrics(results[-1], name)
-    plot_confusion(results, list(models), output / "confusion.png")
+    plot_confusion(results, list(models), output / "confusion.png", options.lang)
     plot_risk_coverage(curves, results, list(models), output / "risk_coverage.png")
     return 0
 
@@ -518,6 +522,7 @@ def _predict_parser() -> ArgumentParser:
         action="store_true",
         help="replace results of several videos that were made with other settings",
     )
+    _add_language(parser)
     return parser
 
 
@@ -526,6 +531,15 @@ def _formats() -> str:
 
     lines = (f"  {name:12} {FORMATS[name].meaning}" for name in FORMATS)
     return "\n".join(["formats:", *lines]) + "\n"
+
+
+def _add_language(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--lang",
+        type=Literal["en", "zh"],
+        default="en",
+        help="language of the emotions in pictures and subtitles; Chinese needs a font for it",
+    )
 
 
 def _predict(options: Namespace) -> int:
@@ -539,6 +553,7 @@ def _predict(options: Namespace) -> int:
         # As separate words or joined by commas.
         formats=tuple(name for word in options.formats for name in word.split(",")),
         annotate=options.video,
+        lang=options.lang,
         model=options.model,
         device=options.device,
         clip_s=options.clip_s,

@@ -41,6 +41,20 @@ _COLOURS: dict[str, str] = {
 # palettes of Okabe and Ito, 2008, and Tol, 2021) and unlike the seven above.
 _OTHER_COLOURS = ("#882255", "#88ccee", "#332288", "#bbcc33", "#cc79a7", "#7a4b12", "#222222")
 
+_CHINESE: dict[str, str] = {
+    "happiness": "高兴",
+    "sadness": "悲伤",
+    "neutral": "中性",
+    "anger": "愤怒",
+    "surprise": "惊讶",
+    "disgust": "厌恶",
+    "fear": "恐惧",
+    "contempt": "轻蔑",
+    "anxiety": "焦虑",
+    "helplessness": "无助",
+    "disappointment": "失望",
+}
+
 _WORDS: dict[str, str] = {
     "happy": "happiness",
     "sad": "sadness",
@@ -48,7 +62,7 @@ _WORDS: dict[str, str] = {
     "surprised": "surprise",
     "disgusted": "disgust",
     "fearful": "fear",
-}
+} | {chinese: english for english, chinese in _CHINESE.items()}
 
 
 def parse_emotion(word: str, labels: Sequence[str] = EMOTIONS) -> str:
@@ -79,6 +93,22 @@ def parse_label_set(words: Sequence[str]) -> tuple[str, ...]:
     return labels
 
 
+def names_in(lang: str, labels: Sequence[str]) -> dict[str, str]:
+    """Return the name of each emotion of a label set in a language.
+
+    Args:
+        lang: `en` for the labels as they are, `zh` for Chinese.
+        labels: the label set. Words without a translation stay as they are.
+
+    Example:
+        >>> from m3dfel.emotions import names_in
+        >>> names_in("zh", ["happiness", "calm"])
+        {'happiness': '高兴', 'calm': 'calm'}
+    """
+    translations = _CHINESE if lang == "zh" else {}
+    return {label: translations.get(label, label) for label in labels}
+
+
 def _normalize(word: str) -> str:
     name = word.strip().lower()
     return _WORDS.get(name, name)
@@ -87,9 +117,9 @@ def _normalize(word: str) -> str:
 def colours(labels: Sequence[str]) -> dict[str, str]:
     """Return the colour of each emotion of a label set, as `#rrggbb`.
 
-    The seven keep their colours in every label set. Other words take theirs from a colour-blind
-    safe row, in the order of the label set; beyond seven of them, colours repeat.
+    The seven keep their colours in every label set and language. Other words take theirs from a
+    colour-blind safe row, in the order of the label set; beyond seven of them, colours repeat.
     """
-    others = [label for label in labels if label not in _COLOURS]
+    others = [label for label in labels if _normalize(label) not in _COLOURS]
     chosen = {label: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, label in enumerate(others)}
-    return {label: _COLOURS.get(label) or chosen[label] for label in labels}
+    return {label: _COLOURS.get(_normalize(label)) or chosen[label] for label in labels}

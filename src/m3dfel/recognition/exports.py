@@ -45,21 +45,32 @@ class Format:
     meaning: str
 
 
-def export(prediction: Prediction, folder: Path, formats: Sequence[str]) -> None:
+# Written for people, with the names of the emotions in their language; the rest is for programs.
+_FOR_PEOPLE = ("png", "srt", "vtt")
+
+
+def export(prediction: Prediction, folder: Path, formats: Sequence[str], lang: str = "en") -> None:
     """Write a prediction into a folder, as one file for each format, named after the source.
 
     Args:
         prediction: the recognised faces of a video.
         folder: receives the files.
         formats: names from `FORMATS`.
+        lang: language of pictures and subtitles, `en` or `zh`.
 
     Raises:
-        InputError: there is no such format, or the folder cannot be written to.
+        InputError: there is no such format, no font for the language, or the folder cannot be
+            written to.
     """
     check_formats(formats)
     for name in formats:
-        ending, write = FORMATS[name].ending, FORMATS[name].write
-        write(prediction, folder / f"{prediction.stem}{ending}")
+        write_format(prediction, name, folder / f"{prediction.stem}{FORMATS[name].ending}", lang)
+
+
+def write_format(prediction: Prediction, name: str, path: Path, lang: str = "en") -> None:
+    """Write a prediction in one format; see `export`."""
+    shown = prediction.in_language(lang) if name in _FOR_PEOPLE else prediction
+    FORMATS[name].write(shown, path)
 
 
 def check_formats(formats: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 from matplotlib.figure import Figure
 
+from m3dfel.emotions import names_in
 from m3dfel.errors import InputError
 from m3dfel.recognition.defaults import DEFAULT_FORMATS
 from m3dfel.recognition.exports import BOX, export
@@ -105,6 +106,27 @@ class Prediction:
         """The source's name without folder and suffix, which the output files share."""
         return source_stem(self.source)
 
+    def in_language(self, lang: str) -> Prediction:
+        """Return the prediction with the names of its emotions in a language, to draw it.
+
+        Args:
+            lang: `zh` for Chinese; `en` changes nothing.
+        """
+        names = names_in(lang, self.labels)
+        columns = {
+            f"{kind}_{label}": f"{kind}_{name}"
+            for kind in ("p", "raw", "evidence")
+            for label, name in names.items()
+        }
+        return replace(
+            self,
+            labels=tuple(names.values()),
+            clips=self.clips.assign(emotion=self.clips["emotion"].map(names)).rename(
+                columns=columns
+            ),
+            instances=self.instances.rename(columns=columns),
+        )
+
     def plot(
         self,
         path: str | Path | None = None,
@@ -114,7 +136,9 @@ class Prediction:
         """Draw the timeline; see `m3dfel.report.timeline.plot_timeline`."""
         return plot_timeline(self, path, target_frames, fps)
 
-    def save(self, folder: str | Path, formats: Sequence[str] = DEFAULT_FORMATS) -> None:
+    def save(
+        self, folder: str | Path, formats: Sequence[str] = DEFAULT_FORMATS, lang: str = "en"
+    ) -> None:
         """Write the prediction as files named after the source.
 
         - `csv`: the clips, without `raw_<emotion>`.
@@ -130,11 +154,13 @@ class Prediction:
         Args:
             folder: receives the files.
             formats: the formats to write.
+            lang: language of pictures and subtitles, `en` or `zh`.
 
         Raises:
-            InputError: there is no such format, or the folder cannot be written to.
+            InputError: there is no such format, no font for the language, or the folder cannot be
+                written to.
         """
-        export(self, Path(folder), formats)
+        export(self, Path(folder), formats, lang)
 
     def annotate(self, path: str | Path, source: Source | None = None) -> None:
         """Draw the prediction into its video; see `m3dfel.report.annotate.annotate_video`.

@@ -17,14 +17,16 @@ from typing import Any
 
 import m3dfel
 from m3dfel.checkpoints import BUNDLED
+from m3dfel.emotions import EMOTIONS, names_in
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.recognition.baseline import Baseline, subtract_baseline
 from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
-from m3dfel.recognition.exports import FORMATS, check_formats
+from m3dfel.recognition.exports import FORMATS, check_formats, write_format
 from m3dfel.recognition.persons import PersonMap, only_person, only_region
 from m3dfel.recognition.prediction import Prediction, read_header
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.registry import load_plugin
+from m3dfel.report.fonts import prepare_fonts
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.sources import ANNOTATED_ENDING, source_name
 
@@ -39,6 +41,7 @@ class PredictSettings:
         output: folder for the results.
         formats: names from `exports.FORMATS`.
         annotate: also write the annotated video.
+        lang: language of pictures, subtitles and annotated videos, `en` or `zh`.
         model: whatever `checkpoints.load_model` takes.
         device: the torch device of the model.
         clip_s: as in `Recognizer`.
@@ -55,6 +58,7 @@ class PredictSettings:
     output: str
     formats: tuple[str, ...] = DEFAULT_FORMATS
     annotate: bool = False
+    lang: str = "en"
     model: str = BUNDLED
     device: str = "cpu"
     clip_s: float = CLIP_S
@@ -105,6 +109,7 @@ class VideoPredictor:
 
     def __init__(self, settings: PredictSettings) -> None:
         check_formats(settings.formats)
+        prepare_fonts(names_in(settings.lang, EMOTIONS).values())
         for plugin in settings.plugins:
             load_plugin(plugin)
         self.settings = settings
@@ -130,6 +135,7 @@ class VideoPredictor:
             "aligned": settings.aligned,
         }
         chosen = {
+            "lang": settings.lang if settings.lang != "en" else None,
             "region": settings.region and list(settings.region),
             "persons": settings.persons
             and [list(pair) for pair in settings.persons.of(video.name).items()],
@@ -156,9 +162,9 @@ class VideoPredictor:
             prediction = self._predict(video)
         for name, path in files.items():
             if name == _ANNOTATED:
-                prediction.annotate(path, video.source)
+                prediction.in_language(self.settings.lang).annotate(path, video.source)
             else:
-                FORMATS[name].write(prediction, path)
+                write_format(prediction, name, path, self.settings.lang)
         return prediction
 
     def _predict(self, video: Video) -> Prediction:

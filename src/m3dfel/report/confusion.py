@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from m3dfel.emotions import names_in
+from m3dfel.report.fonts import prepare_fonts
 from m3dfel.report.style import (
     ABOVE_AXES,
     CENTRED,
@@ -41,7 +43,10 @@ _OUTLINE: dict[str, Any] = {"fill": False, "edgecolor": INK, "zorder": 3, "clip_
 
 
 def plot_confusion(
-    results: Sequence[dict[str, Any]], names: Sequence[str], path: str | Path | None = None
+    results: Sequence[dict[str, Any]],
+    names: Sequence[str],
+    path: str | Path | None = None,
+    lang: str = "en",
 ) -> Figure:
     """Draw what each emotion was recognised as, for one model or several side by side.
 
@@ -49,16 +54,19 @@ def plot_confusion(
         results: for each model, what `Metrics.to_dict` returns or `results.json` holds.
         names: for each model, the title of its matrix.
         path: image file to write, if any.
+        lang: language of the emotions' names, `en` or `zh`.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or no font for the language is installed.
     """
+    results = [_in_language(lang, result) for result in results]
     sides = [_CELL * len(result["labels"]) for result in results]
     panels = [
         max(side, text_width(_summary(result), **_SUMMARY))
         for result, side in zip(results, sides, strict=True)
     ]
     labels = [label for result in results for label in result["labels"]]
+    prepare_fonts(labels)
     left = max(1.35, 0.3 + max(text_width(label, **_LABEL) for label in labels))
     same_rows = all(result["support"] == results[0]["support"] for result in results)
     between = _GAP if same_rows else left
@@ -82,6 +90,12 @@ def plot_confusion(
             _draw_row_labels(axes, result)
         x += panels[index] + between
     return save(figure, path)
+
+
+def _in_language(lang: str, result: dict[str, Any]) -> dict[str, Any]:
+    names = names_in(lang, result["labels"])
+    support = {names[label]: clips for label, clips in result["support"].items()}
+    return result | {"labels": list(names.values()), "support": support}
 
 
 def _draw_cells(axes: Axes, result: dict[str, Any]) -> None:

@@ -7,13 +7,12 @@ the figures.
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from matplotlib import get_data_path
-from PIL import Image, ImageColor, ImageDraw, ImageFont
+from PIL import Image, ImageColor, ImageDraw
 
+from m3dfel.report.fonts import is_chinese, text_font
 from m3dfel.report.style import INK
 from m3dfel.video.decode import Picture
 
@@ -50,7 +49,7 @@ def text(word: str, size: int, colour: str, bold: bool = False) -> Sprite:
         colour: as `#rrggbb`.
         bold: whether the text is bold.
     """
-    font = _font(size, bold)
+    font = text_font(size, bold, is_chinese(word))
     width = max(1, round(font.getlength(word)))
     half = round(0.85 * size)
     picture = Image.new("L", (width + 2, 2 * half))
@@ -141,10 +140,3 @@ def paste(canvas: Picture, sprite: Sprite, left: float, top: float) -> None:
 def _coloured(opacity: Image.Image, colour: str) -> Sprite:
     alpha = np.asarray(opacity, np.float32)[..., None] / 255
     return np.concatenate([rgb(colour) * alpha, alpha], axis=2)
-
-
-@lru_cache
-def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
-    # Part of matplotlib, whose figures use it too.
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / name, size)

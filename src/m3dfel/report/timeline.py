@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from m3dfel.emotions import colours
+from m3dfel.report.fonts import prepare_fonts
 from m3dfel.report.style import (
     ABOVE_AXES,
     CENTRED,
@@ -68,6 +69,7 @@ def plot_timeline(
         InputError: the file cannot be written.
     """
     labels, colour_of = prediction.labels, colours(prediction.labels)
+    prepare_fonts(labels)
     people = [clips for _, clips in prediction.clips.groupby("person")]
     width, top, bottom, between = 8.6, 0.8, 0.5, 0.55
     left = max(1.3, 0.3 + max(text_width(label, **_LABEL, weight="bold") for label in labels))

@@ -1,0 +1,94 @@
+"""A font for Chinese words in figures and videos; the one that all figures share has none.
+
+Other words keep their font: the Chinese one is used only where that has no glyph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+from matplotlib import get_data_path, rcParams
+from matplotlib.font_manager import FontProperties, findSystemFonts, fontManager
+from PIL import ImageFont
+
+from m3dfel.errors import InputError
+
+# The fonts that Linux, Windows and macOS have or offer, the best first.
+_CHINESE = (
+    *("Noto Sans CJK SC", "Noto Sans SC", "Source Han Sans SC", "Source Han Sans CN"),
+    *("Noto Sans CJK JP", "Microsoft YaHei", "PingFang SC", "Hiragino Sans GB", "Heiti TC"),
+    *("WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "SimHei", "STHeiti", "Arial Unicode MS"),
+)
+
+
+def is_chinese(text: str) -> bool:
+    """Return whether a text has Chinese characters or punctuation."""
+    return any("\u2e80" <= char <= "\u9fff" or "\uff00" <= char <= "\uffef" for char in text)
+
+
+def prepare_fonts(words: Iterable[str]) -> None:
+    """Let figures show these words, by a second font if any of them is Chinese.
+
+    Raises:
+        InputError: a word is Chinese, and no font with Chinese characters is installed.
+    """
+    if any(map(is_chinese, words)) and chinese_font() not in rcParams["font.family"]:
+        rcParams["font.family"] = [*rcParams["font.family"], chinese_font()]
+
+
+@lru_cache
+def chinese_font() -> str:
+    """Return the name of an installed font with Chinese characters.
+
+    Raises:
+        InputError: there is none.
+    """
+    name = _best_listed()
+    if name is None:
+        _list_new_fonts()
+        name = _best_listed()
+    if name is None:
+        raise InputError(
+            "no font with Chinese characters is installed: install Noto Sans CJK (on Debian and "
+            "Ubuntu: apt-get install fonts-noto-cjk), or use the English names (--lang en)"
+        )
+    return name
+
+
+def _best_listed() -> str | None:
+    listed = {font.name for font in fontManager.ttflist}
+    return next((name for name in _CHINESE if name in listed), None)
+
+
+def _list_new_fonts() -> None:
+    """Add fonts that were installed after matplotlib wrote its list of fonts."""
+    known = {str(font.fname) for font in fontManager.ttflist}
+    for file in findSystemFonts():
+        if file not in known:
+            try:
+                fontManager.addfont(file)
+            except (OSError, RuntimeError):  # a damaged font, or of a kind that it cannot read
+                continue
+
+
+@lru_cache
+def text_font(size: int, bold: bool, chinese: bool) -> ImageFont.FreeTypeFont:
+    """Return the font of the figures, or that for Chinese words, to draw into pictures.
+
+    Args:
+        size: in pixels.
+        bold: whether the text is bold.
+        chinese: whether the text has Chinese characters.
+
+    Raises:
+        InputError: no font with Chinese characters is installed.
+    """
+    if chinese:
+        weight = "bold" if bold else "normal"
+        file = fontManager.findfont(FontProperties(family=chinese_font(), weight=weight))
+        # Several fonts can be in one file; older matplotlib knows only the first.
+        return ImageFont.truetype(str(file), size, index=getattr(file, "face_index", 0))
+    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
+    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / name, size)
