@@ -14,7 +14,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from m3dfel.cli import main
+from m3dfel import cli
 from m3dfel.config import recipes
 from m3dfel.experiments.literature import PUBLISHED
 from m3dfel.recognition.exports import FORMATS
@@ -33,6 +33,8 @@ _BLOCK = re.compile(r"^<!-- (\w+) ?(.*?) -->$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s:#]+)\)")
 _HEADING = re.compile(r"(#+) ")
 _NONE = "–"
+_RUNS = ("train", "crossval", "ablate", "compare")
+_ACTIONS = {"data": ["check", "pack"]}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
@@ -123,11 +125,17 @@ def recipe(name: str) -> str:
     return f"```yaml\n{recipes()[name].read_text(encoding='utf-8')}```\n"
 
 
-def help_of(*command: str) -> str:
-    """Return the help of a command."""
+def commands() -> str:
+    """Return the help of every command, apart from those that are only settings of a run."""
+    names = [name for name in cli._COMMANDS if name not in _RUNS]
+    actions = [f"{name} {action}" for name in names for action in _ACTIONS.get(name, [""])]
+    return "\n".join(f"## m3dfel {name}\n\n{_help(name)}" for name in map(str.strip, actions))
+
+
+def _help(command: str) -> str:
     text = io.StringIO()
     with redirect_stdout(text), suppress(SystemExit):
-        main([*command, "--help"])
+        cli.main([*command.split(), "--help"])
     return f"```text\n{text.getvalue()}```\n"
 
 
@@ -139,7 +147,7 @@ BLOCKS = {
     "layouts": layouts,
     "parts": parts,
     "recipe": recipe,
-    "help": help_of,
+    "commands": commands,
 }
 
 
