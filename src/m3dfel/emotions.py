@@ -41,7 +41,7 @@ _COLOURS: dict[str, str] = {
 # palettes of Okabe and Ito, 2008, and Tol, 2021) and unlike the seven above.
 _OTHER_COLOURS = ("#882255", "#88ccee", "#332288", "#bbcc33", "#cc79a7", "#7a4b12", "#222222")
 
-_CHINESE: dict[str, str] = {
+CHINESE: dict[str, str] = {
     "happiness": "高兴",
     "sadness": "悲伤",
     "neutral": "中性",
@@ -54,6 +54,7 @@ _CHINESE: dict[str, str] = {
     "helplessness": "无助",
     "disappointment": "失望",
 }
+"""The Chinese names of the emotions in DFEW, FERV39k and MAFW."""
 
 _WORDS: dict[str, str] = {
     "happy": "happiness",
@@ -62,7 +63,7 @@ _WORDS: dict[str, str] = {
     "surprised": "surprise",
     "disgusted": "disgust",
     "fearful": "fear",
-} | {chinese: english for english, chinese in _CHINESE.items()}
+} | {chinese: english for english, chinese in CHINESE.items()}
 
 
 def parse_emotion(word: str, labels: Sequence[str] = EMOTIONS) -> str:
@@ -105,7 +106,7 @@ def names_in(lang: str, labels: Sequence[str]) -> dict[str, str]:
         >>> names_in("zh", ["happiness", "calm"])
         {'happiness': '高兴', 'calm': 'calm'}
     """
-    translations = _CHINESE if lang == "zh" else {}
+    translations = CHINESE if lang == "zh" else {}
     return {label: translations.get(label, label) for label in labels}
 
 

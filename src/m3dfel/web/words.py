@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from m3dfel.emotions import CHINESE
+
 Language: TypeAlias = Literal["en", "zh"]
 
 WORDS: dict[Language, dict[str, str]] = {
@@ -81,17 +83,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "purpose": "结果只是对面部表情的估计，不代表人的真实感受，而且常常会出错。"
         "请勿据此作出关于他人的决定。在欧盟，除医疗或安全目的外，"
         "禁止在工作场所和教育机构推断他人的情绪（《人工智能法案》第 5 条第 1 款 (f) 项）。",
-        "happiness": "高兴",
-        "sadness": "悲伤",
-        "neutral": "中性",
-        "anger": "愤怒",
-        "surprise": "惊讶",
-        "disgust": "厌恶",
-        "fear": "恐惧",
-        "contempt": "轻蔑",
-        "anxiety": "焦虑",
-        "helplessness": "无助",
-        "disappointment": "失望",
+        **CHINESE,
         "uncertain": "不确定",
         "too small": "人脸太小",
         "turned away": "脸转开了",
