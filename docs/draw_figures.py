@@ -246,21 +246,24 @@ def evidence_figure() -> Figure:
     frames = torch.from_numpy(_frames_of(clip, model.size, model.zoom)).permute(0, 3, 1, 2)
     with torch.no_grad():
         logits, evidence = model.explain(model.normalize(frames[None]))
+    row = 0.34
     figure, axes = _canvas(
         8.7,
-        3.6,
+        1.6 + row * len(model.labels),
         "The evidence of the instances adds up to the logits",
         "A drawn smile, read by the bundled model. Bars to the right speak for an emotion, bars to "
         "the left against it.",
     )
     columns = [f"instance {i + 1}" for i in range(model.bag_size)] + ["logits of the clip"]
     values = torch.cat([evidence[0].T, logits[0, :, None]], 1).numpy()
-    _draw_evidence(axes, values, columns, model)
+    _draw_evidence(axes, values, columns, model, row)
     return figure
 
 
-def _draw_evidence(axes: Axes, values: Values, columns: list[str], model: M3DFEL) -> None:
-    step, row, left, top = 1.4, 0.34, 1.25, 2.2
+def _draw_evidence(
+    axes: Axes, values: Values, columns: list[str], model: M3DFEL, row: float
+) -> None:
+    step, left, top = 1.4, 1.25, axes.get_ylim()[1] - 1.4
     scale = 0.5 / np.abs(values).max()
     shade_of = colours(model.labels)
     best = int(values[:, -1].argmax())
