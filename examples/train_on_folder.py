@@ -27,14 +27,13 @@ if not arguments.folder:
         path.mkdir(parents=True, exist_ok=True)
         write_video(path / f"{clip.identity}.mp4", render(clip, range(clip.n_frames), 96), fps=25)
 
-config = TrainConfig(output=arguments.output, accelerator="auto", workers=0)
+config = TrainConfig(output=arguments.output, workers=0)
 config.data.path, config.data.val_fraction = str(folder), 0.0
 config.data.labels = list(read_manifest(str(folder)).table().index)
-config.model.weights, config.model.backbone_options = "bundled", {"width": 32, "depth": 18}
-config.model.aggregation_options = {"start": "mean"}
-config.model.size, config.model.zoom, config.model.grayscale = 64, 1.28, True
-config.augment.crop_scale = (0.5, 0.8)
+config.model.weights, config.model.aggregation_options = "bundled", {"start": "mean"}
+config.model.size, config.model.backbone_options = 64, {"width": 32, "depth": 18}
+config.model.grayscale, config.model.zoom, config.augment.crop_scale = True, 1.28, (0.5, 0.8)
 config.optim.epochs, config.optim.warmup_epochs = arguments.epochs, 1
 config.optim.batch_size, config.optim.lr = 8, 3e-4
-results = train(config, resume=True)
-print(f"WAR {results['last']['test']['war']:.3f}, UAR {results['last']['test']['uar']:.3f}")
+metrics = train(config, resume=True)["last"]["test"]
+print(f"WAR {metrics['war']:.3f}, UAR {metrics['uar']:.3f}")

@@ -66,7 +66,7 @@ class Prediction:
         >>> from m3dfel import Prediction, Recognizer
         >>> from m3dfel.synthetic.clips import SyntheticClip, render
         >>> from m3dfel.video.decode import write_video
-        >>> smile = SyntheticClip(seed=0, identity=100, clip=1, emotion="happiness")
+        >>> smile = SyntheticClip(seed=0, identity=101, clip=1, emotion="happiness")
         >>> folder = TemporaryDirectory()
         >>> video = f"{folder.name}/smile.mp4"
         >>> write_video(video, render(smile, range(smile.n_frames), size=112), fps=25)

@@ -66,7 +66,7 @@ class Recognizer:
         >>> from m3dfel import Recognizer
         >>> from m3dfel.synthetic.clips import SyntheticClip, render
         >>> from m3dfel.video.decode import write_video
-        >>> smile = SyntheticClip(seed=0, identity=100, clip=1, emotion="happiness")
+        >>> smile = SyntheticClip(seed=0, identity=101, clip=1, emotion="happiness")
         >>> folder = TemporaryDirectory()
         >>> video = f"{folder.name}/smile.mp4"
         >>> write_video(video, render(smile, range(smile.n_frames), size=112), fps=25)
@@ -184,14 +184,14 @@ class Recognizer:
             >>> from m3dfel import Recognizer
             >>> from m3dfel.synthetic.clips import SyntheticClip, render
             >>> from m3dfel.video.decode import Frame
-            >>> smile = SyntheticClip(seed=0, identity=100, clip=1, emotion="happiness")
+            >>> smile = SyntheticClip(seed=0, identity=101, clip=1, emotion="happiness")
             >>> images = render(smile, range(smile.n_frames), size=112)
             >>> frames = (Frame(i, i / 25, image) for i, image in enumerate(images))
             >>> with Recognizer().stream(frames, aligned=True) as stream:
             ...     for update in stream:
             ...         answer = update.end_s, update.emotion
             >>> answer
-            (1.28, 'happiness')
+            (1.44, 'happiness')
         """
         if isinstance(source, int):
             source = read_camera(source)
