@@ -26,7 +26,7 @@ def recognizer(*faces: tuple[float, set[int]], **settings) -> Recognizer:
 def row(update: Update) -> list:
     """The row of the table that an update is."""
     answer = [update.emotion, update.confidence, *update.probabilities.tolist(), update.mark]
-    return [update.face, update.start_s, update.end_s, *answer, *update.raw.tolist()]
+    return [update.face, update.face, update.start_s, update.end_s, *answer, *update.raw.tolist()]
 
 
 def table_of(updates: list[Update], prediction: Prediction) -> pd.DataFrame:

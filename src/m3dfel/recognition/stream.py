@@ -270,7 +270,7 @@ class _Face:
         """Add what the model says about a bag."""
         rows = [self.rows[frame] for frame in bag.frames]
         mark = prevailing_mark([row[-1] for row in rows])
-        self._clips.append(_Clip(raw, evidence, mark, tuple(rows[-1][3:7])))
+        self._clips.append(_Clip(raw, evidence, mark, tuple(rows[-1][4:8])))
 
     def finish(self, newest_s: float) -> list[Update]:
         """Return the updates of the clips that no later frame will change.
