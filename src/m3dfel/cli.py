@@ -11,12 +11,12 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any, Literal
 
 from jsonargparse import ActionConfigFile, ArgumentError, ArgumentParser, Namespace
@@ -774,16 +774,17 @@ def _app(options: Namespace) -> int:
 
     model = Recognizer.from_pretrained(options.model, device=options.device).model
     limits = {"max_minutes": options.max_minutes, "max_mb": options.max_mb}
-    with running_page(
-        lambda: Recognizer(model, device=options.device), options.host, options.port, **limits
-    ) as url:
+    # A service is ended by this signal. Uploads are to be removed then too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        suppress(KeyboardInterrupt),
+        running_page(
+            lambda: Recognizer(model, device=options.device), options.host, options.port, **limits
+        ) as url,
+    ):
         Console().print(f"Open {url} in a browser. Ctrl+C stops the page.", highlight=False)
-        stopped = Event()
-        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
-        # With a timeout, since Windows does not interrupt a wait without end.
-        with suppress(KeyboardInterrupt):
-            while not stopped.wait(0.5):
-                pass
+        while True:
+            time.sleep(1)
     return 0
 
 

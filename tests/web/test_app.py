@@ -54,12 +54,16 @@ class Server:
     Attributes:
         url: its address.
         folder: where it keeps uploads and results.
-        hold: while it is clear, faces are not looked for.
+        go: while it is clear, only the first frames are searched for faces.
+        searches: how many frames are searched even then.
+        broken: whether the recognizer has a bug.
     """
 
     url: str
     folder: Path
-    hold: Event = field(default_factory=Event)
+    go: Event = field(default_factory=Event)
+    searches: int = 0
+    broken: bool = False
 
     def files(self) -> list[str]:
         return sorted(path.name for path in self.folder.rglob("*") if path.is_file())
@@ -67,22 +71,30 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("temporary")
-    model, hold = load_model(BUNDLED), Event()
+    model, server = load_model(BUNDLED), Server("", tmp_path_factory.mktemp("temporary"))
 
-    class HeldDetector(CenterFace):
+    class WaitingDetector(CenterFace):
+        def __init__(self) -> None:
+            super().__init__()
+            self.searches = 0
+
         def __call__(self, image: np.ndarray) -> list[Detection]:
-            assert hold.wait(TIMEOUT_MS / 1000)
+            self.searches += 1
+            assert self.searches <= server.searches or server.go.wait(TIMEOUT_MS / 1000)
             return super().__call__(image)
 
+    def recognizer() -> Recognizer:
+        if server.broken:
+            raise ZeroDivisionError
+        return Recognizer(model, WaitingDetector())
+
+    limits = {"max_minutes": 0.2, "max_mb": 2}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("tempfile.tempdir", str(folder))
-        with running_page(
-            lambda: Recognizer(model, HeldDetector()), port=free_port(), max_minutes=0.2, max_mb=2
-        ) as url:
-            yield Server(url, folder, hold)
-            hold.set()
-    assert list(folder.iterdir()) == [], "the server leaves nothing behind"
+        patch.setattr("tempfile.tempdir", str(server.folder))
+        with running_page(recognizer, port=free_port(), **limits) as server.url:
+            yield server
+            server.go.set()
+    assert list(server.folder.iterdir()) == [], "the server leaves nothing behind"
 
 
 def free_port() -> int:
@@ -93,7 +105,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
-    server.hold.set()
+    server.go.set()
     with open_page(browser, server) as page:
         yield page
 
@@ -207,7 +219,7 @@ def test_all_files_can_be_downloaded_until_the_user_is_done(
 
 
 def test_a_closed_page_takes_its_files_along(browser: Browser, server: Server, woman: Path):
-    server.hold.set()
+    server.go.set()
     with open_page(browser, server) as page:
         drop(page, woman)
         expect(page.locator(".m3-face")).to_have_count(1)
@@ -216,7 +228,7 @@ def test_a_closed_page_takes_its_files_along(browser: Browser, server: Server, w
 
 
 def test_the_result_fits_a_phone(browser: Browser, server: Server, woman: Path):
-    server.hold.set()
+    server.go.set()
     phone = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
     with open_page(browser, server, **phone) as page:
         drop(page, woman)
@@ -231,7 +243,7 @@ def test_the_result_fits_a_phone(browser: Browser, server: Server, woman: Path):
 
 
 def test_a_chinese_browser_sees_a_chinese_page(browser: Browser, server: Server, woman: Path):
-    server.hold.set()
+    server.go.set()
     with open_page(browser, server, locale="zh-CN") as page:
         expect(page.locator("#m3-lead")).to_contain_text("拖入一段视频")
         expect(page.locator("#m3-purpose")).to_contain_text("《人工智能法案》第 5 条第 1 款 (f) 项")
@@ -244,12 +256,14 @@ def test_a_chinese_browser_sees_a_chinese_page(browser: Browser, server: Server,
 
 
 def test_work_shows_its_progress_and_can_be_stopped(page: Page, server: Server, woman: Path):
-    server.hold.clear()
+    server.go.clear()
+    server.searches = 1
     drop(page, woman)
-    expect(page.get_by_role("progressbar")).to_be_visible()
     expect(page.locator(".m3-step")).to_contain_text("Reading the faces")
+    expect(page.locator(".m3-step")).to_contain_text(" left")
+    assert 0 < int(page.get_by_role("progressbar").get_attribute("aria-valuenow")) < 100
     page.get_by_role("button", name="Stop").click()
-    server.hold.set()
+    server.go.set()
     expect(page.locator("#m3-drop")).to_be_visible()
     expect(page.locator(".m3-problem")).to_have_count(0)
     wait_for(lambda: server.files() == [])
@@ -257,7 +271,8 @@ def test_work_shows_its_progress_and_can_be_stopped(page: Page, server: Server, 
 
 def test_two_users_at_once_do_not_mix(browser: Browser, server: Server, woman: Path, nobody: Path):
     """Both upload at the same moment, one of them a video that takes long."""
-    server.hold.clear()
+    server.go.clear()
+    server.searches = 0
     with open_page(browser, server) as first, open_page(browser, server) as second:
         drop(first, woman)
         expect(first.get_by_role("progressbar")).to_be_visible()
@@ -267,7 +282,7 @@ def test_two_users_at_once_do_not_mix(browser: Browser, server: Server, woman: P
         expect(second.locator(".m3-problem")).to_contain_text("cannot be read as a video")
         drop(second, nobody)
         expect(second.get_by_role("progressbar")).to_be_visible()
-        server.hold.set()
+        server.go.set()
         expect(second.locator(".m3-problem")).to_contain_text("No face")
         expect(first.locator(".m3-face")).to_have_count(1)
         expect(first.locator(".m3-problem")).to_have_count(0)
@@ -293,6 +308,14 @@ def test_problems_are_said_in_clear_words(page: Page, server: Server, nobody: Pa
         expect(problem).to_contain_text(sentence)
         expect(page.locator("#m3-drop")).to_be_visible()
         expect(page.get_by_test_id("toast-body")).to_have_count(0)
+    wait_for(lambda: server.files() == [])
+
+
+def test_a_bug_is_admitted_and_logged(page: Page, server: Server, woman: Path, caplog, monkeypatch):
+    monkeypatch.setattr(server, "broken", True)
+    drop(page, woman)
+    expect(page.locator(".m3-problem")).to_contain_text("Something went wrong")
+    assert "ZeroDivisionError" in caplog.text
     wait_for(lambda: server.files() == [])
 
 
