@@ -22,8 +22,7 @@ from m3dfel.recognition.processes import Outcome, attempt, prepare_process
 AUTO = "auto"
 """The cluster that this machine belongs to, or else a new one of this machine alone."""
 
-# What failed on one machine is tried once more, perhaps on another; so is a video whose actor died.
-_PASSES, _MAX_DEATHS = 2, 2
+_MAX_DEATHS = 2  # of actors by the same video
 
 
 def predict_on_cluster(
@@ -44,23 +43,22 @@ def predict_on_cluster(
     needs = {"num_gpus": 1} if settings.device.startswith("cuda") else {"num_cpus": 1}
     available = ray.cluster_resources().get("GPU" if "num_gpus" in needs else "CPU", 1)
     actors = jobs or int(available)
-    left, failed = {video.stem: video for video in videos}, dict[str, Outcome]()
+    left = {video.stem: video for video in videos}
     attempts = [_attempts(video, settings) for video in videos]
     _remove(attempts)
     try:
-        for _ in range(_PASSES):
-            for outcome in _run(list(left.values()), settings, actors, needs):
-                if outcome.finished:
-                    del left[outcome.video.stem]
-                    yield outcome
-                else:
-                    failed[outcome.video.stem] = outcome
-            if not left:
-                return
+        for outcome in _run(videos, settings, actors, needs):
+            del left[outcome.video.stem]
+            yield outcome
+    except ray.exceptions.RayError as error:
+        raise InputError(
+            f"the cluster cannot go on ({error}): check that all machines have this package and "
+            f"the folder {Path.cwd()}, and run the same command again"
+        ) from error
     finally:
         _remove(attempts)
-    for stem, video in left.items():
-        yield failed.get(stem) or Outcome(video, _LOST, finished=False)
+    for video in left.values():
+        yield Outcome(video, _LOST, finished=False)
 
 
 _LOST = (
@@ -143,6 +141,8 @@ class _Actor:
         with attempts.open("a") as file:
             file.write(".")
         outcome = attempt(self._predict, video)
+        if not outcome.finished:  # the storage may have been out of reach for a moment
+            outcome = attempt(self._predict, video)
         _remove([attempts])
         return outcome
 
