@@ -7,7 +7,7 @@ neutral is subtracted from all its logits.
 With z the logits of a clip, m their mean over the clips of the baseline, n the index of neutral and
 C labels, the corrected logits of all labels c but neutral are
 
-    z'_c = z_c - max(0, (m_c - m_n) - r),    r = log((1 - q) / (q (C - 1))),    q = 0.75
+    z'_c = z_c - max(0, (m_c - m_n) - r),    r = log((1 - q) / (q (C - 1))),    q = 0.6
 
 At rest, the answer then is neutral with a probability of q or more. An emotion that the resting
 face does not show is left as it is. The same amount is taken from the evidence of the instances, in
@@ -32,7 +32,7 @@ Values = npt.NDArray[np.float64]
 
 NEUTRAL = "neutral"
 # q in the formula: at rest, a face gets at least this probability of neutral.
-_NEUTRAL_AT_REST = 0.75
+_NEUTRAL_AT_REST = 0.6
 # The first neutral seconds: of the first neutral span of at least _MIN_S, at most _MAX_S.
 _MIN_S, _MAX_S = 0.5, 2.0
 
