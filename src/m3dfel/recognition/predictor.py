@@ -53,6 +53,9 @@ class PredictSettings:
         person: only this person.
         baseline: when the persons are at rest.
         plugins: Python files or modules with parts of the model.
+
+    Raises:
+        InputError: there is no such format.
     """
 
     output: str
@@ -70,6 +73,9 @@ class PredictSettings:
     person: int | None = None
     baseline: Baseline | None = None
     plugins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_formats(self.formats)
 
 
 @dataclass(frozen=True)
@@ -104,11 +110,10 @@ class VideoPredictor:
     """Predicts one video after the other, and writes the results.
 
     Raises:
-        InputError: there is no such model or format, or a setting is invalid.
+        InputError: there is no such model, or a setting is invalid.
     """
 
     def __init__(self, settings: PredictSettings) -> None:
-        check_formats(settings.formats)
         prepare_fonts(names_in(settings.lang, EMOTIONS).values())
         for plugin in settings.plugins:
             load_plugin(plugin)
