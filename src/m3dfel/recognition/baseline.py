@@ -16,6 +16,7 @@ equal parts, so that it still sums to the logits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,8 +26,8 @@ from scipy.special import softmax
 
 from m3dfel.errors import InputError
 from m3dfel.recognition.defaults import SMOOTH_S
-from m3dfel.recognition.prediction import UNCERTAIN, Prediction
-from m3dfel.recognition.timeline import smooth_probabilities
+from m3dfel.recognition.prediction import Prediction, recognised
+from m3dfel.recognition.timeline import smooth_probabilities, smoothing_reach
 
 Values = npt.NDArray[np.float64]
 
@@ -132,11 +133,13 @@ def subtract_baseline(
     of_clip = instances["clip"].to_numpy(int)
     in_clip = np.bincount(of_clip, minlength=len(logits))[of_clip]
     instances[evidence] = (instances[evidence] - subtracted[of_clip] / in_clip[:, None]).round(6)
-    changed = np.asarray(subtracted.any(1))
-    clips = _answers(prediction, logits - subtracted, changed, smooth_s)
-    answered = changed & clips["emotion"].notna()
-    uncertain = clips["confidence"][answered] < min_confidence
-    clips.loc[answered, "mark"] = np.where(uncertain, UNCERTAIN, "")
+    clips = prediction.clips.copy()
+    for _, rows in clips[subtracted.any(1)].groupby("face"):
+        i = rows.index.to_numpy()
+        bag_size = np.count_nonzero(of_clip == i[0])
+        spread = smooth_s * bag_size / (rows["end_s"].iloc[0] - rows["start_s"].iloc[0])
+        raw = softmax(logits[i] - subtracted[i], axis=1)
+        _answer(clips, i, raw, labels, spread, min_confidence)
     return replace(
         prediction,
         clips=clips,
@@ -154,22 +157,34 @@ def _offset(logits: Values, neutral: int) -> Values:
     return offset
 
 
-def _answers(
-    prediction: Prediction, logits: Values, changed: npt.NDArray[np.bool_], smooth_s: float
-) -> pd.DataFrame:
-    """Return the clips with the answers that follow from logits, where these have changed."""
-    labels = prediction.labels
-    clips = prediction.clips.copy()
-    probabilities = softmax(logits, axis=1)
-    p, raw = ([f"{kind}_{label}" for label in labels] for kind in ("p", "raw"))
-    clips.loc[changed, raw] = probabilities[changed].round(6)
-    for _, rows in clips[changed].groupby("face"):
-        middles_s = ((rows["start_s"] + rows["end_s"]) / 2).to_numpy()
-        unreadable = rows["emotion"].isna().to_numpy()
-        smooth = smooth_probabilities(probabilities[rows.index], middles_s, unreadable, smooth_s)
-        clips.loc[rows.index, p] = smooth.round(6)
-    readable = changed & clips["emotion"].notna().to_numpy()
-    answers = clips.loc[readable, p].to_numpy()
-    clips.loc[readable, "emotion"] = [labels[index] for index in answers.argmax(1)]
-    clips.loc[readable, "confidence"] = answers.max(1)
-    return clips
+def _answer(
+    clips: pd.DataFrame,
+    i: npt.NDArray[np.int64],
+    raw: Values,
+    labels: Sequence[str],
+    spread: float,
+    min_confidence: float,
+) -> None:
+    """Enter the answers for the clips of one face.
+
+    Args:
+        clips: of the prediction; changed in place.
+        i: (B,), the rows of the face.
+        raw: (B, C), the probabilities of each clip alone.
+        labels: the label set.
+        spread: of the average over time, in clips.
+        min_confidence: answers with less are marked as uncertain.
+    """
+    unreadable = clips["emotion"].isna().to_numpy()[i]
+    marks = np.where(unreadable, clips["mark"].to_numpy(str)[i], "").tolist()
+    reach = smoothing_reach(spread)
+    answers = []
+    for clip, mark in enumerate(marks):
+        first = max(0, clip - reach)
+        around = slice(first, clip + reach + 1)
+        mean = smooth_probabilities(clip - first, raw[around], unreadable[around], spread).round(6)
+        answers.append([*recognised(labels, mean, mark, min_confidence), *mean])
+    p = [f"p_{label}" for label in labels]
+    table = pd.DataFrame(answers, index=i, columns=["emotion", "confidence", "mark", *p])
+    clips.loc[i, table.columns] = table
+    clips.loc[i, [f"raw_{label}" for label in labels]] = raw.round(6)
