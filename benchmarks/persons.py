@@ -25,7 +25,7 @@ from m3dfel.recognition.persons import join_tracks
 from m3dfel.recognition.prediction import Prediction
 from m3dfel.video.decode import Frame, read_video
 from m3dfel.video.faces import CenterFace
-from m3dfel.video.quality import quality_marks
+from m3dfel.video.quality import quality_mark
 from m3dfel.video.tracks import Track, track_faces
 
 WIDTH, HEIGHT, FPS = 480, 270, 24
@@ -106,7 +106,8 @@ def faces_table(tracks: Sequence[Track]) -> pd.DataFrame:
     for track in tracks:
         part = pd.DataFrame(track.boxes.astype(float), columns=BOX)
         part = part.assign(face=track.face, person=track.face, frame=track.indices)
-        parts.append(part.assign(time_s=track.times_s, score=1.0, mark=quality_marks(track)))
+        marks = list(map(quality_mark, track.landmarks, track.crops))
+        parts.append(part.assign(time_s=track.times_s, score=1.0, mark=marks))
     return pd.concat(parts, ignore_index=True)
 
 
