@@ -8,6 +8,7 @@ The median of several runs. Run it on an otherwise idle machine.
 from __future__ import annotations
 
 import copy
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -30,7 +31,7 @@ AUGMENT = AugmentConfig(crop_scale=(0.4, 0.8), jitter=0.0, blur=0.25, noise=10.0
 
 
 def milliseconds(work: Callable[[], object], runs: int) -> float:
-    for _ in range(runs // 5):
+    for _ in range(math.ceil(runs / 5)):
         work()
     times = []
     for _ in range(runs):
