@@ -1,19 +1,33 @@
-"""torchvision, imported even if its compiled operators cannot be loaded: import it from here.
+"""torchvision, imported on first use, and even if its compiled operators cannot be loaded.
+
+It imports torch's compiler, which takes as long as importing torch itself, and a prediction needs
+neither. What is used of it, `v2` and `get_weight`, are attributes of this module.
 
 The operators need exactly the torch build they were compiled for. With another one, such as a
 CPU-only torch next to a CUDA torchvision, the import of torchvision fails because two operators are
 missing (nms, qnms) that this package never calls. Declaring their signatures lets the import
-succeed; everything used here (transforms, blocks of the video ResNets, weights) is plain Python.
+succeed; everything used here (transforms, weights) is plain Python.
 """
 
 from __future__ import annotations
 
 import importlib.util
+from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import torch
 
 
+def import_torchvision(module: str = "torchvision") -> ModuleType:
+    """Import torchvision or one of its modules."""
+    _declare_missing_operators()  # the cache keeps the declarations, which end with their object
+    return import_module(module)
+
+
+@cache
 def _declare_missing_operators() -> torch.library.Library | None:
     spec = importlib.util.find_spec("torchvision")
     if spec is None or not spec.submodule_search_locations:
@@ -31,31 +45,9 @@ def _declare_missing_operators() -> torch.library.Library | None:
     return operators
 
 
-# The declarations last only as long as this object.
-_DECLARED = _declare_missing_operators()
-
-from torchvision.models import ResNet18_Weights  # noqa: E402
-from torchvision.models.video import (  # noqa: E402
-    MC3_18_Weights,
-    R2Plus1D_18_Weights,
-    R3D_18_Weights,
-)
-from torchvision.models.video.resnet import (  # noqa: E402
-    BasicBlock,
-    Conv2Plus1D,
-    Conv3DNoTemporal,
-    Conv3DSimple,
-)
-from torchvision.transforms import v2  # noqa: E402
-
-__all__ = [
-    "BasicBlock",
-    "Conv2Plus1D",
-    "Conv3DNoTemporal",
-    "Conv3DSimple",
-    "MC3_18_Weights",
-    "R2Plus1D_18_Weights",
-    "R3D_18_Weights",
-    "ResNet18_Weights",
-    "v2",
-]
+def __getattr__(name: str) -> Any:
+    if name == "v2":
+        return import_torchvision("torchvision.transforms.v2")
+    if name == "get_weight":
+        return import_torchvision("torchvision.models").get_weight
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

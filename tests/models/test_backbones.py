@@ -6,26 +6,20 @@ import pytest
 import torch
 from torch import nn
 
-from m3dfel._torchvision import (
-    MC3_18_Weights,
-    R2Plus1D_18_Weights,
-    R3D_18_Weights,
-    ResNet18_Weights,
-)
+from m3dfel._torchvision import import_torchvision
 from m3dfel.errors import InputError
 from m3dfel.models.backbones.video_resnet import R3D
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.registry import BACKBONES
 from small_data import small_model as small
 
-from torchvision.models import resnet18, video  # isort: skip  # after m3dfel, which makes it importable
-
+models = import_torchvision("torchvision.models")
 
 NETWORKS = {
-    "r3d": (video.r3d_18, R3D_18_Weights.KINETICS400_V1),
-    "r2plus1d": (video.r2plus1d_18, R2Plus1D_18_Weights.KINETICS400_V1),
-    "mc3": (video.mc3_18, MC3_18_Weights.KINETICS400_V1),
-    "resnet": (resnet18, ResNet18_Weights.IMAGENET1K_V1),
+    "r3d": (models.video.r3d_18, models.video.R3D_18_Weights.KINETICS400_V1),
+    "r2plus1d": (models.video.r2plus1d_18, models.video.R2Plus1D_18_Weights.KINETICS400_V1),
+    "mc3": (models.video.mc3_18, models.video.MC3_18_Weights.KINETICS400_V1),
+    "resnet": (models.resnet18, models.ResNet18_Weights.IMAGENET1K_V1),
 }
 
 
@@ -82,7 +76,7 @@ def test_a_failed_download_says_what_to_do(checkpoints: Path):
         R3D().load_pretrained()
     assert str(checkpoints) in str(error.value)
     for content in (b"", b"half a file"):
-        (checkpoints / Path(R3D_18_Weights.KINETICS400_V1.url).name).write_bytes(content)
+        (checkpoints / Path(NETWORKS["r3d"][1].url).name).write_bytes(content)
         with pytest.raises(InputError, match="put that file"):
             R3D().load_pretrained()
 

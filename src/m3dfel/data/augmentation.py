@@ -16,8 +16,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from m3dfel import _torchvision as torchvision
 from m3dfel._opencv import cv2
-from m3dfel._torchvision import v2
 from m3dfel.config import AugmentConfig
 from m3dfel.data.frames import Frames, Picture
 from m3dfel.data.transforms import colour_jitter, degradations, random_crop
@@ -47,7 +47,7 @@ class FrameAugmentation:
         self.crop = random_crop(size, augment)
         self.jitter = colour_jitter(augment) if augment.jitter else None
         steps = degradations(size, augment)
-        self.degrade: nn.Module = v2.Compose(steps) if steps else nn.Identity()
+        self.degrade: nn.Module = torchvision.v2.Compose(steps) if steps else nn.Identity()
 
     def __call__(self, frames: Frames) -> Tensor:
         """Return the clip, uint8 RGB (T, 3, size, size).

@@ -6,12 +6,14 @@ Training follows the paper (random resized crop, flip, colour jitter); evaluatio
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from m3dfel import _torchvision as torchvision
 from m3dfel._opencv import cv2
-from m3dfel._torchvision import v2
 from m3dfel.config import AugmentConfig
 
 
@@ -22,8 +24,8 @@ def evaluation_transform(size: int, zoom: float = 1.0) -> nn.Module:
         size: height and width of the result in pixels.
         zoom: 1 or more; only the middle 1/zoom of the width and height is kept.
     """
-    resize = v2.Resize((size, size), antialias=True)
-    return v2.Compose([_CentreCrop(zoom), resize]) if zoom > 1 else resize
+    resize = torchvision.v2.Resize((size, size), antialias=True)
+    return torchvision.v2.Compose([_CentreCrop(zoom), resize]) if zoom > 1 else resize
 
 
 def training_transform(size: int, augment: AugmentConfig, *, crop: bool = True) -> nn.Module:
@@ -36,36 +38,36 @@ def training_transform(size: int, augment: AugmentConfig, *, crop: bool = True) 
     """
     steps: list[nn.Module] = [random_crop(size, augment)] if crop else []
     if augment.flip:
-        steps.append(v2.RandomHorizontalFlip(augment.flip))
+        steps.append(torchvision.v2.RandomHorizontalFlip(augment.flip))
     if augment.jitter:
         steps.append(colour_jitter(augment))
     steps += degradations(size, augment)
-    return v2.Compose(steps) if steps else v2.Identity()
+    return torchvision.v2.Compose(steps) if steps else torchvision.v2.Identity()
 
 
-def random_crop(size: int, augment: AugmentConfig) -> v2.RandomResizedCrop:
-    """Return the random crop, resized to `size`."""
-    return v2.RandomResizedCrop(
+def random_crop(size: int, augment: AugmentConfig) -> Any:
+    """Return the random crop, resized to `size`: torchvision's `RandomResizedCrop`."""
+    return torchvision.v2.RandomResizedCrop(
         size, scale=augment.crop_scale, ratio=augment.crop_ratio, antialias=True
     )
 
 
-def colour_jitter(augment: AugmentConfig) -> v2.ColorJitter:
-    """Return the colour jitter."""
-    return v2.ColorJitter(*[augment.jitter] * 3, hue=min(augment.jitter, 0.5))
+def colour_jitter(augment: AugmentConfig) -> Any:
+    """Return torchvision's `ColorJitter`."""
+    return torchvision.v2.ColorJitter(*[augment.jitter] * 3, hue=min(augment.jitter, 0.5))
 
 
 def degradations(size: int, augment: AugmentConfig) -> list[nn.Module]:
     """Return the random changes that make a clip of its final size worse."""
     steps: list[nn.Module] = []
     if augment.blur:
-        steps.append(v2.RandomApply([LowResolution(size)], augment.blur))
+        steps.append(torchvision.v2.RandomApply([LowResolution(size)], augment.blur))
     if augment.compress:
-        steps.append(v2.RandomApply([Compression()], augment.compress))
+        steps.append(torchvision.v2.RandomApply([Compression()], augment.compress))
     if augment.noise:
         steps.append(CameraNoise(augment.noise))
     if augment.erase:
-        steps.append(v2.RandomErasing(augment.erase, scale=(0.02, 0.2)))
+        steps.append(torchvision.v2.RandomErasing(augment.erase, scale=(0.02, 0.2)))
     return steps
 
 
@@ -76,7 +78,7 @@ class _CentreCrop(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         sides = [round(side / self.zoom) for side in clip.shape[-2:]]
-        return v2.functional.center_crop(clip, sides)
+        return torchvision.v2.functional.center_crop(clip, sides)
 
 
 class LowResolution(nn.Module):
@@ -92,8 +94,8 @@ class LowResolution(nn.Module):
 
     def forward(self, clip: Tensor) -> Tensor:
         small = round(self.size * (0.35 + 0.55 * float(torch.rand(()))))
-        shrunk = v2.functional.resize(clip, [small, small], antialias=True)
-        return v2.functional.resize(shrunk, [self.size, self.size], antialias=True)
+        shrunk = torchvision.v2.functional.resize(clip, [small, small], antialias=True)
+        return torchvision.v2.functional.resize(shrunk, [self.size, self.size], antialias=True)
 
 
 class Compression(nn.Module):

@@ -16,13 +16,15 @@ import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from m3dfel import _torchvision as _torchvision  # isort: skip  # torchmetrics imports it too
-from torchmetrics.functional.classification import (
+from m3dfel._torchvision import import_torchvision
+from m3dfel.errors import InputError
+
+import_torchvision()  # torchmetrics imports it too
+
+from torchmetrics.functional.classification import (  # noqa: E402
     multiclass_calibration_error,
     multiclass_confusion_matrix,
 )
-
-from m3dfel.errors import InputError
 
 CALIBRATION_BINS = 15
 _TEMPERATURES = (0.1, 10.0)

@@ -12,7 +12,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3dfel import _torchvision as _torchvision  # timm imports torchvision
+from m3dfel._torchvision import import_torchvision
 from m3dfel.errors import InputError
 from m3dfel.registry import BACKBONES
 
@@ -43,6 +43,7 @@ class TimmBackbone(nn.Module):
         )
 
     def _create(self, pretrained: bool) -> Any:
+        import_torchvision()  # timm imports it too
         try:
             import timm
         except ImportError as error:

@@ -3,34 +3,26 @@
 The paper's backbone is torchvision's R3D-18 without its classifier. R(2+1)D-18 and MC3-18 (Tran et
 al., "A Closer Look at Spatiotemporal Convolutions", CVPR 2018) and ResNet-18, which reads each
 frame on its own (He et al., CVPR 2016), are what it is compared with. All four are one network with
-different convolutions, built from torchvision's own blocks so that they can also be narrower or
-shallower for small machines; at width 64 and depth 18 each equals torchvision's network.
+different convolutions, which can also be narrower or shallower for small machines; at width 64 and
+depth 18 each equals torchvision's network, whose weights it takes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal, TypeAlias
 
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, hub, nn
 
-from m3dfel._torchvision import (
-    BasicBlock,
-    Conv2Plus1D,
-    Conv3DNoTemporal,
-    Conv3DSimple,
-    MC3_18_Weights,
-    R2Plus1D_18_Weights,
-    R3D_18_Weights,
-    ResNet18_Weights,
-)
+from m3dfel import _torchvision as torchvision
 from m3dfel.errors import InputError
 from m3dfel.registry import BACKBONES
 
 
-class _StemConv(nn.Conv3d):
+class _SkippingConv(nn.Conv3d):
     """A 3×7×7 or 3×3×3 convolution that skips the padding around an instance of one frame."""
 
     def forward(self, input: Tensor) -> Tensor:
@@ -40,8 +32,50 @@ class _StemConv(nn.Conv3d):
         return F.conv3d(input, middle, self.bias, self.stride, (0, *self.padding[1:]))
 
 
-class _BlockConv(_StemConv, Conv3DSimple):  # type: ignore[misc]  # torchvision has no types
-    """The same for torchvision's blocks, which call it with arguments of their own."""
+def _conv_3d(in_channels: int, channels: int, _: int, stride: int) -> nn.Module:
+    return _SkippingConv(in_channels, channels, 3, stride, padding=1, bias=False)
+
+
+def _conv_2d(in_channels: int, channels: int, _: int, stride: int) -> nn.Module:
+    """A convolution in space alone."""
+    strides = (1, stride, stride)
+    return nn.Conv3d(in_channels, channels, (1, 3, 3), strides, (0, 1, 1), bias=False)
+
+
+def _conv_2plus1d(in_channels: int, channels: int, between: int, stride: int) -> nn.Module:
+    """A convolution in space, then one in time."""
+    in_space = _conv_2d(in_channels, between, 0, stride)
+    strides = (stride, 1, 1)
+    in_time = nn.Conv3d(between, channels, (3, 1, 1), strides, (1, 0, 0), bias=False)
+    return nn.Sequential(in_space, nn.BatchNorm3d(between), nn.ReLU(inplace=True), in_time)
+
+
+_Conv: TypeAlias = Callable[[int, int, int, int], nn.Module]
+"""Makes a convolution from its input channels, its output channels, those between, its stride."""
+
+
+class _Block(nn.Module):
+    """Two convolutions, added to their input or to a shortcut from it."""
+
+    def __init__(
+        self, conv: _Conv, in_channels: int, channels: int, stride: int, shortcut: nn.Module | None
+    ) -> None:
+        super().__init__()
+        # So that a convolution in space and one in time have as many weights as one in 3D.
+        between = 27 * in_channels * channels // (9 * in_channels + 3 * channels)
+        self.conv1 = nn.Sequential(
+            conv(in_channels, channels, between, stride),
+            nn.BatchNorm3d(channels),
+            nn.ReLU(inplace=True),
+        )
+        self.conv2 = nn.Sequential(conv(channels, channels, between, 1), nn.BatchNorm3d(channels))
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual = x if self.downsample is None else self.downsample(x)
+        summed: Tensor = self.conv2(self.conv1(x)).add_(residual)
+        return self.relu(summed)
 
 
 class VideoResNet(nn.Sequential):
@@ -58,8 +92,8 @@ class VideoResNet(nn.Sequential):
         InputError: a width below 1.
     """
 
-    convolutions: ClassVar[tuple[Any, Any, Any, Any]]
-    weights: ClassVar[Any]
+    convolutions: ClassVar[tuple[_Conv, _Conv, _Conv, _Conv]]
+    weights: ClassVar[str]  # torchvision's name
     # Of Kinetics-400, on which torchvision's video networks were trained.
     mean: ClassVar[tuple[float, float, float]] = (0.43216, 0.394666, 0.37645)
     std: ClassVar[tuple[float, float, float]] = (0.22803, 0.22145, 0.216989)
@@ -89,7 +123,7 @@ class VideoResNet(nn.Sequential):
     @staticmethod
     def stem(width: int) -> list[nn.Module]:
         """Return the layers before the first stage."""
-        return _normalized(_StemConv(3, width, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False))
+        return _normalized(_SkippingConv(3, width, (3, 7, 7), (1, 2, 2), (1, 3, 3), bias=False))
 
     def load_pretrained(self) -> None:
         """Load torchvision's weights, downloaded unless cached, into width 64 and depth 18.
@@ -97,13 +131,12 @@ class VideoResNet(nn.Sequential):
         Raises:
             InputError: another width or depth, or the weights cannot be downloaded.
         """
+        weights = torchvision.get_weight(self.weights)
         try:
-            fetched = self.weights.get_state_dict(
-                progress=False, check_hash=True, weights_only=True
-            )
+            fetched = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
         except Exception as error:  # no network, or a damaged file, which can fail in any way
             raise InputError(
-                f"cannot download the pretrained weights from {self.weights.url} ({error}): "
+                f"cannot download the pretrained weights from {weights.url} ({error}): "
                 f"connect, or put that file into {Path(hub.get_dir(), 'checkpoints')}, or choose "
                 "random weights with --model.weights none"
             ) from error
@@ -132,24 +165,24 @@ class VideoResNet(nn.Sequential):
 class R3D(VideoResNet):
     """R3D-18, the paper's: 3D convolutions throughout."""
 
-    convolutions = (_BlockConv, _BlockConv, _BlockConv, _BlockConv)
-    weights = R3D_18_Weights.KINETICS400_V1
+    convolutions = (_conv_3d, _conv_3d, _conv_3d, _conv_3d)
+    weights = "R3D_18_Weights.KINETICS400_V1"
 
 
 @BACKBONES.register("mc3")
 class MC3(VideoResNet):
     """MC3-18: 3D convolutions in the stem and first stage, then 2D."""
 
-    convolutions = (_BlockConv, Conv3DNoTemporal, Conv3DNoTemporal, Conv3DNoTemporal)
-    weights = MC3_18_Weights.KINETICS400_V1
+    convolutions = (_conv_3d, _conv_2d, _conv_2d, _conv_2d)
+    weights = "MC3_18_Weights.KINETICS400_V1"
 
 
 @BACKBONES.register("r2plus1d")
 class R2Plus1D(VideoResNet):
     """R(2+1)D-18: every convolution first in space, then in time."""
 
-    convolutions = (Conv2Plus1D, Conv2Plus1D, Conv2Plus1D, Conv2Plus1D)
-    weights = R2Plus1D_18_Weights.KINETICS400_V1
+    convolutions = (_conv_2plus1d, _conv_2plus1d, _conv_2plus1d, _conv_2plus1d)
+    weights = "R2Plus1D_18_Weights.KINETICS400_V1"
 
     @staticmethod
     def stem(width: int) -> list[nn.Module]:
@@ -165,8 +198,8 @@ class R2Plus1D(VideoResNet):
 class ResNet(VideoResNet):
     """ResNet-18 on each frame; the features of an instance are the mean over its frames."""
 
-    convolutions = (Conv3DNoTemporal, Conv3DNoTemporal, Conv3DNoTemporal, Conv3DNoTemporal)
-    weights = ResNet18_Weights.IMAGENET1K_V1
+    convolutions = (_conv_2d, _conv_2d, _conv_2d, _conv_2d)
+    weights = "ResNet18_Weights.IMAGENET1K_V1"
     mean = (0.485, 0.456, 0.406)  # of ImageNet
     std = (0.229, 0.224, 0.225)
 
@@ -197,14 +230,14 @@ def _normalized(conv: nn.Conv3d) -> list[nn.Module]:
     return [conv, nn.BatchNorm3d(conv.out_channels), nn.ReLU(inplace=True)]
 
 
-def _stage(conv: Any, in_channels: int, channels: int, blocks: int, stride: int) -> nn.Sequential:
+def _stage(conv: _Conv, in_channels: int, channels: int, blocks: int, stride: int) -> nn.Sequential:
     shortcut = None
     if stride != 1 or in_channels != channels:
-        strides = conv.get_downsample_stride(stride)
+        strides = (1, stride, stride) if conv is _conv_2d else (stride, stride, stride)
         shortcut = nn.Sequential(
             nn.Conv3d(in_channels, channels, 1, stride=strides, bias=False),
             nn.BatchNorm3d(channels),
         )
-    first = BasicBlock(in_channels, channels, conv, stride, shortcut)
-    rest = [BasicBlock(channels, channels, conv) for _ in range(blocks - 1)]
+    first = _Block(conv, in_channels, channels, stride, shortcut)
+    rest = [_Block(conv, channels, channels, 1, None) for _ in range(blocks - 1)]
     return nn.Sequential(first, *rest)
