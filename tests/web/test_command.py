@@ -38,6 +38,8 @@ def test_the_page_ends_quietly_and_leaves_nothing(tmp_path: Path, signal_name: s
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"},
+        # Programs that a shell starts in the background ignore SIGINT, and so would the page.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert page.stdout
     line = page.stdout.readline()
