@@ -101,6 +101,8 @@ class ModelConfig:
             names. Naming one resets `aggregation_options`.
         aggregation_options: options of the aggregation, such as `{norm: layer}`.
         grayscale: look at luminance only, for models that must not depend on colour.
+        mirror: mirror every second instance of a bag left to right, so that the model sees both
+            sides of a face.
     """
 
     weights: str = "pretrained"
@@ -113,6 +115,7 @@ class ModelConfig:
     aggregation: str = "dliam"
     aggregation_options: dict[str, Any] = field(default_factory=dict)
     grayscale: bool = False
+    mirror: bool = False
 
 
 @dataclass

@@ -46,7 +46,13 @@ def assert_same_answers(model: M3DFEL, exported: M3DFEL, clips: int) -> None:
 def test_an_exported_model_gives_the_same_answers_for_batches_of_any_size(format, tmp_path: Path):
     require(format)
     # Instances of four frames, which the last stage sees as one: it skips their padding.
-    settings = {"zoom": 1.2, "grayscale": True, "std": (0.2, 0.3, 0.4), "min_confidence": 0.7}
+    settings = {
+        "zoom": 1.2,
+        "grayscale": True,
+        "mirror": True,
+        "std": (0.2, 0.3, 0.4),
+        "min_confidence": 0.7,
+    }
     model = small_model(frames=8, size=24, **settings).eval()
     torch.nn.init.normal_(model.classifier.weight)
     model.to(memory_format=torch.channels_last_3d)  # as `load_model` returns it

@@ -27,6 +27,13 @@ def test_instances_are_consecutive_frames():
         model.cut(clips[:, :6])
 
 
+def test_every_second_instance_is_mirrored():
+    clips = torch.rand(2, 8, 3, 16, 16)
+    plain, mirrored = (small(bag_size=4, mirror=mirror).cut(clips) for mirror in (False, True))
+    assert torch.equal(mirrored[0::2], plain[0::2])
+    assert torch.equal(mirrored[1::2], plain[1::2].flip(-1))
+
+
 def test_a_batch_may_hold_one_clip():
     assert small().eval()(torch.zeros(1, 8, 3, 16, 16)).shape == (1, 7)
 

@@ -25,9 +25,10 @@ RAW = [f"raw_{e}" for e in EMOTIONS]
 
 
 @pytest.mark.parametrize("frames", [1, 5, 25, 32])
-@pytest.mark.parametrize("bag_size", [1, 4, 16])
-def test_a_short_video_gets_the_answer_of_evaluation(frames: int, bag_size: int):
+@pytest.mark.parametrize(("bag_size", "mirror"), [(1, False), (4, False), (4, True), (16, False)])
+def test_a_short_video_gets_the_answer_of_evaluation(frames: int, bag_size: int, mirror: bool):
     model, video = small_model(bag_size), noise_video(frames)
+    model.mirror = mirror
     row = Recognizer(model, clip_s=10)(video, aligned=True).table.iloc[0]
     pictures = torch.from_numpy(np.stack([frame.image for frame in video])).permute(0, 3, 1, 2)
     clip = evaluation_transform(32)(pictures[centred_indices(frames, 16)])

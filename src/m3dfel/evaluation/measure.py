@@ -96,11 +96,13 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
 def _instance_features(model: M3DFEL, clips: Tensor) -> Tensor:
     """Return the instance features (B, N, F) of clips, uint8 (B, T, 3, S, S).
 
-    Instances that equal the first of their bag, such as all those of a still, are read once.
+    Instances that equal the first of their bag, such as all those of a still, are read once; where
+    the model mirrors every second instance, those that equal the first mirrored one as well.
     """
-    bags = clips.unflatten(1, (model.bag_size, model.instance_length))
-    differs = (bags != bags[:, :1]).flatten(2).any(2)
-    differs[:, 0] = True
+    bags = model.cut(clips).transpose(1, 2).unflatten(0, (-1, model.bag_size))
+    numbers = torch.arange(model.bag_size, device=clips.device)
+    first = numbers % 2 if model.mirror else torch.zeros_like(numbers)
+    differs = (bags != bags[:, first]).flatten(2).any(2) | (numbers == first)
     features = model.backbone(model.normalize(bags[differs]).transpose(1, 2))
     order = differs.flatten().cumsum(0).view_as(differs) - 1
-    return features[torch.where(differs, order, order[:, :1])]
+    return features[torch.where(differs, order, order[:, first])]

@@ -243,6 +243,7 @@ def _settings(model: M3DFEL) -> dict[str, Any]:
         "std": model.std.flatten().tolist(),
         "zoom": model.zoom,
         "grayscale": model.grayscale,
+        "mirror": model.mirror,
         "min_confidence": model.min_confidence,
     }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin
-from jaxtyping import Float, Shaped, UInt8
+from jaxtyping import Float, Int, Shaped, UInt8
 from torch import Tensor, nn
 
 from m3dfel.emotions import EMOTIONS, parse_label_set
@@ -54,6 +54,8 @@ class M3DFEL(
         zoom: magnification of the input relative to an aligned crop of a face: clips must be the
             middle 1/zoom of the width and height of such crops, S pixels a side.
         grayscale: replace colour by luminance before the backbone.
+        mirror: mirror every second instance of a bag left to right: both sides of a face are seen,
+            at no cost, where averaging the answers for a clip and its mirror image doubles it.
         min_confidence: the probability, from 0 to 1, that the most probable emotion must reach;
             below it the model is uncertain. Training can choose it on validation clips.
 
@@ -87,6 +89,7 @@ class M3DFEL(
         std: Sequence[float] | None = None,
         zoom: float = 1.0,
         grayscale: bool = False,
+        mirror: bool = False,
         min_confidence: float = 0.5,
     ) -> None:
         super().__init__()
@@ -103,6 +106,7 @@ class M3DFEL(
         self.bag_size = bag_size
         self.instance_length = frames // bag_size
         self.grayscale = grayscale
+        self.mirror = mirror
         self.min_confidence = min_confidence
         self._parts_have_names = isinstance(backbone, str) and isinstance(aggregation, str)
         self.backbone: Any = backbone
@@ -134,7 +138,17 @@ class M3DFEL(
     ) -> Shaped[Tensor, "B*{self.bag_size} 3 {self.instance_length} H W"]:
         """Cut clips into instances of t = T / N consecutive frames."""
         bags = torch.unflatten(clips, 1, (self.bag_size, self.instance_length))
-        return bags.flatten(0, 1).transpose(1, 2)
+        numbers = torch.arange(self.bag_size, device=clips.device).repeat(len(clips))
+        return self.mirror_odd(bags.flatten(0, 1), numbers).transpose(1, 2)
+
+    def mirror_odd(
+        self, instances: Shaped[Tensor, "M t 3 H W"], numbers: Int[Tensor, " M"]
+    ) -> Shaped[Tensor, "M t 3 H W"]:
+        """Mirror the instances with odd numbers in their video left to right, if `mirror` is on."""
+        if not self.mirror:
+            return instances
+        odd = (numbers % 2 == 1).view(-1, 1, 1, 1, 1)
+        return torch.where(odd, instances.flip(-1), instances)
 
     def instance_features(self, clips: Float[Tensor, "B T 3 S S"]) -> Float[Tensor, "B N F"]:
         """Read every instance on its own."""

@@ -172,7 +172,7 @@ class Stream:
 
     @torch.inference_mode()
     def _read(self, unread: Sequence[tuple[_Face, Instance]]) -> None:
-        features = self._instance_features([instance.crops for _, instance in unread])
+        features = self._instance_features([instance for _, instance in unread])
         instances = zip(unread, features, strict=True)
         bags = [face.add_instance(instance.frames, row) for (face, instance), row in instances]
         clips = [bag for bag in bags if bag]
@@ -187,9 +187,11 @@ class Stream:
         for bag, *answer in zip(clips, raw, evidence.double().cpu().numpy(), strict=True):
             bag.face.add_clip(bag, *answer)
 
-    def _instance_features(self, crops: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
-        """Run the backbone on instances, M arrays of crops (t, S, S, 3): float (M, F)."""
-        frames = torch.from_numpy(np.stack(crops)).permute(0, 1, 4, 2, 3)
+    def _instance_features(self, instances: Sequence[Instance]) -> Tensor:
+        """Run the backbone on M instances: float (M, F)."""
+        crops = torch.from_numpy(np.stack([instance.crops for instance in instances]))
+        numbers = torch.tensor([instance.number for instance in instances])
+        frames = self.model.mirror_odd(crops.permute(0, 1, 4, 2, 3), numbers)
         pixels = self.model.normalize(frames.to(self.model.mean.device))
         features: Tensor = self.model.backbone(pixels.transpose(1, 2))
         return features

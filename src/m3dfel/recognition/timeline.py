@@ -26,12 +26,14 @@ class Instance:
     """Consecutive frames of a track that the backbone reads together.
 
     Attributes:
+        number: of the instance in its track, from 0.
         start_s: seconds.
         end_s: seconds.
         frames: int64 (t,), positions of its frames in the track.
         crops: uint8 RGB (t, S, S, 3).
     """
 
+    number: int
     start_s: float
     end_s: float
     frames: npt.NDArray[np.int64]
@@ -76,8 +78,7 @@ class InstanceCutter:
         if complete < self.bag_size:
             return []
         borders_s = [self._start_s(number) for number in range(self._instances, complete + 1)]
-        instances = [self._cut(*span) for span in pairwise(borders_s)]
-        self._instances = complete
+        instances = self._cut(borders_s)
         self._drop_crops()
         return instances
 
@@ -93,7 +94,7 @@ class InstanceCutter:
             count = math.floor((self.end_s - start_s) / self.instance_s + 0.5 + _ROUNDING_S)
             starts_s = [self._start_s(self._instances + number) for number in range(count)]
             borders_s = [*starts_s, self.end_s]
-        instances = [self._cut(*span) for span in pairwise(borders_s)]
+        instances = self._cut(borders_s)
         self._crops.clear()
         return instances
 
@@ -111,12 +112,17 @@ class InstanceCutter:
         span_s = self._start_s(number), self._start_s(number + 1)
         return middles(*span_s, self.instance_length)
 
-    def _cut(self, start_s: float, end_s: float) -> Instance:
-        moments_s = middles(start_s, end_s, self.instance_length)
+    def _cut(self, borders_s: Sequence[float]) -> list[Instance]:
+        """Return the next instances of the track, given where they start and end."""
         dropped = len(self._times_s) - len(self._crops)
-        kept = frames_at(np.array(self._times_s[dropped:]), moments_s)
-        crops = np.stack([self._crops[index] for index in kept])
-        return Instance(start_s, end_s, kept + dropped, crops)
+        times_s = np.array(self._times_s[dropped:])
+        instances = []
+        for start_s, end_s in pairwise(borders_s):
+            kept = frames_at(times_s, middles(start_s, end_s, self.instance_length))
+            crops = np.stack([self._crops[index] for index in kept])
+            instances.append(Instance(self._instances, start_s, end_s, kept + dropped, crops))
+            self._instances += 1
+        return instances
 
     def _drop_crops(self) -> None:
         """Drop the crops of all frames that end before the next instance starts."""
