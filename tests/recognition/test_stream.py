@@ -164,7 +164,7 @@ def test_no_more_frames_and_crops_are_held_in_a_long_video(monkeypatch):
     model.backbone.forward = lambda clips: clips.mean((2, 3, 4)).repeat(1, 11)[:, :32]
     with Recognizer(model, ScriptedDetector((0, set(range(1500))))).stream(video()) as stream:
         held = [(pictures.count, crops.count) for _ in stream.steps()]
-    assert max(count for count, _ in held) <= 20
+    assert max(count for count, _ in held) <= 30
     assert max(count for _, count in held) <= 25
     assert len(stream.prediction().clips) == 372
     gc.collect()
@@ -226,3 +226,19 @@ def test_an_iterator_can_be_predicted(tmp_path: Path):
     write_video(tmp_path / "film.mp4", [frame.image for frame in noise_video(20)], 25)
     film = recognizer((0, set(range(20))))(tmp_path / "film.mp4")
     assert film.clips["end_s"].tolist() == [0.64, 0.8]
+
+
+def test_tables_of_several_faces_are_below_each_other():
+    """Also of faces that have no clip yet, which are left out."""
+    with recognizer().stream(iter(noise_video(117, side=128))) as stream:
+        for step in stream.steps():
+            if step.frame.index == 95:
+                early = stream.prediction()
+    prediction = stream.prediction()
+    assert early.clips["face"].unique().tolist() == [1, 2]
+    assert early.faces["face"].unique().tolist() == [1, 2]
+    assert prediction.clips["face"].unique().tolist() == [1, 2, 3]
+    clips = prediction.clips.loc[prediction.instances["clip"]].reset_index(drop=True)
+    assert clips["face"].tolist() == prediction.instances["face"].tolist()
+    first = prediction.instances["instance"] == 0
+    assert prediction.instances["start_s"][first].tolist() == clips["start_s"][first].tolist()

@@ -102,7 +102,9 @@ def write_json(prediction: Prediction, path: Path) -> None:
         "instances": prediction.instances.to_dict("records"),
         "faces": prediction.faces.to_dict("records"),
     }
-    write_text(path, json.dumps(record, indent=1))
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        # Piece by piece, since the whole text takes many times the memory of the tables.
+        file.writelines(json.JSONEncoder(indent=1).iterencode(record))
 
 
 def write_parquet(prediction: Prediction, path: Path) -> None:

@@ -7,9 +7,10 @@ and together they are a `Prediction`.
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
+from itertools import accumulate, chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -28,6 +29,7 @@ from m3dfel.video.sources import Source, source_stem
 from m3dfel.video.tracks import TrackedFace
 
 Values: TypeAlias = npt.NDArray[np.float64]
+Column: TypeAlias = npt.NDArray[Any] | list[Any]
 
 UNCERTAIN = "uncertain"
 
@@ -299,51 +301,114 @@ def recognised(
     return labels[best], confidence, UNCERTAIN if confidence < min_confidence else ""
 
 
-def build_prediction(
-    source: str,
-    labels: tuple[str, ...],
-    updates: Sequence[Update],
-    faces: Sequence[Sequence[Any]],
-    note: str = "",
-) -> Prediction:
-    """Return all updates of a video as tables, each face a person of its own.
+class FaceRows:
+    """The rows of one face in the tables of a prediction, in little memory.
+
+    All numbers are in two long arrays: many small ones that stay, between large ones that come and
+    go, would fragment the memory.
 
     Args:
-        source: name of the video.
-        labels: the model's label set.
-        updates: face by face, in the order of time.
-        faces: the rows of the table `faces`, in the same order.
-        note: a sentence for the user.
+        face: its number, from 1.
+        labels: the model's label set, C words.
+        bag_size: N, instances a clip.
     """
-    clips = [
-        [update.face, update.face, update.start_s, update.end_s, update.emotion, update.confidence]
-        + [*update.probabilities.tolist(), update.mark, *update.raw.tolist()]
-        for update in updates
-    ]
-    instances = [
-        [update.face, clip, instance, *span, *evidence]
-        for clip, update in enumerate(updates)
-        for instance, (span, evidence) in enumerate(
-            zip(pairwise(update.borders_s.tolist()), update.evidence.tolist(), strict=True)
-        )
-    ]
+
+    def __init__(self, face: int, labels: Sequence[str], bag_size: int) -> None:
+        self.face, self.frame_marks = face, list[str]()
+        self._labels, self._bag_size = len(labels), bag_size
+        self._frames, self._clips = array("d"), array("d")
+        self._emotions: list[str | None] = []
+        self._confidences: list[float | None] = []
+        self._clip_marks: list[str] = []
+
+    def __len__(self) -> int:
+        """The number of clips."""
+        return len(self._clip_marks)
+
+    def add_frame(self, face: TrackedFace) -> None:
+        """Add the face in one more frame."""
+        detection = face.detection
+        box = detection.box.astype(np.float64).round(2).tolist()
+        self._frames.extend([face.index, round(face.time_s, 6), *box])
+        self._frames.append(round(float(detection.score), 4))
+        self.frame_marks.append(face.mark)
+
+    def add_clip(self, update: Update) -> None:
+        """Add the answer for one more clip."""
+        self._emotions.append(update.emotion)
+        self._confidences.append(update.confidence)
+        self._clip_marks.append(update.mark)
+        self._clips.extend([update.start_s, update.end_s])
+        for values in (update.probabilities, update.raw, update.borders_s, update.evidence):
+            self._clips.extend(values.ravel().tolist())
+
+    def box(self, frame: int) -> tuple[float, ...]:
+        """Return left, top, right and bottom of the face in its frame of this index."""
+        return tuple(self._frames[7 * frame + 2 : 7 * frame + 6])
+
+    def clips(self) -> list[Column]:
+        """Return the columns of the table `clips`."""
+        spans, probabilities, raw, _, _ = self._clip_numbers()
+        faces = np.full(len(self), self.face)
+        answers = [self._emotions, self._confidences, *probabilities.T, self._clip_marks]
+        return [faces, faces, *spans.T, *answers, *raw.T]
+
+    def instances(self, first_clip: int) -> list[Column]:
+        """Return the columns of the table `instances`.
+
+        Args:
+            first_clip: row of the first clip in the table `clips`.
+        """
+        size = self._bag_size
+        *_, borders_s, evidence = self._clip_numbers()
+        clips = first_clip + np.arange(len(self)).repeat(size)
+        instances = np.tile(np.arange(size), len(self))
+        spans = [borders_s[:, :-1].ravel(), borders_s[:, 1:].ravel()]
+        by_label = evidence.reshape(-1, self._labels).T
+        return [np.full(len(clips), self.face), clips, instances, *spans, *by_label]
+
+    def frames(self) -> list[Column]:
+        """Return the columns of the table `faces`."""
+        numbers = np.array(self._frames).reshape(-1, 7)
+        faces, indices = np.full(len(numbers), self.face), numbers[:, 0].astype(np.int64)
+        return [faces, faces, indices, *numbers[:, 1:].T, self.frame_marks]
+
+    def _clip_numbers(self) -> list[Values]:
+        """Return spans (B, 2), probabilities, raw (B, C), borders (B, N + 1), evidence (B, N·C)."""
+        widths = [2, self._labels, self._labels, self._bag_size + 1]
+        numbers = np.array(self._clips).reshape(len(self), -1)
+        return np.split(numbers, np.cumsum(widths), axis=1)
+
+
+def build_prediction(
+    source: str, labels: tuple[str, ...], faces: Sequence[FaceRows], note: str = ""
+) -> Prediction:
+    """Return the rows of all faces that have clips as tables, each face a person of its own."""
+    faces = [face for face in faces if len(face)]
+    first_clips = accumulate((len(face) for face in faces), initial=0)
     columns = _columns(labels)
     return Prediction(
         source,
         labels,
-        pd.DataFrame(clips, columns=columns["clips"]),
-        pd.DataFrame(instances, columns=columns["instances"]),
-        pd.DataFrame(faces, columns=columns["faces"]),
+        _table(columns["clips"], [face.clips() for face in faces]),
+        _table(
+            columns["instances"],
+            [face.instances(clip) for face, clip in zip(faces, first_clips, strict=False)],
+        ),
+        _table(columns["faces"], [face.frames() for face in faces]),
         note,
     )
 
 
-def face_row(face: TrackedFace) -> list[Any]:
-    """Return the row of the table `faces` for a face in a frame."""
-    detection = face.detection
-    box = detection.box.astype(np.float64).round(2).tolist()
-    score = round(float(detection.score), 4)
-    return [face.face, face.face, face.index, round(face.time_s, 6), *box, score, face.mark]
+def _table(names: Sequence[str], parts: Sequence[list[Column]]) -> pd.DataFrame:
+    """Return the columns of all faces below each other."""
+    if not parts:
+        return pd.DataFrame(columns=list(names))
+    joined = [
+        np.concatenate(column) if isinstance(column[0], np.ndarray) else [*chain(*column)]
+        for column in zip(*parts, strict=True)
+    ]
+    return pd.DataFrame(dict(zip(names, joined, strict=True)))
 
 
 def _columns(labels: Sequence[str]) -> dict[str, list[str]]:

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from types import TracebackType
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,11 +24,11 @@ from torch import Tensor
 from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.recognition.prediction import (
+    FaceRows,
     Prediction,
     Update,
     Values,
     build_prediction,
-    face_row,
     recognised,
 )
 from m3dfel.recognition.timeline import (
@@ -127,8 +127,7 @@ class Stream:
         return build_prediction(
             self.name,
             self.model.labels,
-            [update for face in self._faces for update in face.updates],
-            [row for face in self._faces for row in face.rows],
+            [face.rows for face in self._faces],
             note="" if self._faces else _NO_FACE.format(self.name),
         )
 
@@ -227,10 +226,9 @@ class _Face:
     """
 
     def __init__(self, number: int, model: M3DFEL, clip_s: float, smooth_s: float) -> None:
-        self._number, self._labels, self._bag_size = number, model.labels, model.bag_size
+        self.rows = FaceRows(number, model.labels, model.bag_size)
+        self._labels, self._bag_size = model.labels, model.bag_size
         self._min_confidence = model.min_confidence
-        self.updates: list[Update] = []
-        self.rows: list[list[Any]] = []
         self._cutter = InstanceCutter(model.bag_size, model.instance_length, clip_s)
         self._spread = smooth_s / self._cutter.instance_s
         self._reach = smoothing_reach(self._spread)
@@ -242,10 +240,10 @@ class _Face:
         self._past = 0
         self._ended = False
 
-    def add(self, seen: TrackedFace) -> list[Instance]:
+    def add(self, tracked: TrackedFace) -> list[Instance]:
         """Add the face in one more frame and return the instances that are complete now."""
-        self.rows.append(face_row(seen))
-        return self._with_borders(self._cutter.add(seen.time_s, seen.crop))
+        self.rows.add_frame(tracked)
+        return self._with_borders(self._cutter.add(tracked.time_s, tracked.crop))
 
     def end(self) -> list[Instance]:
         """End the track and return its last instances."""
@@ -270,9 +268,8 @@ class _Face:
 
     def add_clip(self, bag: _Bag, raw: Values, evidence: Values) -> None:
         """Add what the model says about a bag."""
-        rows = [self.rows[frame] for frame in bag.frames]
-        mark = prevailing_mark([row[-1] for row in rows])
-        self._clips.append(_Clip(raw, evidence, mark, tuple(rows[-1][4:8])))
+        mark = prevailing_mark([self.rows.frame_marks[frame] for frame in bag.frames])
+        self._clips.append(_Clip(raw, evidence, mark, self.rows.box(int(bag.frames[-1]))))
 
     def finish(self, newest_s: float) -> list[Update]:
         """Return the updates of the clips that no later frame will change.
@@ -280,17 +277,18 @@ class _Face:
         Args:
             newest_s: time of the last frame that was read.
         """
-        first = len(self.updates)
+        updates = []
         needed = 0 if self._ended else self._reach
         while len(self._clips) > self._past + needed:
-            self.updates.append(self._update(newest_s))
+            updates.append(self._update(newest_s))
+            self.rows.add_clip(updates[-1])
             self._past += 1
             if self._past > self._reach:
                 self._clips.popleft()
                 self._past -= 1
         if self._ended:
             self._features.clear()
-        return self.updates[first:]
+        return updates
 
     def _update(self, newest_s: float) -> Update:
         """Return the next update: of the first clip that is not final."""
@@ -304,10 +302,10 @@ class _Face:
         emotion, confidence, mark = recognised(
             self._labels, probabilities, clip.mark, self._min_confidence
         )
-        number = len(self.updates)
+        number = len(self.rows)
         borders_s = self._borders_s[number : number + self._bag_size + 1]
         return Update(
-            face=self._number,
+            face=self.rows.face,
             start_s=round(borders_s[0], 3),
             end_s=round(borders_s[-1], 3),
             labels=self._labels,
