@@ -575,8 +575,10 @@ def _predict(options: Namespace) -> int:
 def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
     from m3dfel.recognition.folders import plan_videos
     from m3dfel.recognition.predictor import VideoPredictor
+    from m3dfel.recognition.stream import leave_a_core_to_detection
     from m3dfel.report.terminal import print_timeline
 
+    leave_a_core_to_detection()
     (video,), _ = plan_videos([source], settings)
     prediction = VideoPredictor(settings)(video, again=True)
     if prediction.clips.empty:

@@ -32,8 +32,9 @@ from m3dfel.video.faces import CenterFace, Detection, FaceDetector
 from m3dfel.video.sources import Source, read_frames, source_duration, source_name
 from m3dfel.video.tracks import LOOK_AHEAD, TrackedFace, TrackedFrame, stream_faces
 
-# Instances in one forward pass: four clips of the published model.
-_BATCH = 16
+# Instances in one forward pass. More are not faster on a processor, and detection would have to
+# wait for them.
+_BATCH = 4
 
 
 class Recognizer:

@@ -32,6 +32,9 @@ from m3dfel.video.quality import quality_mark
 _SMOOTH_S = 0.04
 _SMOOTH_FOLLOWED_S = 0.05
 
+# Frames that detection may be ahead of recognition, which now and then takes a long step.
+_AHEAD = 10
+
 LOOK_AHEAD = 2
 """Frames after a frame that are needed to smooth its landmarks."""
 
@@ -181,7 +184,8 @@ def stream_faces(
     smooth_s = _SMOOTH_FOLLOWED_S if finder.follows else _SMOOTH_S
     tracks: dict[int, _OpenTrack] = {}
     numbers = count(1)
-    with closing(run_ahead(_detect(frames, finder, FaceTracker(max_gap_s)))) as detected:
+    found_faces = _detect(frames, finder, FaceTracker(max_gap_s))
+    with closing(run_ahead(found_faces, _AHEAD)) as detected:
         for frames_seen, (found, neighbours) in enumerate(_with_neighbours(detected), start=1):
             frame, is_last = found.frame, neighbours[-1] is found
             ended = [tracks.pop(key) for key in list(tracks) if key not in found.known]
