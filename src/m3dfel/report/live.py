@@ -9,7 +9,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.bar import Bar
@@ -57,12 +56,7 @@ class Bars:
         self._live.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._live.stop()
 
     def show(self, step: Step, answers: Mapping[int, Update | None]) -> bool:
@@ -110,12 +104,7 @@ class Window:
         cv2.namedWindow(self._name, cv2.WINDOW_NORMAL)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         cv2.destroyAllWindows()
 
     def show(self, step: Step, answers: Mapping[int, Update | None]) -> bool:
