@@ -127,7 +127,7 @@ def recipe(name: str) -> str:
 
 def commands() -> str:
     """Return the help of every command, apart from those that are only settings of a run."""
-    names = [name for name in cli._COMMANDS if name not in _RUNS]
+    names = [name for name in cli.COMMANDS if name not in _RUNS]
     actions = [f"{name} {action}" for name in names for action in _ACTIONS.get(name, [""])]
     return "\n".join(f"## m3dfel {name}\n\n{_help(name)}" for name in map(str.strip, actions))
 

@@ -29,9 +29,11 @@ import numpy as np
 import pytest
 import yaml
 from huggingface_hub import ModelCard
+from jsonargparse import ArgumentParser
 
 import m3dfel
 from m3dfel import cli
+from m3dfel.cli.words import with_recipes
 from m3dfel.video.decode import write_video
 
 ROOT = Path(__file__).parents[1]
@@ -159,7 +161,7 @@ def test_commands_can_be_parsed(document: str):
     for words in commands(document):
         if words[:1] == ["--plugin"]:
             del words[:2]
-        cli._parser().parse_args(cli._with_recipes(words))  # raises an error that names the word
+        cli.parser().parse_args(with_recipes(words))  # raises an error that names the word
 
 
 def commands(document: str) -> list[list[str]]:
@@ -170,13 +172,18 @@ def commands(document: str) -> list[list[str]]:
 
 
 def test_options_named_in_the_text_exist():
-    parsers = [value() for name, value in vars(cli).items() if name.endswith("_parser")]
-    known = {option for parser in parsers for option in parser._option_string_actions}
+    known = options_of(cli.parser())
     others = {"--nproc_per_node", "--editable"}  # of torchrun and pip
     for document in DOCUMENTS:
         for option in re.findall(r"(?<=[` (])--[a-z][\w.]*", (ROOT / document).read_text()):
             part = option.rpartition(".")[0]  # --model.aggregation_options.norm
             assert {option, part} & (known | others), f"{document}: {option}"
+
+
+def options_of(parser: ArgumentParser) -> set[str]:
+    """Return the options of a parser and of all its commands."""
+    commands = parser._subcommands_action.choices if parser._subcommands_action else {}
+    return set(parser._option_string_actions).union(*map(options_of, commands.values()))
 
 
 def test_the_chinese_readme_has_the_code_and_the_numbers_of_the_readme():

@@ -1,0 +1,94 @@
+"""The command line: turns words into calls, and computes nothing.
+
+Each command is a module of this package with two functions: `parser()` returns its options, and
+`run(options)` does the work and returns the exit code. torch is imported only in `run`, so that
+`m3dfel --help` is quick.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from jsonargparse import ArgumentError, ArgumentParser
+from rich.logging import RichHandler
+
+from m3dfel.cli.messages import ERRORS, print_error
+from m3dfel.cli.words import load_plugins, with_recipes
+from m3dfel.errors import InputError
+from m3dfel.ranges import explain
+
+# The commands in the order of the help. Each is the name of a module here.
+COMMANDS = {
+    "train": "train a model on a data set",
+    "evaluate": "measure a model on a data set",
+    "predict": "recognise the faces in videos",
+    "live": "recognise the faces before a camera",
+    "export": "write a model for another engine",
+    "summarize": "sum up many predictions",
+    "crossval": "train and measure all folds",
+    "ablate": "train with one setting varied",
+    "compare": "train several methods",
+    "failures": "find out why a model fails",
+    "report": "write a page about finished runs",
+    "demo": "train, measure and run a small model",
+    "app": "open a page in the browser for your videos",
+    "data": "check or pack a data set",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code: 0, 2 for bad input, 130 when interrupted."""
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=ERRORS, show_time=False, show_path=False)],
+        force=True,
+    )
+    logging.captureWarnings(True)
+    try:
+        words = load_plugins(list(sys.argv[1:] if arguments is None else arguments))
+        options = parser().parse_args(with_recipes(words))
+        return _command(options.command).run(options[options.command])
+    except ArgumentError as error:
+        command = f"{words[0]} " if words and words[0] in COMMANDS else ""
+        print_error(f"{explain(error)} (see m3dfel {command}--help)")
+        return 2
+    except InputError as error:
+        print_error(error)
+        return 2
+    except KeyboardInterrupt:
+        ERRORS.print("interrupted: run the command again to continue, a training with --resume")
+        return 130
+
+
+def parser() -> ArgumentParser:
+    """Return the parser of the whole command line."""
+    parser = ArgumentParser(
+        prog="m3dfel",
+        exit_on_error=False,
+        description="Recognise facial expressions in video, and train and measure the models that "
+        "do: M3DFEL with the intensity-aware loss.",
+        epilog="First steps: `m3dfel predict VIDEO`, or `m3dfel demo` to train a model now.",
+    )
+    parser.add_argument(
+        "--plugin",
+        metavar="FILE",
+        help="a Python file or module with backbones, aggregations or data layouts of your own; "
+        "may be given several times",
+    )
+    commands = parser.add_subcommands(required=True, dest="command", metavar="COMMAND")
+    for name, sentence in COMMANDS.items():
+        command = _command(name)
+        added = commands.add_subcommand(name, command.parser(), help=sentence)
+        # jsonargparse wants a command to be added before its own actions are.
+        if hasattr(command, "add_actions"):
+            command.add_actions(added)
+    return parser
+
+
+def _command(name: str) -> Any:
+    return import_module(f"{__name__}.{name}")

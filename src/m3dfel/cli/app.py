@@ -1,0 +1,60 @@
+"""`m3dfel app`: serve a page in the browser."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import suppress
+
+from jsonargparse import ArgumentParser, Namespace
+
+from m3dfel.cli.messages import print_sentence
+from m3dfel.cli.options import Parser, add_device
+from m3dfel.ranges import PositiveFloat, PositiveInt
+from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
+
+
+def parser() -> ArgumentParser:
+    parser = Parser(
+        description="Serve a page in the browser: drop a video or record one, and see what each "
+        "face expresses and when. Needs `pip install 'm3dfel[web]'`. Stop it with Ctrl+C.",
+        epilog="Example: m3dfel app",
+    )
+    parser.add_argument(
+        "--host",
+        default=HOST,
+        help="address to listen on; with 0.0.0.0, other computers can open the page",
+    )
+    parser.add_argument("--port", type=PositiveInt, default=PORT, help="port to listen on")
+    parser.add_argument(
+        "--max_minutes",
+        type=PositiveFloat,
+        default=MAX_MINUTES,
+        help="length that a video may have",
+    )
+    parser.add_argument(
+        "--max_mb", type=PositiveInt, default=MAX_MB, help="size in megabytes that a video may have"
+    )
+    parser.add_argument("--model", default="bundled", help="as for `m3dfel predict`")
+    add_device(parser)
+    return parser
+
+
+def run(options: Namespace) -> int:
+    from m3dfel.recognition.recognizer import Recognizer
+    from m3dfel.web.app import running_page
+
+    model = Recognizer.from_pretrained(options.model, device=options.device).model
+    limits = {"max_minutes": options.max_minutes, "max_mb": options.max_mb}
+    # A service is ended by this signal. Uploads are to be removed then too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with (
+        suppress(KeyboardInterrupt),
+        running_page(
+            lambda: Recognizer(model, device=options.device), options.host, options.port, **limits
+        ) as url,
+    ):
+        print_sentence(f"Open {url} in a browser. Ctrl+C stops the page.")
+        while True:
+            time.sleep(1)
+    return 0

@@ -1,0 +1,43 @@
+"""The parser of a command, and the options that several commands have."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from jsonargparse import ArgumentParser
+
+MODEL = "a run, the folder of a model, a .pth file, a name on the hub, or `bundled`"
+
+
+class Parser(ArgumentParser):
+    """A parser whose help ends with lists that are read only when the help is shown."""
+
+    def __init__(self, *, lists: Callable[[], str] | None = None, **arguments: Any) -> None:
+        super().__init__(**({"exit_on_error": False} | arguments))
+        self._lists = lists
+
+    def format_help(self, *arguments: Any) -> str:
+        text: str = super().format_help(*arguments)
+        return text + ("\n" + self._lists() if self._lists else "")
+
+
+def list_names(title: str, meanings: Mapping[str, str], width: int = 12) -> str:
+    """Return names and what they mean, one a line, for the end of a help text."""
+    lines = (f"  {name:{width}} {meaning}".rstrip() for name, meaning in meanings.items())
+    return "\n".join([f"{title}:", *lines]) + "\n"
+
+
+def add_language(parser: ArgumentParser) -> None:
+    """Add the option for the language of emotions."""
+    parser.add_argument(
+        "--lang",
+        type=Literal["en", "zh"],
+        default="en",
+        help="language of the emotions in pictures and subtitles; Chinese needs a font for it",
+    )
+
+
+def add_device(parser: ArgumentParser) -> None:
+    """Add the option for the device that runs the model."""
+    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")

@@ -1,0 +1,191 @@
+"""`m3dfel predict`: recognise what the faces in videos express, and when."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jsonargparse import ArgumentParser, Namespace
+
+from m3dfel.cli.messages import print_error
+from m3dfel.cli.options import MODEL, Parser, add_device, add_language, list_names
+from m3dfel.ranges import PositiveInt
+from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
+from m3dfel.registry import PLUGINS
+from m3dfel.video.defaults import SEARCH_EVERY
+
+if TYPE_CHECKING:
+    from m3dfel.recognition.predictor import PredictSettings
+
+_MAX_PROBLEMS = 20  # printed; a table has all
+
+
+def parser() -> ArgumentParser:
+    parser = Parser(
+        lists=_formats,
+        description="Recognise what the faces in videos express, and when. Writes for each video "
+        "a table (CSV, Parquet), all details (JSON) and a timeline picture. Of several videos, "
+        "those that cannot be read are listed (problems.csv), all are summed up (summary.csv, "
+        "summary.png), and the same command continues where it was stopped.",
+        epilog="Example: m3dfel predict holiday.mp4 --output predictions",
+    )
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="videos, folders of videos, folders of frames"
+    )
+    parser.add_argument(
+        "--model", default="bundled", help=f"{MODEL}, the model that comes with the package"
+    )
+    parser.add_argument("--output", default="predictions", help="folder for the results")
+    parser.add_argument(
+        "--formats",
+        nargs="+",
+        default=list(DEFAULT_FORMATS),
+        help="formats of the results, from the list below",
+    )
+    parser.add_argument(
+        "--video",
+        action="store_true",
+        help="also write the video with boxes, emotions and a timeline drawn in (MP4)",
+    )
+    parser.add_argument(
+        "--aligned",
+        action="store_true",
+        help="the frames already show one cropped face, as in face data sets: skip detection",
+    )
+    parser.add_argument(
+        "--clip_s",
+        type=float,
+        default=CLIP_S,
+        help="seconds per clip: longer clips are steadier, shorter ones locate changes better",
+    )
+    parser.add_argument(
+        "--smooth_s",
+        type=float,
+        default=SMOOTH_S,
+        help="standard deviation in seconds of the Gaussian that averages over time; 0: none",
+    )
+    parser.add_argument(
+        "--search_every",
+        type=int,
+        default=SEARCH_EVERY,
+        help="search the whole frame for faces every so many frames, and follow them in between; "
+        "1 searches every frame and takes longer",
+    )
+    parser.add_argument(
+        "--region",
+        metavar="X1,Y1,X2,Y2",
+        help="only faces in this region of the picture: left, top, right, bottom in pixels",
+    )
+    parser.add_argument("--person", type=PositiveInt, help="only the person with this number")
+    parser.add_argument(
+        "--persons",
+        metavar="TABLE",
+        help="a CSV file that says who is who: video, face, person; other faces are joined to "
+        "persons by themselves",
+    )
+    parser.add_argument(
+        "--baseline",
+        metavar="START,END",
+        help="seconds in which the persons are at rest, or `neutral` for their first neutral "
+        "seconds: what the resting face shows to the model is taken out of all answers",
+    )
+    add_device(parser)
+    parser.add_argument(
+        "--jobs",
+        type=PositiveInt,
+        help="videos predicted at the same time, each on one thread; default: one for each "
+        "processor core, or 1 with another device than the CPU",
+    )
+    parser.add_argument(
+        "--cluster",
+        metavar="auto|ADDRESS",
+        help="share several videos out on a Ray cluster (pip install 'm3dfel[scale]'): its "
+        "address, or `auto` for the one this machine belongs to, or else this machine alone",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace results of several videos that were made with other settings",
+    )
+    add_language(parser)
+    return parser
+
+
+def _formats() -> str:
+    from m3dfel.recognition.exports import FORMATS
+
+    return list_names("formats", {name: FORMATS[name].meaning for name in FORMATS})
+
+
+def run(options: Namespace) -> int:
+    from m3dfel.recognition.baseline import Baseline
+    from m3dfel.recognition.persons import PersonMap, parse_region
+    from m3dfel.recognition.predictor import PredictSettings
+    from m3dfel.video.sources import find_sources
+
+    settings = PredictSettings(
+        output=options.output,
+        # As separate words or joined by commas.
+        formats=tuple(name for word in options.formats for name in word.split(",")),
+        annotate=options.video,
+        lang=options.lang,
+        model=options.model,
+        device=options.device,
+        clip_s=options.clip_s,
+        smooth_s=options.smooth_s,
+        search_every=options.search_every,
+        aligned=options.aligned,
+        region=options.region and parse_region(options.region),
+        persons=PersonMap.read(options.persons) if options.persons else None,
+        person=options.person,
+        baseline=Baseline.parse(options.baseline) if options.baseline else None,
+        plugins=tuple(PLUGINS),
+    )
+    sources = find_sources(options.paths)
+    if len(sources) == 1:
+        return _predict_one(sources[0], settings)
+    return _predict_many(sources, settings, options)
+
+
+def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
+    from m3dfel.recognition.folders import plan_videos
+    from m3dfel.recognition.predictor import VideoPredictor
+    from m3dfel.recognition.stream import leave_a_core_to_detection
+    from m3dfel.report.terminal import print_timeline
+
+    leave_a_core_to_detection()
+    (video,), _ = plan_videos([source], settings)
+    prediction = VideoPredictor(settings)(video, again=True)
+    if prediction.clips.empty:
+        print_error(prediction.note)
+        return 2
+    print_timeline(prediction.table, Path(prediction.source).name, prediction.note)
+    return 0
+
+
+def _predict_many(
+    sources: list[str | list[str]], settings: PredictSettings, options: Namespace
+) -> int:
+    from m3dfel.recognition.folders import PROBLEMS, Run, predict_videos
+    from m3dfel.recognition.processes import predict_in_processes, usable_cores
+    from m3dfel.report.terminal import print_people
+
+    run_videos: Run
+    if options.cluster:
+        from m3dfel.recognition.cluster import predict_on_cluster
+
+        run_videos = partial(predict_on_cluster, address=options.cluster, jobs=options.jobs)
+    else:
+        jobs = options.jobs or (usable_cores() if options.device == "cpu" else 1)
+        run_videos = partial(predict_in_processes, jobs=jobs)
+    outcomes, table = predict_videos(sources, settings, run_videos, options.overwrite)
+    print_people(table, options.output)
+    problems = [outcome for outcome in outcomes if outcome.problem]
+    for outcome in problems[:_MAX_PROBLEMS]:
+        named = outcome.video.name in outcome.problem
+        print_error(outcome.problem if named else f"{outcome.video.name}: {outcome.problem}")
+    if problems:
+        path = Path(options.output, PROBLEMS)
+        print_error(f"problems with {len(problems)} of {len(outcomes)} videos: see {path}")
+    return 0 if table["person"].notna().any() else 2

@@ -1,0 +1,30 @@
+"""`m3dfel summarize`: sum up the predictions in a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jsonargparse import ArgumentParser, Namespace
+
+from m3dfel.cli.options import Parser
+
+
+def parser() -> ArgumentParser:
+    parser = Parser(
+        description="Sum up the predictions in a folder: one row for each video and person "
+        "(summary.csv) with the fraction of the time that each emotion is shown, the changes per "
+        "minute and the fraction that is readable, and one picture of all (summary.png).",
+        epilog="Example: m3dfel summarize predictions",
+    )
+    parser.add_argument("folder", help="a folder with JSON files that `m3dfel predict` wrote")
+    parser.add_argument("--output", help="folder for the summary; default: the same folder")
+    return parser
+
+
+def run(options: Namespace) -> int:
+    from m3dfel.recognition.summary import find_predictions, write_summary
+    from m3dfel.report.terminal import print_people
+
+    output = options.output or options.folder
+    print_people(write_summary(find_predictions(options.folder), Path(output)), output)
+    return 0

@@ -1,0 +1,69 @@
+"""The command line as a whole: help, errors, plugins."""
+
+from pathlib import Path
+
+import pytest
+
+from m3dfel.cli import main
+
+
+def test_help_names_every_command_and_a_first_step(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--help"])
+    assert stop.value.code == 0
+    text = capsys.readouterr().out
+    for command in ("train", "evaluate", "predict", "crossval", "ablate", "compare", "failures"):
+        assert command in text
+    assert "m3dfel demo" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["train", "--config", "nonesuch"], "no recipe 'nonesuch'"),
+        (["train", "--config", "dfew", "--output", "x"], "data.path is '' but must be"),
+        (["train", "--data.path", "gone", "--output", "x"], "no data set at gone"),
+        (["evaluate", "--model", "gone", "--data", "synthetic", "--output", "x"], "no model"),
+        (["predict", "film.mp4", "--model", "gone"], "no model at gone"),
+        (["predict", "a.mp4", "b.mp4", "--model", "gone"], "no model at gone"),
+        (["predict", "film.mp4", "--region", "1,2"], "must be x1,y1,x2,y2 in pixels"),
+        (["predict", "film.mp4", "--baseline", "rest"], "must be START,END in seconds"),
+        (["predict", "film.mp4", "--persons", "gone.csv"], "cannot be read as a table of persons"),
+        (["summarize", "gone"], "there is no prediction in gone"),
+        (["export", "gone", "--output", "x"], "no model at gone"),
+        (["predict", "film.mp4", "--jobs", "0"], "jobs"),
+        (["predict", "film.mp4", "--formats", "csv,xls"], "unknown format 'xls': use one of csv"),
+        (["live", "gone.mp4"], "no video file gone.mp4"),
+        (["live", "film.mp4", "--record", "me.avi"], "give a name that ends in .mp4"),
+        (["data", "check", "gone"], "no data set at gone"),
+    ],
+)
+def test_bad_input_is_one_sentence_and_a_non_zero_exit(
+    words, sentence: str, said, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    text = said()
+    assert sentence in text
+    assert "Traceback" not in text
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_plugin_adds_a_part_by_name(tmp_path: Path, capsys, said):
+    plugin = tmp_path / "own_parts.py"
+    plugin.write_text(
+        "from m3dfel.models.aggregation import Aggregation\n"
+        "from m3dfel.models.pooling import MeanPooling\n"
+        "from m3dfel.registry import AGGREGATIONS\n"
+        "@AGGREGATIONS.register('own-mean')\n"
+        "class OwnMean(Aggregation):\n"
+        "    def __init__(self, features, bag_size, *, scale: float = 1.0):\n"
+        "        super().__init__(features, MeanPooling())\n"
+    )
+    with pytest.raises(SystemExit):
+        main(["--plugin", str(plugin), "train", "--help"])
+    assert "own-mean     scale=1.0" in capsys.readouterr().out
+    assert main(["--plugin", str(tmp_path / "gone.py"), "train"]) == 2
+    assert "cannot import the plugin" in said()
+    assert main(["train", "--plugin"]) == 2
+    assert "--plugin names nothing" in said()

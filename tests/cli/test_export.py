@@ -1,0 +1,29 @@
+"""The command `m3dfel export`."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from m3dfel.cli import main
+from small_data import write_frames
+
+
+def test_help_of_export_lists_the_formats(capsys):
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert "openvino     for OpenVINO" in capsys.readouterr().out
+
+
+def test_an_exported_model_predicts_like_the_original(model: Path, tmp_path: Path, capsys):
+    write_frames(tmp_path / "frames", 30, side=48)
+    exported = tmp_path / "exported"
+    words = ["export", str(model), "--format", "torch", "--output", str(exported)]
+    assert main(words) == 0
+    assert "its logits differ by" in " ".join(capsys.readouterr().out.split())
+    tables = []
+    for name in model, exported:
+        words = ["--model", str(name), "--output", str(tmp_path / name.name), "--aligned"]
+        assert main(["predict", str(tmp_path / "frames"), *words]) == 0
+        tables.append(pd.read_csv(tmp_path / name.name / "frames.csv"))
+    pd.testing.assert_frame_equal(*tables, check_exact=False, atol=1e-4)

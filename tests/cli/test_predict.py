@@ -1,0 +1,80 @@
+"""The command `m3dfel predict`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from m3dfel.cli import main
+from m3dfel.emotions import EMOTIONS
+from m3dfel.video.decode import read_video, write_video
+from small_data import write_frames
+
+
+def test_help_of_predict_lists_the_formats(capsys):
+    with pytest.raises(SystemExit):
+        main(["predict", "--help"])
+    text = capsys.readouterr().out
+    assert "eaf          annotations for ELAN" in text
+    assert "--video" in text
+
+
+def test_prediction_writes_the_table_that_others_script_against(
+    model: Path, tmp_path: Path, capsys
+):
+    write_frames(tmp_path / "frames", 30, side=48)
+    words = ["--model", str(model), "--output", str(tmp_path / "out"), "--aligned"]
+    assert main(["predict", str(tmp_path / "frames"), *words]) == 0
+    table = pd.read_csv(tmp_path / "out" / "frames.csv")
+    expected = ["face", "person", "start_s", "end_s", "emotion", "confidence"]
+    assert list(table.columns) == [*expected, *(f"p_{e}" for e in EMOTIONS), "mark"]
+    assert table.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-3)
+    assert "frames" in capsys.readouterr().out
+
+
+def test_prediction_writes_the_formats_and_the_video_asked_for(model: Path, tmp_path: Path, capsys):
+    write_video(tmp_path / "film.mp4", np.zeros((10, 32, 32, 3), np.uint8), 25)
+    words = ["--model", str(model), "--aligned", "--output", str(tmp_path / "out")]
+    words += ["--formats", "csv", "srt,eaf", "--video"]
+    assert main(["predict", str(tmp_path / "film.mp4"), *words]) == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == ["film.csv", "film.eaf", "film.srt", "film_annotated.mp4"]
+    assert len(list(read_video(tmp_path / "out" / "film_annotated.mp4"))) == 10
+
+
+def test_a_bad_video_among_good_ones_is_told_and_passed_over(model: Path, tmp_path: Path, said):
+    (tmp_path / "bad.mp4").write_bytes(b"not a video")
+    write_video(tmp_path / "good.mp4", np.zeros((20, 48, 48, 3), np.uint8), 25)
+    words = ["--model", str(model), "--output", str(tmp_path / "out"), "--aligned"]
+    paths = [str(tmp_path / "bad.mp4"), str(tmp_path / "good.mp4")]
+    assert main(["predict", *paths, *words]) == 0
+    assert "bad.mp4 is not a video" in said()
+    assert (tmp_path / "out" / "good.csv").exists()
+    assert main(["predict", paths[0], *words]) == 2
+
+
+def test_a_video_without_a_face_is_told_and_leaves_an_empty_table(
+    model: Path, shared: Path, tmp_path: Path, said
+):
+    video = shared / "data" / "videos" / "no_face.mp4"
+    assert main(["predict", str(video), "--model", str(model), "--output", str(tmp_path)]) == 2
+    assert "no face was found in" in said()
+    assert len(pd.read_csv(tmp_path / "no_face.csv")) == 0
+
+
+def test_one_person_of_a_region_at_rest(model: Path, tmp_path: Path, said):
+    write_frames(tmp_path / "frames", 40, side=48)
+    (tmp_path / "map.csv").write_text("video,face,person\nframes,1,7\n")
+    words = ["predict", str(tmp_path / "frames"), "--model", str(model), "--aligned"]
+    words += ["--output", str(tmp_path / "out"), "--persons", str(tmp_path / "map.csv")]
+    words += ["--person", "7", "--region", "0,0,48,48", "--baseline", "0,1"]
+    assert main(words) == 0
+    settings = json.loads((tmp_path / "out" / "frames.json").read_text())["settings"]
+    assert settings["persons"] == [[1, 7]]
+    assert (settings["person"], settings["baseline"]) == (7, "0,1")
+    assert list(settings["baseline_offsets"]) == ["7"]
+    assert set(pd.read_csv(tmp_path / "out" / "frames.csv")["person"]) == {7}
+    assert main([*words, "--person", "8"]) == 2
+    assert "person 8 is not in" in said()

@@ -1,0 +1,130 @@
+"""The command `m3dfel train`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from m3dfel.cli import main
+from m3dfel.emotions import EMOTIONS
+
+
+def test_every_setting_is_explained(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    assert "λ of the intensity-aware loss" in text
+    assert "an official fold of the data set" in text
+
+
+def test_help_lists_the_parts_with_their_options(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--help"])
+    text = capsys.readouterr().out
+    assert "r3d          width=64, depth=18" in text
+    assert "dliam        bilstm=True" in text
+    assert "recipes: bundled, dfew" in text
+    with pytest.raises(SystemExit):
+        main(["compare", "--help"])
+    assert "ResNet-18 + Transformer" in capsys.readouterr().out
+
+
+def test_a_recipe_can_be_printed_with_overrides(capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--config", "dfew", "--optim.lr", "0.001", "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["optim"]["lr"] == 0.001
+    assert config["optim"]["epochs"] == 300
+
+
+def test_several_data_sets_are_given_as_a_list(capsys, said):
+    words = ["--data.path", "[a.csv, b.csv]", "--data.shares", "[2, 1]"]
+    with pytest.raises(SystemExit):
+        main(["train", *words, "--print_config"])
+    config = yaml.safe_load(capsys.readouterr().out)
+    assert config["data"]["path"] == ["a.csv", "b.csv"]
+    assert config["data"]["shares"] == [2, 1]
+    assert main(["train", *words[:3], "[2]", "--output", "x"]) == 2
+    assert said().count("data.shares is [2.0] but must be one number for each path") == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "options"),
+    [
+        (["--model.aggregation", "lstm"], {}),
+        (["--model.aggregation=lstm"], {}),
+        (["--model.aggregation", "lstm", "--model.aggregation_options.a", "1"], {"a": 1}),
+        (["--model.aggregation_options.a", "1", "--model.aggregation", "lstm"], {"a": 1}),
+    ],
+)
+def test_naming_an_aggregation_resets_the_options_of_the_recipe(words, options, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--config", "synthetic", *words, "--print_config"])
+    model = yaml.safe_load(capsys.readouterr().out)["model"]
+    assert (model["aggregation"], model["aggregation_options"]) == ("lstm", options)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--optim.lr", "fast"], "optim.lr is 'fast' but must be a number, above 0"),
+        (["--optim.lr", "-1"], "optim.lr is -1 but must be above 0"),
+        (["--select", "f1"], "select is f1 but must be one of 'war', 'uar'"),
+        (["--optim.rate", "1"], "unrecognized arguments: --optim.rate"),
+    ],
+)
+def test_a_wrong_setting_is_explained_and_points_to_the_help(words, sentence: str, said):
+    assert main(["train", "--config", "dfew", *words]) == 2
+    text = said()
+    assert sentence in text
+    assert "see m3dfel train --help" in text
+
+
+def test_a_run_from_recipe_to_evaluation_and_back(dfew: Path, tmp_path: Path, capsys, said):
+    words = [
+        "train",
+        "--config",
+        "dfew",
+        "--data.path",
+        str(dfew),
+        "--output",
+        str(tmp_path / "run"),
+    ]
+    for name, value in {
+        "model.weights": "none",
+        "model.backbone_options.width": 4,
+        "model.size": 32,
+        "optim.epochs": 1,
+        "optim.warmup_epochs": 0,
+        "optim.batch_size": 4,
+        "accelerator": "cpu",
+        "workers": 0,
+    }.items():
+        words += [f"--{name}", str(value)]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "WAR" in text
+    assert "Loading weights" not in text
+    assert main(words) == 2
+    assert "already holds a run" in said()
+    assert main(["train", "--output", str(tmp_path / "run"), "--resume"]) == 0
+    assert main(["train", f"--output={tmp_path / 'run'}", "--resume"]) == 0
+
+    out = tmp_path / "results"
+    words = ["evaluate", "--model", str(tmp_path / "run"), "--data", str(dfew), "--workers", "0"]
+    assert main([*words, "--output", str(out)]) == 0
+    first = (out / "results.json").read_bytes()
+    results = json.loads(first)
+    assert results["split"] == "test"
+    assert set(results["recall"]) == set(results["support"]) == set(EMOTIONS)
+    assert np.array(results["confusion"]).sum(1) == pytest.approx(np.ones(7))
+    clips = pd.read_csv(out / "clips.csv")
+    assert len(clips) == 7
+    assert clips["right"].mean() == pytest.approx(results["war"])
+    for name in ("confusion.png", "risk_coverage.png", "risk_coverage.csv"):
+        assert (out / name).stat().st_size > 0
+    assert main([*words, "--output", str(out)]) == 0
+    assert (out / "results.json").read_bytes() == first, "evaluation is the same every time"
