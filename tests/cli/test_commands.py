@@ -29,6 +29,8 @@ def test_help_names_every_command_and_a_first_step(capsys):
         (["predict", "film.mp4", "--region", "1,2"], "must be x1,y1,x2,y2 in pixels"),
         (["predict", "film.mp4", "--baseline", "rest"], "must be START,END in seconds"),
         (["predict", "film.mp4", "--persons", "gone.csv"], "cannot be read as a table of persons"),
+        (["predict", "memory://gone/film.mp4"], "there is nothing at memory://gone/film.mp4"),
+        (["predict", "a.mp4", "--output", "s3://b/out"], "cannot write to s3://b/out: give a"),
         (["summarize", "gone"], "there is no prediction in gone"),
         (["export", "gone", "--output", "x"], "no model at gone"),
         (["predict", "film.mp4", "--jobs", "0"], "jobs"),

@@ -23,12 +23,12 @@ from m3dfel.recognition.predictor import VideoPredictor
 
 predict = VideoPredictor._predict
 
-def slow(self, video):
+def slow(self, video, source):
     Path({folder!r}, str(os.getpid())).write_text(video.stem)
     time.sleep(0.3)
     if video.stem == "4":
         os._exit(1)
-    return predict(self, video)
+    return predict(self, video, source)
 
 VideoPredictor._predict = slow
 """
@@ -56,7 +56,7 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(ray, tmp_path: Path, 
         write_video(videos / f"{number}.mp4", frames[3 * number :][:12], 25)
     (videos / "bad.mp4").write_bytes(b"not a video")
     small_model().save_pretrained(tmp_path / "model")
-    sources = find_sources([videos])
+    sources = find_sources([videos.as_uri()])
 
     def settings(folder: str, *plugins: str) -> PredictSettings:
         return PredictSettings(

@@ -2,9 +2,12 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,6 +93,53 @@ def test_a_killed_run_ends_with_the_same_tables_as_one_that_was_never_stopped(
     assert "problems with 2 of 8 videos" in second.stderr
 
 
+@pytest.fixture
+def bucket(folder: Path, tmp_path: Path) -> Iterator[str]:
+    """The URL of a folder in memory with the same files."""
+    storage, bucket = fsspec.filesystem("memory"), f"memory:///{tmp_path.name}"
+    storage.put(str(folder), f"{bucket}/", recursive=True)
+    yield bucket
+    storage.rm(bucket, recursive=True)
+
+
+def test_videos_at_urls_have_the_tables_of_local_ones(
+    model: Path, finished: Path, bucket: str, tmp_path: Path, monkeypatch
+):
+    scratch, output = tmp_path / "scratch", tmp_path / "out"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    settings = PredictSettings(str(output), ("csv",), annotate=True, model=str(model), aligned=True)
+    predict_videos(find_sources([bucket]), settings, here)
+    for path in finished.glob("?.csv"):
+        assert (output / path.name).read_bytes() == path.read_bytes()
+    problems = pd.read_csv(output / "problems.csv")
+    (name,) = {video.removesuffix("/2b.mp4") for video in problems["video"][:1]}
+    assert name.startswith(bucket)
+    assert problems["problem"].str.startswith(tuple(problems["video"])).all()
+    assert Prediction.load(output / "0.json").source == f"{name}/0.mp4"
+    assert (output / "0_annotated.mp4").exists()
+    assert not list(scratch.iterdir()), "the copies are deleted"
+
+
+def test_videos_at_urls_are_predicted_again_only_if_they_changed(
+    model: Path, bucket: str, tmp_path: Path
+):
+    settings = PredictSettings(str(tmp_path / "out"), ("csv",), model=str(model), aligned=True)
+    sources = find_sources([bucket])[:2]
+    left = []
+
+    def noted(videos, settings):
+        left.append([video.stem for video in videos])
+        return here(videos, settings)
+
+    predict_videos(sources, settings, noted)
+    predict_videos(sources, settings, noted)
+    storage = fsspec.filesystem("memory")
+    storage.copy(sources[0], sources[1])
+    predict_videos(sources, settings, noted)
+    assert left == [["0", "1"], [], ["1"]]
+
+
 def test_formats_that_are_asked_for_later_need_no_model(
     model: Path, folder: Path, tmp_path: Path, monkeypatch
 ):
@@ -148,6 +198,14 @@ def test_sources_of_the_same_name_do_not_overwrite_each_other(tmp_path: Path):
     assert stems[4].endswith("-summary")
 
 
+def test_files_of_the_same_name_at_urls_do_not_overwrite_each_other(tmp_path: Path):
+    sources = ["s3://b/a/film.mp4", "s3://b/film.mp4", "https://host/a/film.mp4?x=1", "film.mp4"]
+    videos, _ = plan_videos(sources, PredictSettings(str(tmp_path)))
+    stems = [video.stem for video in videos]
+    assert stems[:3] == ["film", "b-film", "a-film"]
+    assert len(set(stems)) == 4
+
+
 def test_results_keep_their_names_when_sources_are_added(model: Path, folder: Path, tmp_path: Path):
     settings = PredictSettings(str(tmp_path / "out"), ("csv",), model=str(model), aligned=True)
     (tmp_path / "other").mkdir()
@@ -188,10 +246,10 @@ def test_an_unexpected_error_is_a_problem_of_that_video_alone(
 ):
     recognise = VideoPredictor._predict
 
-    def fragile(self, video):
+    def fragile(self, video, source):
         if video.stem == "0":
             raise MemoryError("too much")
-        return recognise(self, video)
+        return recognise(self, video, source)
 
     monkeypatch.setattr(VideoPredictor, "_predict", fragile)
     settings = PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True)

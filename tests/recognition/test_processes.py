@@ -1,3 +1,4 @@
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +14,20 @@ from m3dfel.recognition.predictor import VideoPredictor
 
 predict = VideoPredictor._predict
 
-def fragile(self, video):
+def fragile(self, video, source):
     with open({log!r}, "a") as file:
         file.write(video.stem + "\\n")
     if video.stem == "fatal":
         os._exit(1)
-    return predict(self, video)
+    return predict(self, video, source)
 
 VideoPredictor._predict = fragile
 """
 
 
-def test_a_video_that_ends_its_process_is_tried_twice_and_does_not_end_the_others(tmp_path: Path):
+def test_a_video_that_ends_its_process_is_tried_twice_and_does_not_end_the_others(
+    tmp_path: Path, monkeypatch
+):
     frames = np.stack([frame.image for frame in noise_video(10)])
     stems = ["fatal", "first", "second"]
     for stem in stems:
@@ -39,7 +42,10 @@ def test_a_video_that_ends_its_process_is_tried_twice_and_does_not_end_the_other
         aligned=True,
         plugins=(str(tmp_path / "fatal.py"),),
     )
-    videos = [Video(str(tmp_path / f"{stem}.mp4"), stem) for stem in stems]
+    # The copies of videos at URLs are in this folder.
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "scratch"))
+    videos = [Video((tmp_path / f"{stem}.mp4").as_uri(), stem) for stem in stems]
     outcomes = list(predict_in_processes(videos, settings, jobs=1))
     assert [(o.video.stem, o.finished) for o in outcomes] == [
         *(("first", True), ("second", True), ("fatal", False))
@@ -49,6 +55,7 @@ def test_a_video_that_ends_its_process_is_tried_twice_and_does_not_end_the_other
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         *("first.json", "second.json")
     ]
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 def test_nothing_to_do_starts_no_process(tmp_path: Path):

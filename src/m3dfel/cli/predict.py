@@ -31,7 +31,11 @@ def parser() -> ArgumentParser:
         epilog="Example: m3dfel predict holiday.mp4 --output predictions",
     )
     parser.add_argument(
-        "paths", nargs="+", metavar="PATH", help="videos, folders of videos, folders of frames"
+        "paths",
+        nargs="+",
+        metavar="PATH",
+        help="videos, folders of videos, folders of frames; or the URLs of videos and of their "
+        "folders, such as https://… and s3://…",
     )
     parser.add_argument(
         "--model", default="bundled", help=f"{MODEL}, the model that comes with the package"
@@ -153,6 +157,7 @@ def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
     from m3dfel.recognition.predictor import VideoPredictor
     from m3dfel.recognition.stream import leave_a_core_to_detection
     from m3dfel.report.terminal import print_timeline
+    from m3dfel.video.sources import source_path
 
     leave_a_core_to_detection()
     (video,), _ = plan_videos([source], settings)
@@ -160,7 +165,7 @@ def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
     if prediction.clips.empty:
         print_error(prediction.note)
         return 2
-    print_timeline(prediction.table, Path(prediction.source).name, prediction.note)
+    print_timeline(prediction.table, source_path(prediction.source).name, prediction.note)
     return 0
 
 

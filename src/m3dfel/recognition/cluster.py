@@ -1,8 +1,9 @@
 """Predict videos on many machines with Ray Data.
 
 In place of `predict_in_processes`, with the same answers and the same files. Each video is a row,
-and each actor loads the model once and computes on one thread. The videos, the folder for the
-results and the model have to be at the same paths on all machines, such as on shared storage.
+and each actor loads the model once and computes on one thread. The folder for the results, the
+model, and videos that are not at URLs have to be at the same paths on all machines, such as on
+shared storage.
 """
 
 from __future__ import annotations

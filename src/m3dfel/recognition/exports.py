@@ -23,6 +23,7 @@ from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
 from m3dfel.recognition.timeline import mean_between
 from m3dfel.report.timeline import person_spans, plot_timeline, probabilities_at
+from m3dfel.video.sources import source_path
 
 if TYPE_CHECKING:
     from m3dfel.recognition.prediction import Prediction
@@ -159,7 +160,7 @@ def write_eaf(prediction: Prediction, path: Path) -> None:
 
 def write_boris(prediction: Prediction, path: Path) -> None:
     """Write a table of events as BORIS exports them: the start and the stop of each emotion."""
-    video = Path(prediction.source).name
+    video = source_path(prediction.source).name
     rows = [
         [prediction.stem, video, f"person {person}", word, kind, round(time_s, 3)]
         for person, spans in _spans(prediction)

@@ -36,7 +36,8 @@ from m3dfel.recognition.predictor import (
 )
 from m3dfel.recognition.processes import Outcome
 from m3dfel.recognition.summary import SUMMARY_FILES, write_summary
-from m3dfel.video.sources import ANNOTATED_ENDING, source_name, source_stem
+from m3dfel.video.decode import ANNOTATED_ENDING
+from m3dfel.video.sources import source_id, source_name, source_path, source_stem
 
 PROBLEMS = "problems.csv"
 """Name of the table of problems."""
@@ -150,12 +151,12 @@ def plan_videos(
 def _name_videos(
     sources: Sequence[str | Sequence[str]], saved: Mapping[str, Header]
 ) -> list[Video]:
-    own = {Path(header.source).absolute(): stem for stem, header in saved.items()}
+    own = {source_id(header.source): stem for stem, header in saved.items()}
     taken = {PROBLEMS, *SUMMARY_FILES}.union(*map(_file_names, saved))
     videos = []
     for source in sources:
         name = source_name(source)
-        stem = own.get(Path(name).absolute()) or _free_stem(name, taken)
+        stem = own.get(source_id(name)) or _free_stem(name, taken)
         taken |= _file_names(stem)
         videos.append(Video(source, stem))
     return videos
@@ -163,7 +164,7 @@ def _name_videos(
 
 def _free_stem(name: str, taken: set[str]) -> str:
     stem = source_stem(name)
-    with_folder = f"{Path(name).absolute().parent.name}-{stem}"
+    with_folder = f"{source_path(name).parent.name}-{stem}"
     numbered = (f"{with_folder}-{number}" for number in count(2))
     return next(
         stem for stem in chain([stem, with_folder], numbered) if taken.isdisjoint(_file_names(stem))

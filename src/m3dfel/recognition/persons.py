@@ -23,7 +23,7 @@ from m3dfel.recognition.prediction import Prediction
 from m3dfel.video.align import align_face
 from m3dfel.video.faces import Detection, FaceDetector, WindowDetector
 from m3dfel.video.follow import closest_detection, window_around
-from m3dfel.video.sources import Source, read_frames
+from m3dfel.video.sources import Source, read_frames, source_path
 
 # Frames of a track that are looked at: the first, the last, and others evenly between.
 _LOOKS = 8
@@ -190,7 +190,7 @@ class PersonMap:
 
     def of(self, source: str) -> dict[int, int]:
         """Return the person of each face of a video that the map names."""
-        return self.persons.get(source) or self.persons.get(Path(source).name) or {}
+        return self.persons.get(source) or self.persons.get(source_path(source).name) or {}
 
     def apply(self, prediction: Prediction) -> Prediction:
         """Return a prediction with the persons of this map; other faces keep theirs.

@@ -39,7 +39,8 @@ class Prediction:
     """What the faces of a video express, and when, as tables.
 
     Attributes:
-        source: path of the video, the folder, or the first picture; `frames` for frames in memory.
+        source: path or URL of the video, the folder, or the first picture; `frames` for frames in
+            memory.
         labels: the model's label set.
         clips: one row for each clip of each face, with the columns:
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import m3dfel
 from m3dfel.checkpoints import BUNDLED
 from m3dfel.emotions import EMOTIONS, names_in
+from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.recognition.baseline import Baseline, subtract_baseline
 from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
@@ -27,8 +28,10 @@ from m3dfel.recognition.prediction import Prediction, read_header
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.registry import load_plugin
 from m3dfel.report.fonts import prepare_fonts
+from m3dfel.video.decode import ANNOTATED_ENDING
 from m3dfel.video.defaults import SEARCH_EVERY
-from m3dfel.video.sources import ANNOTATED_ENDING, source_name
+from m3dfel.video.remote import is_url
+from m3dfel.video.sources import readable, source_changed_s, source_id, source_name
 
 _ANNOTATED = "video"
 
@@ -55,7 +58,7 @@ class PredictSettings:
         plugins: Python files or modules with parts of the model.
 
     Raises:
-        InputError: there is no such format.
+        InputError: there is no such format, or the output is a URL.
     """
 
     output: str
@@ -76,6 +79,11 @@ class PredictSettings:
 
     def __post_init__(self) -> None:
         check_formats(self.formats)
+        if is_url(self.output):
+            raise InputError(
+                f"cannot write to {self.output}: give a folder on this machine with --output, and "
+                "copy the results afterwards"
+            )
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Video:
     """A video to predict.
 
     Attributes:
-        source: a path, or the paths of pictures.
+        source: a path, a URL, or the paths of pictures.
         stem: what the names of its results start with.
     """
 
@@ -92,7 +100,7 @@ class Video:
 
     @property
     def name(self) -> str:
-        """The path of the source; of the first picture, if there are several."""
+        """The path or URL of the source; the path of the first picture, if there are several."""
         return source_name(self.source)
 
     def files(self, settings: PredictSettings) -> dict[str, Path]:
@@ -160,23 +168,32 @@ class VideoPredictor:
             InputError: the video cannot be read, or the results cannot be written.
         """
         files = video.files(self.settings)
-        if not again and self.has_finished(video):
-            prediction = Prediction.load(files["json"])
-            files = {name: path for name, path in files.items() if not path.exists()}
-        else:
-            prediction = self._predict(video)
-        for name, path in files.items():
-            if name == _ANNOTATED:
-                prediction.in_language(self.settings.lang).annotate(path, video.source)
-            else:
-                write_format(prediction, name, path, self.settings.lang)
+        finished = not again and self.has_finished(video)
+        left = {name: path for name, path in files.items() if not (finished and path.exists())}
+        needs_frames = not finished or _ANNOTATED in left
+        with readable(video.source) if needs_frames else nullcontext(video.source) as source:
+            prediction = (
+                Prediction.load(files["json"]) if finished else self._predict(video, source)
+            )
+            for name, path in left.items():
+                if name == _ANNOTATED:
+                    prediction.in_language(self.settings.lang).annotate(path, source)
+                else:
+                    write_format(prediction, name, path, self.settings.lang)
         return prediction
 
-    def _predict(self, video: Video) -> Prediction:
-        """Predict a video; warnings, such as that the file is cut off, become part of the note."""
+    def _predict(self, video: Video, source: str | Sequence[str]) -> Prediction:
+        """Predict a video; warnings, such as that the file is cut off, become part of the note.
+
+        Args:
+            video: the video.
+            source: the file or files to read: those of the video, or a copy.
+        """
         with _logged_warnings() as warnings:
-            prediction = self.recognizer(video.source, aligned=self.settings.aligned)
-        prediction.note = "; ".join([*warnings, *filter(None, [prediction.note])])
+            prediction = self.recognizer(source, aligned=self.settings.aligned)
+        note = "; ".join([*warnings, *filter(None, [prediction.note])])
+        prediction.note = note.replace(prediction.source, video.name)
+        prediction.source = video.name
         prediction.settings = self.record(video)
         settings = self.settings
         if settings.region is not None:
@@ -200,10 +217,8 @@ class VideoPredictor:
         header = path and read_header(path)
         if not path or not header or different_settings(header.settings, self.record(video)):
             return False
-        source = Path(video.name)
-        changed_s = source.stat().st_mtime if source.exists() else 0.0
-        same_source = Path(header.source).absolute() == source.absolute()
-        return same_source and changed_s <= path.stat().st_mtime
+        same_source = source_id(header.source) == source_id(video.name)
+        return same_source and source_changed_s(video.name) <= path.stat().st_mtime
 
 
 def different_settings(was: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from tempfile import TemporaryDirectory
 
 import torch
 
@@ -50,7 +52,9 @@ def predict_in_processes(
 ) -> Iterator[Outcome]:
     """Predict videos in several processes, and yield what became of each, as it is done."""
     waiting, tried_again = deque(videos), set[str]()
-    workers = [_Worker(settings) for _ in range(min(jobs, len(videos)))]
+    # Removed with all that processes left in it that were ended.
+    scratch = TemporaryDirectory(prefix="m3dfel-", ignore_cleanup_errors=True)
+    workers = [_Worker(settings, scratch.name) for _ in range(min(jobs, len(videos)))]
     try:
         while True:
             for worker in workers:
@@ -63,7 +67,7 @@ def predict_in_processes(
                 worker = busy[connection]  # type: ignore[index]
                 outcome = worker.outcome()
                 if not outcome.finished and worker.died:
-                    workers[workers.index(worker)] = _Worker(settings)
+                    workers[workers.index(worker)] = _Worker(settings, scratch.name)
                     if outcome.video.stem not in tried_again:
                         tried_again.add(outcome.video.stem)
                         waiting.append(outcome.video)
@@ -72,18 +76,26 @@ def predict_in_processes(
     finally:
         for worker in workers:
             worker.stop()
+        scratch.cleanup()
 
 
 class _Worker:
-    """A process that predicts one video at a time."""
+    """A process that predicts one video at a time.
 
-    def __init__(self, settings: PredictSettings) -> None:
+    Args:
+        settings: of all videos.
+        scratch: folder for its temporary files.
+    """
+
+    def __init__(self, settings: PredictSettings, scratch: str) -> None:
         # Not forked: threads of torch do not survive a fork.
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.video: Video | None = None
         self.died = False
-        self._process = context.Process(target=_serve, args=(theirs, settings), daemon=True)
+        self._process = context.Process(
+            target=_serve, args=(theirs, settings, scratch), daemon=True
+        )
         self._process.start()
         theirs.close()  # so that the connection ends with the process
 
@@ -114,8 +126,9 @@ def _death(exit_code: int | None) -> str:
     return f"the process that predicted it {how}, twice: perhaps the memory is too small for it"
 
 
-def _serve(connection: Connection, settings: PredictSettings) -> None:
+def _serve(connection: Connection, settings: PredictSettings, scratch: str) -> None:
     """Predict the videos that come through a connection until it is closed."""
+    tempfile.tempdir = scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process stops this one
     prepare_process()
     predict = VideoPredictor(settings)

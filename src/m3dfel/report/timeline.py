@@ -32,6 +32,7 @@ from m3dfel.report.style import (
     shorten,
     text_width,
 )
+from m3dfel.video.sources import source_path
 
 if TYPE_CHECKING:
     from m3dfel.recognition.prediction import Prediction
@@ -93,7 +94,7 @@ def plot_timeline(
 
 
 def _heading(prediction: Prediction, people: int) -> tuple[str, str]:
-    name = shorten(Path(prediction.source).name, 50)
+    name = shorten(source_path(prediction.source).name, 50)
     if not people:
         return f"No face in {name}", fill(prediction.note, 120)
     who = (

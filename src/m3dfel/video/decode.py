@@ -42,6 +42,9 @@ PICTURES_PER_S = 25.0
 ANNOTATED = "annotated by m3dfel"
 """The comment in the metadata of annotated videos, which are never sources of their own accord."""
 
+ANNOTATED_ENDING = "_annotated.mp4"
+"""Ending of the names of annotated videos, after the name of the source."""
+
 # Durations in containers are off by a frame or two; only more than this is a sign of damage.
 _MISSING_S = 0.5
 

@@ -7,11 +7,13 @@ The entrance to the video room. Whatever the source, the rest of the package see
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from contextlib import contextmanager
+from pathlib import Path, PurePath
 from typing import TypeAlias
 
 from m3dfel.errors import InputError
 from m3dfel.video.decode import (
+    ANNOTATED_ENDING,
     PICTURE_SUFFIXES,
     PICTURES_PER_S,
     VIDEO_SUFFIXES,
@@ -22,12 +24,10 @@ from m3dfel.video.decode import (
     read_images,
     read_video,
 )
+from m3dfel.video.remote import changed_s, is_url, local_copy, path_in_url, videos_at
 
 Source: TypeAlias = str | Path | Sequence[str | Path] | Iterable[Frame]
 """A video file, a folder of frames, a picture, a list of pictures, or `Frame`s."""
-
-ANNOTATED_ENDING = "_annotated.mp4"
-"""Ending of the names of annotated videos, after the name of the source."""
 
 MIN_SIDE = 8
 """Height and width in pixels below which a frame cannot show a face."""
@@ -96,16 +96,21 @@ def source_duration(source: Source) -> float | None:
 
 
 def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
-    """Return the sources that a user means by some paths.
+    """Return the sources that a user means by some paths and URLs.
 
     A folder means all videos in it, without the annotated ones that `m3dfel predict` wrote; if
     there are none, it means one video whose frames are the pictures in it. Single pictures together
-    are the frames of one video.
+    are the frames of one video. A URL means a video, or all videos in a folder and its folders.
+
+    Raises:
+        InputError: there is no video at a URL, or it cannot be read.
     """
     sources: list[str | list[str]] = []
     pictures: list[str] = []
-    for path in dict.fromkeys(map(Path, paths)):
-        if path.is_dir():
+    for path in dict.fromkeys(name if is_url(str(name)) else Path(name) for name in paths):
+        if isinstance(path, str):
+            sources += videos_at(path)
+        elif path.is_dir():
             sources += _videos(path) or [str(path)]
         elif _is_picture(path):
             pictures.append(str(path))
@@ -140,5 +145,39 @@ def source_name(source: Source) -> str:
 
 def source_stem(name: str) -> str:
     """Return the name of a source without folder and suffix, which its output files share."""
+    if is_url(name):
+        return path_in_url(name).stem
     path = Path(name)
     return path.resolve().name if path.is_dir() else path.stem
+
+
+def source_path(name: str) -> PurePath:
+    """Return the absolute path of a source; of a URL, the path from its bucket or host on."""
+    return path_in_url(name) if is_url(name) else Path(name).absolute()
+
+
+def source_id(name: str) -> str:
+    """Return what tells a source from all others: its URL or its absolute path."""
+    return name if is_url(name) else str(Path(name).absolute())
+
+
+def source_changed_s(name: str) -> float:
+    """Return when a source was changed last, in seconds since 1970; 0 if that is unknown."""
+    if is_url(name):
+        return changed_s(name)
+    path = Path(name)
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
+@contextmanager
+def readable(source: str | Sequence[str]) -> Iterator[str | Sequence[str]]:
+    """Yield a source on this machine: a copy of a video at a URL, which is deleted afterwards.
+
+    Raises:
+        InputError: there is nothing at the URL, or it cannot be read.
+    """
+    if isinstance(source, str) and is_url(source):
+        with local_copy(source) as copy:
+            yield str(copy)
+    else:
+        yield source
