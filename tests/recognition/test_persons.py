@@ -1,3 +1,4 @@
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -60,7 +61,7 @@ def film(*spots: tuple[int, int, range], frames: int = 100) -> list[Frame]:
     return [Frame(i, i / 25, picture) for i, picture in enumerate(pictures)]
 
 
-def persons(frames: list[Frame], encoder=None) -> dict[int, int]:
+def persons(frames: Iterable[Frame], encoder=None) -> dict[int, int]:
     recognizer = Recognizer(small_model(), SpotDetector(), encoder=encoder or BrightnessEncoder())
     prediction = recognizer(frames)
     pairs = [
@@ -93,6 +94,17 @@ def test_two_faces_in_one_picture_are_never_one_person():
 def test_persons_are_numbered_in_order_of_appearance():
     spots = ((0, 60, range(30)), (0, 200, range(50, 100)), (0, 60, range(120, 150)))
     assert persons(film(*spots, frames=150)) == {1: 1, 2: 2, 3: 1}
+
+
+def test_tracks_are_joined_if_the_frames_can_be_read_twice():
+    frames = film((0, 60, range(30)), (0, 60, range(50, 100)))
+
+    class Film:
+        def __iter__(self) -> Iterator[Frame]:
+            yield from frames
+
+    assert persons(Film()) == {1: 1, 2: 1}
+    assert persons(iter(frames)) == {1: 1, 2: 2}
 
 
 def test_frames_are_read_again_only_if_tracks_can_be_one_person(monkeypatch):

@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.video.decode import write_video
+from m3dfel.video.decode import read_video, write_video
 from m3dfel.video.faces import CenterFace, Detection
 from m3dfel.web.app import running_page
 
@@ -166,7 +166,7 @@ def wait_for(condition: Callable[[], object]) -> None:
 
 def test_a_video_plays_beside_timelines_that_steer_it(page: Page, server: Server, woman: Path):
     drop(page, woman)
-    expect(page.locator(".m3-face")).to_have_count(1)
+    expect(page.locator(".m3-person")).to_have_count(1)
     page.wait_for_function("document.querySelector('.m3-result video').currentTime > 0.1")
     video = page.locator(".m3-result video")
     assert video.evaluate("video => video.error") is None
@@ -192,6 +192,29 @@ def test_a_video_plays_beside_timelines_that_steer_it(page: Page, server: Server
     moment.click()
     page.wait_for_function("!document.querySelector('.m3-result video').seeking")
     assert time_of(page) == pytest.approx(float(moment.get_attribute("data-seek")), abs=0.05)
+
+
+def test_a_person_who_comes_back_has_one_timeline(
+    page: Page, woman: Path, tmp_path: Path, server: Server
+):
+    """Two tracks, of which the page, the annotated video and the table say: person 1."""
+    frames = [frame.image for frame in read_video(woman)]
+    away = [np.full_like(frames[0], 128)] * 12
+    write_video(tmp_path / "back.mp4", [*frames, *away, *frames], 12)
+    drop(page, tmp_path / "back.mp4")
+    expect(page.locator(".m3-person")).to_have_count(1)
+    expect(page.locator(".m3-person h3")).to_contain_text("Person 1")
+    happiness = page.locator(".m3-lane path[opacity]").first.get_attribute("d")
+    assert happiness.count("Z") == 2, "two areas, and nothing between them"
+    page.locator(".m3-result video").evaluate("video => video.pause()")
+    lane = page.locator(".m3-lane")
+    for part, word in ((0.2, "happiness"), (0.5, ""), (0.8, "happiness")):
+        lane.click(position={"x": part * lane.bounding_box()["width"], "y": 40})
+        expect(page.locator(".m3-now")).to_have_text(word)
+    with page.expect_download() as download:
+        page.locator(".m3-files a", has_text="CSV").click()
+    table = pd.read_csv(download.value.path())
+    assert (set(table["face"]), set(table["person"])) == ({1, 2}, {1})
 
 
 def test_all_files_can_be_downloaded_until_the_user_is_done(
@@ -222,7 +245,7 @@ def test_a_closed_page_takes_its_files_along(browser: Browser, server: Server, w
     server.go.set()
     with open_page(browser, server) as page:
         drop(page, woman)
-        expect(page.locator(".m3-face")).to_have_count(1)
+        expect(page.locator(".m3-person")).to_have_count(1)
         assert "woman_annotated.mp4" in server.files()
     wait_for(lambda: server.files() == [])
 
@@ -232,12 +255,12 @@ def test_the_result_fits_a_phone(browser: Browser, server: Server, woman: Path):
     phone = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
     with open_page(browser, server, **phone) as page:
         drop(page, woman)
-        expect(page.locator(".m3-face")).to_have_count(1)
+        expect(page.locator(".m3-person")).to_have_count(1)
         assert page.evaluate("document.scrollingElement.scrollWidth") == 360
-        video, face = (
-            page.locator(name).bounding_box() for name in (".m3-result video", ".m3-face")
+        video, person = (
+            page.locator(name).bounding_box() for name in (".m3-result video", ".m3-person")
         )
-        assert face["y"] >= video["y"] + video["height"]
+        assert person["y"] >= video["y"] + video["height"]
         page.locator(".m3-lane").tap(position={"x": 10, "y": 40})
         page.evaluate("document.querySelector('.m3-result video').pause()")
 
@@ -284,7 +307,7 @@ def test_two_users_at_once_do_not_mix(browser: Browser, server: Server, woman: P
         expect(second.get_by_role("progressbar")).to_be_visible()
         server.go.set()
         expect(second.locator(".m3-problem")).to_contain_text("No face")
-        expect(first.locator(".m3-face")).to_have_count(1)
+        expect(first.locator(".m3-person")).to_have_count(1)
         expect(first.locator(".m3-problem")).to_have_count(0)
 
 

@@ -31,7 +31,7 @@ def test_the_clearest_moment_has_the_strongest_evidence(prediction: Prediction):
         best = prediction.instances.loc[
             relative[prediction.instances["clip"].isin(candidates)].idxmax()
         ]
-        assert best["face"] == moment.view.face
+        assert best["face"] == moment.view.person
         assert best["start_s"] - 0.02 <= moment.view.time_s <= best["end_s"] + 0.02
         assert moment.probability == certain.loc[best["clip"], "confidence"]
 
@@ -42,17 +42,17 @@ def test_uncertain_clips_have_no_clear_moment(prediction: Prediction):
     assert clearest_moments(uncertain) == []
 
 
-def test_each_face_has_a_portrait_from_a_readable_frame(prediction: Prediction):
+def test_each_person_has_a_portrait_from_a_readable_frame(prediction: Prediction):
     faces = prediction.faces.copy()
     faces.loc[faces["frame"] == 20, "score"] = 0.99
     faces.loc[faces["frame"] == 30, ["score", "mark"]] = [1.0, "blurred"]
     marked = Prediction("", prediction.labels, prediction.clips, prediction.instances, faces)
-    assert [(view.face, view.frame) for view in portraits(marked)] == [(1, 20), (2, 20)]
+    assert [(view.person, view.frame) for view in portraits(marked)] == [(1, 20), (2, 20)]
 
 
 @pytest.mark.parametrize("box", [(0, 0, 20, 20), (100, 60, 140, 110), (0, 0, 160, 120)])
 def test_pictures_are_squares_even_at_the_border(box: tuple[float, ...]):
-    view = View(face=1, frame=3, time_s=0.1, box=box)
+    view = View(person=1, frame=3, time_s=0.1, box=box)
     gallery = Gallery([view])
     gallery.collect(Frame(2, 0.0, np.zeros((120, 160, 3), np.uint8)))
     assert gallery.pictures == {}

@@ -1,3 +1,5 @@
+import html
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -35,14 +37,37 @@ def shown_as(prediction: Prediction, **columns: object) -> str:
     return render_result(analysis_of(replace(prediction, clips=clips)), "en")
 
 
-def test_each_face_has_a_timeline_and_each_file_a_link(prediction: Prediction):
+def test_each_person_has_a_timeline_and_each_file_a_link(prediction: Prediction):
     page = render_result(analysis_of(prediction), "en")
     assert page.count('class="m3-lane"') == 2
-    assert "Face 1" in page
-    assert "Face 2" in page
+    assert "Person 1" in page
+    assert "Person 2" in page
     assert '<video src="gradio_api/file=/results/a%20b/film.video"' in page
     assert 'href="gradio_api/file=/results/a%20b/film.csv" download="film.csv"' in page
     assert 'data-duration="4.0"' in page
+
+
+def test_a_person_who_comes_back_has_one_timeline(prediction: Prediction):
+    """The second face is the first one, two seconds later."""
+    late = {
+        name: table.assign(**{c: table[c] + 2 * (table["face"] == 2) for c in columns})
+        for name, table, columns in (
+            ("clips", prediction.clips, ("start_s", "end_s")),
+            ("instances", prediction.instances, ("start_s", "end_s")),
+            ("faces", prediction.faces, ("time_s",)),
+        )
+    }
+    for name in ("clips", "faces"):
+        late[name]["person"] = 1
+    page = render_result(analysis_of(replace(prediction, **late)), "en")
+    assert page.count('class="m3-lane"') == 1
+    assert "Person 2" not in page
+    pale = re.search(r'<path d="([^"]*)" fill="#\w+" opacity', page)[1]
+    spans = [re.findall(r"[ML ]([\d.]+),", area) for area in pale.split("Z")[:-1]]
+    edges = [float(x) for xs in spans for x in (xs[0], xs[-1])]
+    assert edges == pytest.approx([0, 500, 500, 1000], abs=5)
+    now = json.loads(html.unescape(re.search(r'data-now="([^"]*)"', page)[1]))
+    assert max(end_s for _, end_s, _ in now) == pytest.approx(4, abs=0.05)
 
 
 def test_timelines_span_the_whole_video(prediction: Prediction):
@@ -76,20 +101,22 @@ def test_an_unreadable_face_says_why(prediction: Prediction):
     assert "turned away 2.0 s" in page
 
 
-def test_many_faces_are_folded(prediction: Prediction):
+def test_many_people_are_folded(prediction: Prediction):
     tables = {
-        name: pd.concat([getattr(prediction, name).assign(face=face) for face in range(1, 8)])
+        name: pd.concat(
+            [getattr(prediction, name).assign(face=face, person=face) for face in range(1, 8)]
+        )
         for name in ("clips", "instances", "faces")
     }
     crowd = Prediction(
         "", prediction.labels, **{k: t.reset_index(drop=True) for k, t in tables.items()}
     )
-    assert "3 more faces" in render_result(analysis_of(crowd), "en")
+    assert "Show 3 more" in render_result(analysis_of(crowd), "en")
 
 
 def test_chinese_has_the_english_word_of_the_files_beside_it(prediction: Prediction):
     page = render_result(analysis_of(prediction), "zh")
-    assert "人脸 1" in page
+    assert "人物 1" in page
     assert "高兴 <small>happiness</small>" in page
     assert "Download" not in page
 

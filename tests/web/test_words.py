@@ -31,4 +31,4 @@ def test_the_language_is_the_first_that_the_browser_asks_for(accepted: str, lang
 
 def test_a_word_without_translation_stays_as_it_is():
     assert say("zh", "contentment") == "contentment"
-    assert say("zh", "face", n=2) == "人脸 2"
+    assert say("zh", "person", n=2) == "人物 2"

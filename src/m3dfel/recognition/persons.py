@@ -7,7 +7,7 @@ they stay two persons, since nothing in a table shows that a join is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -49,7 +49,7 @@ def join_tracks(
     tracks = _tracks(prediction)
     possible = [(a, b) for a, b in combinations(tracks, 2) if _can_be_one(tracks[a], tracks[b])]
     persons = {face: face for face in tracks}
-    if possible and isinstance(source, str | Path | Sequence):
+    if possible and not isinstance(source, Iterator):
         seen = {face: tracks[face] for pair in possible for face in pair}
         vectors = _encode(seen, source, detector, encoder)
         similarities = {

@@ -40,7 +40,7 @@ class Analysis:
     Attributes:
         prediction: the recognised faces.
         duration_s: length of the annotated video in seconds.
-        portraits: a view of each face.
+        portraits: a view of each person.
         moments: the clearest moment of each emotion.
         pictures: of portraits and moments, as URLs of embedded JPEGs.
         files: to download, by format; `video` is the annotated video.
@@ -68,8 +68,8 @@ def analyse(video: Path, recognizer: Recognizer, max_s: float, report: Report) -
         InputError: a result cannot be written.
     """
     prediction, length_s = _recognise(video, recognizer, max_s, report)
-    faces, moments = portraits(prediction), clearest_moments(prediction)
-    gallery = Gallery([*faces, *(moment.view for moment in moments)])
+    people, moments = portraits(prediction), clearest_moments(prediction)
+    gallery = Gallery([*people, *(moment.view for moment in moments)])
 
     def on_frame(frame: Frame) -> None:
         report("drawing", _READING + (1 - _READING) * min(1.0, frame.time_s / length_s))
@@ -80,7 +80,7 @@ def analyse(video: Path, recognizer: Recognizer, max_s: float, report: Report) -
     return Analysis(
         prediction,
         duration_s=probe(annotated).duration_s or length_s,
-        portraits=faces,
+        portraits=people,
         moments=moments,
         pictures=gallery.pictures,
         files={"video": annotated} | _write_files(prediction),
@@ -103,14 +103,14 @@ def _recognise(
 
 @dataclass(eq=False)
 class _ReportedFrames:
-    """The frames of a video; each is reported when it is read.
+    """The frames of a video; each is reported when it is read, even for a second time.
 
     Attributes:
         video: the file.
         duration_s: as the file states it; None if it does not, as recordings of a camera.
         max_s: length in seconds that a video may have.
         report: called for every frame.
-        end_s: when the last frame so far is shown.
+        end_s: when the last of the frames so far is shown.
     """
 
     video: Path
@@ -123,7 +123,7 @@ class _ReportedFrames:
         self._check_length(self.duration_s or 0.0)
         for frame in read_video(self.video):
             self._check_length(frame.time_s)
-            self.end_s = frame.time_s
+            self.end_s = max(self.end_s, frame.time_s)
             part = min(1.0, self.end_s / self.duration_s) if self.duration_s else 0.0
             self.report("reading", _READING * part)
             yield frame

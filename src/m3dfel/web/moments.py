@@ -27,13 +27,13 @@ class View:
     """A face in one frame.
 
     Attributes:
-        face: its number.
+        person: whose face it is, from 1.
         frame: index of the frame.
         time_s: when the frame is shown.
         box: x1, y1, x2, y2 in pixels.
     """
 
-    face: int
+    person: int
     frame: int
     time_s: float
     box: tuple[float, ...]
@@ -77,9 +77,9 @@ def clearest_moments(prediction: Prediction) -> list[Moment]:
 
 
 def portraits(prediction: Prediction) -> list[View]:
-    """Return each face where the detector is surest of it, in a frame without mark if any."""
+    """Return each person where the face is surest to be one, in a frame without mark if any."""
     views = []
-    for _, rows in prediction.faces.groupby("face"):
+    for _, rows in prediction.faces.groupby("person"):
         readable = rows[rows["mark"] == ""]
         best = rows if readable.empty else readable
         views.append(_view(best, int(best["score"].to_numpy(float).argmax())))
@@ -94,7 +94,7 @@ def _view_at(prediction: Prediction, face: int, time_s: float) -> View:
 def _view(rows: pd.DataFrame, index: int) -> View:
     row = rows.iloc[index]
     box = tuple(float(row[side]) for side in BOX)
-    return View(int(row["face"]), int(row["frame"]), float(row["time_s"]), box)
+    return View(int(row["person"]), int(row["frame"]), float(row["time_s"]), box)
 
 
 @dataclass(eq=False)

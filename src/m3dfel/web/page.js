@@ -10,9 +10,9 @@
     const time = video.currentTime;
     result.style.setProperty("--played", Math.min(1, time / result.dataset.duration));
     for (const lane of result.querySelectorAll(".m3-lane")) lane.ariaValueNow = time.toFixed(1);
-    for (const face of result.querySelectorAll(".m3-face")) {
-      const span = JSON.parse(face.dataset.now).find(([start, end]) => start <= time && time < end);
-      face.querySelector(".m3-now").textContent = span ? span[2] : "";
+    for (const person of result.querySelectorAll(".m3-person")) {
+      const span = JSON.parse(person.dataset.now).find(([start, end]) => start <= time && time < end);
+      person.querySelector(".m3-now").textContent = span ? span[2] : "";
     }
   }
 

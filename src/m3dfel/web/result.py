@@ -1,4 +1,4 @@
-"""The analysis of a video as HTML: the video, a timeline for each face, moments and downloads.
+"""The analysis of a video as HTML: the video, a timeline for each person, moments and downloads.
 
 Between the analysis and the page. `page.js` lets the timelines follow and steer the video.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -17,7 +18,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from m3dfel.emotions import colours
-from m3dfel.report.timeline import emotion_spans, equal_spans, probabilities_at
+from m3dfel.report.timeline import equal_spans, person_spans, probabilities_at
 from m3dfel.web.analysis import Analysis
 from m3dfel.web.moments import Moment
 from m3dfel.web.words import Language, say
@@ -27,7 +28,7 @@ Values: TypeAlias = npt.NDArray[np.float64]
 # A timeline in units: its width, from row to row, and the height of probability 1.
 WIDTH, ROW, PEAK = 1000, 24, 20
 _SAMPLES = 600  # across the whole video
-_UNFOLDED = 4  # faces that are shown at once
+_UNFOLDED = 4  # people who are shown at once
 _MOST_TICKS = 6
 _STEPS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
@@ -45,9 +46,9 @@ def render(template: str, language: Language, **content: Any) -> str:
 def render_result(analysis: Analysis, language: Language) -> str:
     """Return the part of the page that shows a video."""
     labels, duration_s = analysis.prediction.labels, analysis.duration_s
-    clips = [clips for _, clips in analysis.prediction.clips.groupby("face")]
+    clips = [clips for _, clips in analysis.prediction.clips.groupby("person")]
     pictures = [analysis.pictures[view] for view in analysis.portraits]
-    faces = [
+    people = [
         _timeline(rows, labels, duration_s, language) | {"portrait": picture}
         for rows, picture in zip(clips, pictures, strict=True)
     ]
@@ -56,7 +57,7 @@ def render_result(analysis: Analysis, language: Language) -> str:
         language,
         labels=colours(labels),
         duration_s=duration_s,
-        faces=faces,
+        people=people,
         unfolded=_UNFOLDED,
         ticks=_ticks(duration_s),
         width=WIDTH,
@@ -80,7 +81,7 @@ def _moment(moment: Moment, analysis: Analysis) -> dict[str, Any]:
     return {
         "emotion": moment.emotion,
         "percent": round(100 * moment.probability),
-        "face": moment.view.face,
+        "person": moment.view.person,
         "time_s": moment.view.time_s,
         "time": clock(moment.view.time_s),
         "picture": analysis.pictures[moment.view],
@@ -90,15 +91,13 @@ def _moment(moment: Moment, analysis: Analysis) -> dict[str, Any]:
 def _timeline(
     clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float, language: Language
 ) -> dict[str, Any]:
-    """Return what the template shows about one face."""
-    spans = [(start, end, str(word), share) for start, end, word, share in emotion_spans(clips)]
+    """Return what the template shows about one person."""
+    spans = list(person_spans(clips))
     seconds: defaultdict[str, float] = defaultdict(float)
     for start_s, end_s, word, _ in spans:
         seconds[word] += end_s - start_s
     return {
-        "number": int(clips["face"].iloc[0]),
-        "from": clock(spans[0][0]),
-        "to": clock(spans[-1][1]),
+        "number": int(clips["person"].iloc[0]),
         "seconds": [
             (word, f"{time_s:.1f}")
             for word, time_s in sorted(seconds.items(), key=lambda item: -item[1])
@@ -123,19 +122,29 @@ def _rows(
     clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float
 ) -> list[tuple[str, str, str]]:
     """Return the colour of each emotion and two SVG paths: its probability, and where it won."""
-    start_s, end_s = clips["start_s"].iloc[0], clips["end_s"].iloc[-1]
+    pale, strong = [""] * len(labels), [""] * len(labels)
+    for _, track in clips.groupby("face"):
+        for row, (shown, won) in enumerate(_paths(track, labels, duration_s)):
+            pale[row] += shown
+            strong[row] += won
+    return list(zip(colours(labels).values(), pale, strong, strict=True))
+
+
+def _paths(
+    track: pd.DataFrame, labels: tuple[str, ...], duration_s: float
+) -> Iterator[tuple[str, str]]:
+    """Yield the two SVG paths of each emotion for one track."""
+    start_s, end_s = track["start_s"].iloc[0], track["end_s"].iloc[-1]
     samples = 2 + round(_SAMPLES * (end_s - start_s) / duration_s)
     times_s = np.linspace(start_s, end_s, samples)
-    probabilities, marks = probabilities_at(clips, labels, times_s)
+    probabilities, marks = probabilities_at(track, labels, times_s)
     readable = ~np.isnan(probabilities[0])
     winner = np.where(marks == "", np.nan_to_num(probabilities).argmax(0), -1)
     x = WIDTH * times_s / duration_s
-    rows = []
-    for row, colour in enumerate(colours(labels).values()):
+    for row in range(len(labels)):
         base = ROW * (row + 1)
         y = base - PEAK * probabilities[row]
-        rows.append((colour, _areas(x, y, base, readable), _areas(x, y, base, winner == row)))
-    return rows
+        yield _areas(x, y, base, readable), _areas(x, y, base, winner == row)
 
 
 def _areas(x: Values, y: Values, base: float, shown: npt.NDArray[np.bool_]) -> str:
