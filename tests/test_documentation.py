@@ -173,7 +173,7 @@ def commands(document: str) -> list[list[str]]:
 
 def test_options_named_in_the_text_exist():
     known = options_of(cli.parser())
-    others = {"--nproc_per_node", "--editable"}  # of torchrun and pip
+    others = {"--nproc_per_node", "--editable", "--head", "--address"}  # of torchrun, pip, ray
     for document in DOCUMENTS:
         for option in re.findall(r"(?<=[` (])--[a-z][\w.]*", (ROOT / document).read_text()):
             part = option.rpartition(".")[0]  # --model.aggregation_options.norm
