@@ -53,9 +53,10 @@ DARK = {
     RULE: "#4a4e5a",
     EMPTY: "#2b2f3a",
     TARGET: "#33415a",
+    colours(["fear"])["fear"]: "#9a6cc8",
 }
 
-BLUE, RED = "#3b6fb6", "#c8402f"  # apart in grey too
+BLUE, ORANGE = "#3b6fb6", "#e8703a"  # apart in grey too
 INSTANCES, LENGTH = 4, 4
 SMILE = SyntheticClip(seed=0, identity=103, clip=1, emotion="happiness", brief=True)
 
@@ -69,7 +70,7 @@ def clip_figure() -> Figure:
         6.9,
         "One label for a bag of instances",
         "Sixteen frames of a video are cut into four instances of four frames. Only the clip has a "
-        "label.\nBlue: the frames that show the emotion.",
+        "label.\nUnderlined: the frames that show the emotion.",
     )
     side, gap, left, top = 0.41, 0.22, 0.6, 5.05
     frames = _frames_of(SMILE, size=64)
@@ -222,10 +223,10 @@ def loss_figure() -> Figure:
         point = torch.tensor([values])
         loss = float(intensity_aware_loss(point, torch.tensor([0])))
         margin = values[0] - max(values[1:])
-        axes.plot(margin, loss, "o", color=RED, markersize=6)
+        axes.plot(margin, loss, "o", color=ORANGE, markersize=6)
         _write(axes, margin - 0.1, loss + 0.3, f"{name}: {loss:.2f}", ha=("center", "left")[index])
         bars = add_axes(figure, 5.7, 1.95 - 1.5 * index, 2.6, 1.0)
-        shades = [RED if i == 1 and index else BLUE if i == 0 else MUTED for i in range(4)]
+        shades = [ORANGE if i == 1 and index else BLUE if i == 0 else RULE for i in range(4)]
         bars.barh(range(4), values, color=shades, height=0.62)
         bars.axvline(0, color=INK, linewidth=0.8)
         bars.set(xlim=(-3.6, 4.6), ylim=(3.6, -0.6), yticks=[], xticks=[])

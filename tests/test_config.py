@@ -12,7 +12,6 @@ from m3dfel.config import (
     previous_stage,
     with_overrides,
 )
-from m3dfel.emotions import EMOTIONS, colours, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
 
 
@@ -104,33 +103,6 @@ def test_recipes_are_found_by_name_and_by_path(tmp_path: Path):
     assert find_recipe(str(own)) == own
     with pytest.raises(InputError, match="bundled, dfew, ferv39k, mafw, synthetic"):
         find_recipe("nonesuch")
-
-
-@pytest.mark.parametrize(
-    ("word", "emotion"), [("Happy", "happiness"), (" ANGRY ", "anger"), ("fear", "fear")]
-)
-def test_the_words_of_the_data_sets_are_understood(word: str, emotion: str):
-    assert parse_emotion(word) == emotion
-
-
-def test_an_unknown_emotion_names_the_known_ones():
-    with pytest.raises(InputError, match=r"unknown emotion 'bored'.*happiness"):
-        parse_emotion("bored")
-
-
-def test_label_sets_are_free_words_without_repeats():
-    assert parse_label_set(["Happy", "Contempt"]) == ("happiness", "contempt")
-    with pytest.raises(InputError, match="different"):
-        parse_label_set(["fear", "Fear"])
-    with pytest.raises(InputError, match="different"):
-        parse_label_set(["fear", " "])
-
-
-def test_every_emotion_has_a_colour_of_its_own_and_the_seven_keep_theirs():
-    more = ["contempt", *EMOTIONS, "anxiety", "helplessness", "disappointment"]
-    chosen = colours(more)
-    assert len(set(chosen.values())) == len(more)
-    assert {e: chosen[e] for e in EMOTIONS} == colours(EMOTIONS)
 
 
 def test_a_changed_configuration_differs_in_that_alone():

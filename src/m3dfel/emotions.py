@@ -27,19 +27,20 @@ Example:
     ('happiness', 'sadness', 'neutral')
 """
 
+# Seven steps of lightness, so that they differ in grey and with colour blindness too: from light
+# to dark happiness, surprise, disgust, neutral, sadness, anger, fear.
 _COLOURS: dict[str, str] = {
-    "happiness": "#e6a817",
+    "happiness": "#f3b327",
     "sadness": "#3b6fb6",
-    "neutral": "#8c8c8c",
-    "anger": "#c8402f",
-    "surprise": "#2a9d8f",
-    "disgust": "#6a994e",
-    "fear": "#7b5ea7",
+    "neutral": "#818181",
+    "anger": "#b0291e",
+    "surprise": "#4ebbac",
+    "disgust": "#72a156",
+    "fear": "#63318a",
 }
 
-# For all other words, in order: distinct with every common form of colour blindness (from the
-# palettes of Okabe and Ito, 2008, and Tol, 2021) and unlike the seven above.
-_OTHER_COLOURS = ("#882255", "#88ccee", "#332288", "#bbcc33", "#cc79a7", "#7a4b12", "#222222")
+# For all other words, in order: unlike the seven above and each other, also with colour blindness.
+_OTHER_COLOURS = ("#882255", "#88ccee", "#222222", "#cccc66", "#2255ee", "#cc6600", "#000088")
 
 CHINESE: dict[str, str] = {
     "happiness": "高兴",

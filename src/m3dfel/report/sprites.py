@@ -36,7 +36,7 @@ def mix(colour: str, opacity: float, background: str = "#ffffff") -> Picture:
 
 def text_colour(background: str) -> str:
     """Return the colour in which text is legible on a background: white, or the figures' ink."""
-    return INK if rgb(background) @ (0.299, 0.587, 0.114) > 150 else "#ffffff"
+    return INK if rgb(background) @ (0.299, 0.587, 0.114) > 135 else "#ffffff"
 
 
 @lru_cache(maxsize=4096)
