@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from m3dfel.emotions import EMOTIONS
-from m3dfel.report.timeline import equal_spans, plot_timeline
+from m3dfel.report.spans import equal_spans
+from m3dfel.report.timeline import plot_timeline
 from m3dfel.synthetic.clips import intensities, synthetic_clips, target_frames
 from made_up import (
     MAFW,

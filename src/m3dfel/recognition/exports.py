@@ -22,7 +22,7 @@ import pympi
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
 from m3dfel.recognition.timeline import mean_between
-from m3dfel.report.timeline import person_spans, plot_timeline, probabilities_at
+from m3dfel.report.spans import person_spans, probabilities_at
 from m3dfel.video.sources import source_path
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def write_parquet(prediction: Prediction, path: Path) -> None:
 
 def write_png(prediction: Prediction, path: Path) -> None:
     """Draw the timeline."""
-    plot_timeline(prediction, path)
+    prediction.plot(path)
 
 
 def write_srt(prediction: Prediction, path: Path) -> None:

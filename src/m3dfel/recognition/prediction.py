@@ -12,21 +12,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate, chain
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.figure import Figure
 
 from m3dfel.emotions import names_in
 from m3dfel.errors import InputError
 from m3dfel.recognition.defaults import DEFAULT_FORMATS
 from m3dfel.recognition.exports import BOX, export
-from m3dfel.report.annotate import annotate_video
-from m3dfel.report.timeline import plot_timeline
 from m3dfel.video.sources import Source, source_stem
 from m3dfel.video.tracks import TrackedFace
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Values: TypeAlias = npt.NDArray[np.float64]
 Column: TypeAlias = npt.NDArray[Any] | list[Any]
@@ -137,6 +137,8 @@ class Prediction:
         fps: float = 25.0,
     ) -> Figure:
         """Draw the timeline; see `m3dfel.report.timeline.plot_timeline`."""
+        from m3dfel.report.timeline import plot_timeline  # matplotlib is slow to import
+
         return plot_timeline(self, path, target_frames, fps)
 
     def save(
@@ -177,6 +179,8 @@ class Prediction:
         Raises:
             InputError: the source cannot be read, or the video cannot be written.
         """
+        from m3dfel.report.annotate import annotate_video
+
         annotate_video(self, path, source)
 
     @classmethod

@@ -17,8 +17,8 @@ import pandas as pd
 from m3dfel.errors import InputError
 from m3dfel.files import write_text
 from m3dfel.recognition.prediction import UNCERTAIN, Prediction, read_header
+from m3dfel.report.spans import emotion_spans
 from m3dfel.report.summary import plot_summary
-from m3dfel.report.timeline import emotion_spans
 
 SUMMARY_FILES = ("summary.csv", "summary.png")
 """Names of the table and of the picture."""

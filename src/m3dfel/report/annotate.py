@@ -19,6 +19,7 @@ from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 from m3dfel._opencv import cv2
 from m3dfel.emotions import colours
+from m3dfel.report.spans import emotion_spans, probabilities_at
 from m3dfel.report.sprites import (
     Sprite,
     fitting_text,
@@ -32,7 +33,6 @@ from m3dfel.report.sprites import (
     text_width,
 )
 from m3dfel.report.style import EMPTY, INK, MUTED, RULE
-from m3dfel.report.timeline import emotion_spans, probabilities_at
 from m3dfel.video.decode import VIDEO_SUFFIXES, Frame, Picture, probe
 from m3dfel.video.encode import rewrite_video
 from m3dfel.video.sources import Source, source_name

@@ -15,8 +15,8 @@ from rich.table import Table
 from m3dfel.data.manifest import Manifest
 from m3dfel.emotions import colours
 from m3dfel.experiments.tables import format_table
+from m3dfel.report.spans import person_spans
 from m3dfel.report.style import percent
-from m3dfel.report.timeline import person_spans
 
 _MAX_ROWS = 40
 

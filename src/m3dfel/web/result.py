@@ -18,7 +18,7 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from m3dfel.emotions import colours
-from m3dfel.report.timeline import equal_spans, person_spans, probabilities_at
+from m3dfel.report.spans import equal_spans, person_spans, probabilities_at
 from m3dfel.web.analysis import Analysis
 from m3dfel.web.moments import Moment
 from m3dfel.web.words import Language, say
