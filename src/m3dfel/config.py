@@ -222,6 +222,9 @@ class Stage:
         epoch_clips: as in `OptimConfig`.
         balance: as in `DataConfig`.
         neutral_mix: as in `DataConfig`.
+        size: height and width of a frame in pixels; the model's own if not given. Smaller frames
+            train faster, and the next stage takes over what they taught (Tan and Le,
+            "EfficientNetV2", ICML 2021).
         precision: as in `TrainConfig`; the run's own if not given.
     """
 
@@ -234,6 +237,7 @@ class Stage:
     epoch_clips: NonNegativeInt = 0
     balance: UnitInterval = 0.0
     neutral_mix: UnitInterval = 0.0
+    size: FrameSize | None = None
     precision: Precision | None = None
 
 
@@ -340,7 +344,12 @@ def previous_stage(config: TrainConfig) -> TrainConfig | None:
     data = replace(config.data, balance=stage.balance, restore=0.0, neutral_mix=stage.neutral_mix)
     if stage.path:
         data = replace(data, path=stage.path, shares=[], sha256="", folds=0, fold=1)
-    model = replace(config.model, frames=stage.frames, bag_size=stage.bag_size)
+    model = replace(
+        config.model,
+        frames=stage.frames,
+        bag_size=stage.bag_size,
+        size=stage.size or config.model.size,
+    )
     if stage.aggregation:
         model = replace(model, aggregation=stage.aggregation, aggregation_options={})
     return replace(

@@ -123,8 +123,10 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         share_batch_norm(model)
     # 3D convolutions run fastest in this memory layout, a fifth to a quarter faster on CPUs.
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    # A fused step takes a third to half of the time on CPUs; on GPUs Fabric cannot clip with it.
+    fused = fabric.device.type == "cpu"
     network, optimizer = fabric.setup(
-        model, AdamW(model.parameters(), lr=optim.lr, weight_decay=optim.weight_decay)
+        model, AdamW(model.parameters(), lr=optim.lr, weight_decay=optim.weight_decay, fused=fused)
     )
     ema = ema_model(model, optim.ema) if optim.ema else None
     eval_model = cast(M3DFEL, ema.module) if ema else model
