@@ -79,12 +79,12 @@ def test_a_killed_run_ends_with_the_same_tables_as_one_that_was_never_stopped(
     words += ["--formats", "csv", "--aligned", "--jobs", "2"]
     command = [sys.executable, "-m", "m3dfel", *words]
     first = subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True)
-    while not any(tmp_path.glob("*.json")):
+    while not any(tmp_path.glob("[!.]*.json")):
         assert first.poll() is None, "it was killed in the middle"
         time.sleep(0.01)
     os.killpg(first.pid, signal.SIGKILL)
     first.wait()
-    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("*.json")}
+    done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("[!.]*.json")}
     assert 1 <= len(done) < 6
     (tmp_path / ".123-5.csv").write_text("half a table")
     second = subprocess.run(command, capture_output=True, text=True, check=True)
