@@ -57,7 +57,7 @@ def following() -> Search:
     def search(frame: Frame) -> list[Detection]:
         if starts_shot(frame.image):
             finder.forget()
-        return finder(frame)
+        return finder(frame) if finder.needs_look(frame) else []
 
     return search
 

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 
 import cv2
@@ -7,7 +8,7 @@ import pytest
 
 from m3dfel.video.align import TEMPLATE, align_face
 from m3dfel.video.decode import Frame, read_video, write_video
-from m3dfel.video.faces import CenterFace, Detection
+from m3dfel.video.faces import CenterFace, Detection, Window
 from m3dfel.video.follow import box_overlaps
 from m3dfel.video.tracks import FaceTracker, track_faces
 
@@ -99,6 +100,51 @@ def test_smoothing_reduces_jitter_without_lag():
     (track,) = track_faces(frames(20), ScriptedDetector(*[[face] for face in jittering]), 16)
     raw = np.stack([face.landmarks for face in jittering])
     assert np.diff(track.landmarks, axis=0).std() < 0.6 * np.diff(raw, axis=0).std()
+
+
+class PatientDetector:
+    """A detector with windows that finds a face where the grey level of the image says."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        level = int(image[0, 0, 0])
+        return [face_at(level)] if level else []
+
+    def look(self, image: np.ndarray, window: Window) -> list[Detection]:
+        self.looks += 1
+        return self(image)
+
+
+def levels(*lefts: int) -> list[Frame]:
+    return [
+        Frame(i, i / RATE, np.full((160, 320, 3), left, np.uint8)) for i, left in enumerate(lefts)
+    ]
+
+
+def test_a_face_that_moves_in_a_line_needs_ten_looks_a_second():
+    detector = PatientDetector()
+    lefts = [10 + 2 * i for i in range(50)]
+    (track,) = track_faces(levels(*lefts), detector, 16, search_every=12)
+    np.testing.assert_allclose(track.boxes[:, 0][:-2], lefts[:-2], atol=1e-3)
+    assert np.abs(track.boxes[-2:, 0] - lefts[-2:]).max() <= 4  # there is no look after these
+    assert track.landmarks[5] == pytest.approx(face_at(lefts[5]).landmarks, abs=0.01)
+    assert 17 <= detector.looks <= 22
+
+
+def test_a_face_that_leaves_is_not_shown_between_looks():
+    lefts = [50] * 20 + [0] * 20
+    (track,) = track_faces(levels(*lefts), PatientDetector(), 16, search_every=12)
+    assert 17 <= len(track.indices) <= 20
+    assert track.indices.tolist() == [*range(len(track.indices))]
+
+
+def test_slow_videos_are_looked_at_frame_by_frame():
+    lefts = [50, 60, 50, 60, 50, 60, 50, 60]
+    slow = [replace(frame, time_s=frame.index / 8) for frame in levels(*lefts)]
+    (track,) = track_faces(slow, PatientDetector(), 16, search_every=12)
+    assert track.boxes[:, 0].tolist() == lefts
 
 
 @pytest.fixture(scope="module")

@@ -29,6 +29,7 @@ from m3dfel.video.camera import read_camera
 from m3dfel.video.decode import PICTURES_PER_S, Frame
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import CenterFace, Detection, FaceDetector
+from m3dfel.video.follow import LOOK_EVERY_S
 from m3dfel.video.sources import Source, read_frames, source_duration, source_name
 from m3dfel.video.tracks import LOOK_AHEAD, TrackedFace, TrackedFrame, stream_faces
 
@@ -134,11 +135,13 @@ class Recognizer:
     def delay_s(self) -> float:
         """Seconds from the end of a clip until its answer is final, at 25 frames per second.
 
-        Until then come the clips that it is averaged with, and the frames that steady landmarks.
+        Until then come the clips that it is averaged with, the frames that steady landmarks, and
+        the next look at a face that is followed.
         """
         instance_s = self.clip_s / self.model.bag_size
         clips = smoothing_reach(self.smooth_s / instance_s)
-        return clips * instance_s + LOOK_AHEAD / PICTURES_PER_S
+        look_s = LOOK_EVERY_S if self.search_every > 1 else 0.0
+        return clips * instance_s + LOOK_AHEAD / PICTURES_PER_S + look_s
 
     def __call__(self, source: Source, aligned: bool = False) -> Prediction:
         """Recognise the faces of a video.

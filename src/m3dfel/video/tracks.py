@@ -24,7 +24,7 @@ from m3dfel.video.cuts import CutFinder
 from m3dfel.video.decode import Frame
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import Detection, FaceDetector
-from m3dfel.video.follow import MIN_OVERLAP, FaceFinder, box_overlaps
+from m3dfel.video.follow import MIN_OVERLAP, FaceFinder, box_overlaps, interpolated
 from m3dfel.video.quality import quality_mark
 
 # Landmarks are smoothed with a Gaussian of this standard deviation, over a few frames on each side;
@@ -33,7 +33,7 @@ _SMOOTH_S = 0.04
 _SMOOTH_FOLLOWED_S = 0.05
 
 # Frames that detection may be ahead of recognition, which now and then takes a long step.
-_AHEAD = 10
+_AHEAD = 16
 
 LOOK_AHEAD = 2
 """Frames after a frame that are needed to smooth its landmarks."""
@@ -166,7 +166,8 @@ def stream_faces(
 
     A face that leaves and comes back is a new track, and a cut to another shot ends all tracks. The
     detector runs in a thread of its own. Frames come with a delay of `LOOK_AHEAD` frames, since
-    landmarks are smoothed over the frames before and after.
+    landmarks are smoothed over the frames before and after, and of one more where that frame was
+    needed to know where the faces are.
 
     Args:
         frames: in the order of their times.
@@ -274,12 +275,33 @@ class _Found:
 def _detect(frames: Iterable[Frame], finder: FaceFinder, tracker: FaceTracker) -> Iterator[_Found]:
     """Yield each frame with its faces by number; a cut to another shot starts anew."""
     starts_shot = CutFinder()
+    before: _Found | None = None
+    skipped: list[Frame] = []
     for frame in frames:
         if starts_shot(frame.image):
             finder.forget()
             tracker.forget()
-        faces = dict(tracker.update(frame, finder(frame)))
-        yield _Found(frame, faces, tracker.known)
+        if before and not finder.needs_look(frame):
+            skipped.append(frame)
+            continue
+        found = _Found(frame, dict(tracker.update(frame, finder(frame))), tracker.known)
+        yield from (_between(before, between, found) for between in skipped if before)
+        yield found
+        before, skipped = found, []
+    yield from (replace(before, frame=last) for last in skipped if before)
+
+
+def _between(before: _Found, frame: Frame, after: _Found) -> _Found:
+    """Return a frame with the faces of the two around it; before a cut, those of the one before."""
+    passed_s = frame.time_s - before.frame.time_s
+    weight = passed_s / (after.frame.time_s - before.frame.time_s)
+    faces = {}
+    for key, face in before.faces.items():
+        if key in after.faces:
+            faces[key] = interpolated(face, after.faces[key], weight)
+        elif key not in after.known:
+            faces[key] = face
+    return _Found(frame, faces, before.known)
 
 
 def _with_neighbours(frames: Iterable[_Found]) -> Iterator[tuple[_Found, list[_Found]]]:
