@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pandas as pd
@@ -90,16 +91,20 @@ def test_without_validation_clips_the_last_model_is_reported(dfew: Path, tmp_pat
     assert clips["right"].mean() == pytest.approx(results["last"]["test"]["war"])
 
 
-def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(dfew: Path, tmp_path: Path):
-    whole = train(tiny(tmp_path / "whole", dfew, epochs=3, ema=0.5))
+@pytest.mark.parametrize("aggregation", ["dliam", "transformer"])  # the latter has dropout
+def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(
+    aggregation: str, dfew: Path, tmp_path: Path
+):
+    whole_config = tiny(tmp_path / "whole", dfew, epochs=3, ema=0.5)
+    whole_config.model.aggregation = aggregation
+    whole = train(whole_config)
 
-    config = tiny(tmp_path / "stopped", dfew, epochs=3, ema=0.5)
+    config = replace(whole_config, output=str(tmp_path / "stopped"))
     script = (
-        "import sys; from pathlib import Path; sys.path.insert(0, sys.argv[1]);"
-        "from small_data import tiny; from m3dfel.training.loop import train;"
-        "train(tiny(Path(sys.argv[2]), sys.argv[3], epochs=3, ema=0.5))"
+        "import sys, yaml; from m3dfel.config import from_settings;"
+        "from m3dfel.training.loop import train; train(from_settings(yaml.safe_load(sys.argv[1])))"
     )
-    words = [sys.executable, "-c", script, str(Path(__file__).parents[1]), config.output, str(dfew)]
+    words = [sys.executable, "-c", script, yaml.safe_dump(json.loads(json.dumps(asdict(config))))]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     state = Path(config.output) / "last" / "training.safetensors"
     while not state.exists() and process.poll() is None:

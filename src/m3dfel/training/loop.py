@@ -152,6 +152,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     with progress_bar(fabric, optim.epochs * steps, len(history) * steps) as advance:
         for epoch in range(len(history), optim.epochs):
             batches.epoch = epoch
+            torch.manual_seed(combine_seeds(config.seed, epoch, fabric.global_rank))  # dropout
             network.train()
             losses = []
             for part, batch in enumerate(clock.batches(loader)):

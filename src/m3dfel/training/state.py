@@ -60,9 +60,14 @@ class TrainingState:
         self.model.load_state_dict(parts["model"])
         if self.ema:
             self.ema.load_state_dict(parts["ema"])
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in parts["optimizer"].items():
             index, _, rest = name.partition(".")
+            parameter = parameters[int(index)]
+            if value.shape == parameter.shape:
+                # Fused steps take for granted that both lie in memory in the same order.
+                value = torch.empty_like(parameter).copy_(value)
             moments.setdefault(int(index), {})[rest] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})

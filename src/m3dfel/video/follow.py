@@ -200,7 +200,7 @@ def _moved(detection: Detection, offset: _Points) -> Detection:
 
 
 def interpolated(one: Detection, other: Detection, weight: float) -> Detection:
-    """Return a face between two places, at a fraction from 0 to 1 of the way."""
+    """Return a face between two positions, at a fraction from 0 to 1 of the way."""
     change = (_points(other) - _points(one)) * np.float32(weight)
     return replace(_moved(one, change), score=one.score + weight * (other.score - one.score))
 

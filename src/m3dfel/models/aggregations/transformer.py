@@ -32,7 +32,7 @@ class TransformerAggregation(Aggregation):
             features, nhead=8, dim_feedforward=2 * features, activation="gelu", batch_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, num_layers=3)
-        self.places = nn.Parameter(0.02 * torch.randn(bag_size, features))
+        self.positions = nn.Parameter(0.02 * torch.randn(bag_size, features))
 
     def relate(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B N F"]:
-        return self.encoder(features + self.places)
+        return self.encoder(features + self.positions)
