@@ -2,7 +2,8 @@
 
 Each is written to `docs/figures/` as SVG, once for light and once for dark pages, in the style of
 all figures (`m3dfel.report.style`). What they show is computed by the package: the faces are a
-drawn clip, the matrices those of a DLIAM with random weights, the losses those of the code.
+drawn clip, the matrices those of a DLIAM with random weights, the losses those of the code. Only
+`start` shows measurements, those of experiments.md.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -261,6 +263,41 @@ def evidence_figure() -> Figure:
     return figure
 
 
+def start_figure() -> Figure:
+    """Draw what the start of DLIAM changes, from the measurements in `experiments_start.csv`."""
+    figure = new_figure(
+        8.7,
+        3.9,
+        "Started as the mean, DLIAM learns at once and shows when",
+        "Drawn faces whose emotion is brief. Dots: three seeds each, joined by their mean. Dashed: "
+        "the whole clip (left), a random instance (right).",
+    )
+    table = pd.read_csv(Path(__file__).with_name("experiments_start.csv"))
+    sizes = table["instances"].unique()
+    lengths = table.drop_duplicates("instances")["frames"]
+    names = [f"{size} × {length}" for size, length in zip(sizes, lengths, strict=True)]
+    titles = {"war": "WAR, %", "pointing": "strongest instance shows the emotion, %"}
+    for index, (column, title) in enumerate(titles.items()):
+        axes = add_axes(figure, 0.6 + 4.25 * index, 0.65, 3.6, 1.9)
+        for start, colour, sign in ("published", ORANGE, "s"), ("mean", BLUE, "o"):
+            rows = table[table["start"] == start]
+            x = np.searchsorted(sizes, rows["instances"])
+            axes.plot(x, rows[column], sign, color=colour, markersize=4.5, alpha=0.75)
+            means = rows.groupby("instances")[column].mean()
+            axes.plot(range(len(sizes)), means, color=colour, linewidth=1.6)
+        chance = table.groupby("instances")["chance"].first()
+        limit = [95.2] * len(sizes) if column == "war" else chance
+        axes.plot(range(len(sizes)), limit, color=MUTED, linewidth=1, linestyle="--")
+        axes.set(xticks=range(len(sizes)), xticklabels=names, ylim=(0, 104))
+        axes.set_title(title, size=9.5, loc="left", color=INK)
+        axes.set_xlabel("instances × frames", size=9, color=INK)
+        axes.grid(axis="y", color=RULE, linewidth=0.6)
+        axes.tick_params(labelsize=8, labelcolor=MUTED)
+    for y, text, colour in (77, "starts as the mean", BLUE), (47, "published", ORANGE):
+        figure.axes[1].text(1.55, y, text, size=9, color=colour, weight="bold")
+    return figure
+
+
 def _draw_evidence(
     axes: Axes, values: Values, columns: list[str], model: M3DFEL, row: float
 ) -> None:
@@ -374,6 +411,7 @@ FIGURES: dict[str, Callable[[], Figure]] = {
     "dmin": dmin_figure,
     "loss": loss_figure,
     "evidence": evidence_figure,
+    "start": start_figure,
 }
 
 

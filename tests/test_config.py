@@ -148,7 +148,13 @@ def test_a_stage_learns_from_other_data_when_told_and_joins_as_the_model_does_un
     assert before.data.path == "synthetic"
     assert (before.data.sha256, before.data.folds) == ("abc", 3)
     assert before.model.aggregation == "lstm"
+    assert before.model.size == config.model.size
+    config.stages[0].size = 32
+    assert previous_stage(config).model.size == 32
     config.stages[0].path, config.stages[0].aggregation = "other.csv", "mean"
     before = previous_stage(config)
     assert (before.data.path, before.data.sha256, before.data.folds) == ("other.csv", "", 0)
     assert before.model.aggregation == "mean"
+    config.stages[0].size = 8
+    with pytest.raises(InputError, match="stage 1: .*model.size is 8 but must be 16 or more"):
+        check(config)
