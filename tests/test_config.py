@@ -156,5 +156,5 @@ def test_a_stage_learns_from_other_data_when_told_and_joins_as_the_model_does_un
     assert (before.data.path, before.data.sha256, before.data.folds) == ("other.csv", "", 0)
     assert before.model.aggregation == "mean"
     config.stages[0].size = 8
-    with pytest.raises(InputError, match="stage 1: .*model.size is 8 but must be 16 or more"):
+    with pytest.raises(InputError, match=r"stage 1: .*model.size is 8 but must be 16 or more"):
         check(config)
