@@ -166,8 +166,8 @@ def stream_faces(
 
     A face that leaves and comes back is a new track, and a cut to another shot ends all tracks. The
     detector runs in a thread of its own. Frames come with a delay of `LOOK_AHEAD` frames, since
-    landmarks are smoothed over the frames before and after, and of one more where that frame was
-    needed to know where the faces are.
+    landmarks are smoothed over the frames before and after, and of up to `LOOK_EVERY_S` until the
+    next look at a followed face.
 
     Args:
         frames: in the order of their times.
