@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -100,11 +100,9 @@ def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(
     whole = train(whole_config)
 
     config = replace(whole_config, output=str(tmp_path / "stopped"))
-    script = (
-        "import sys, yaml; from m3dfel.config import from_settings;"
-        "from m3dfel.training.loop import train; train(from_settings(yaml.safe_load(sys.argv[1])))"
-    )
-    words = [sys.executable, "-c", script, yaml.safe_dump(json.loads(json.dumps(asdict(config))))]
+    settings = str(tmp_path / "whole" / "config.yaml")
+    words = [sys.executable, "-m", "m3dfel", "train", "--config", settings]
+    words += ["--output", config.output]
     process = subprocess.Popen(words, stderr=subprocess.DEVNULL)
     state = Path(config.output) / "last" / "training.safetensors"
     while not state.exists() and process.poll() is None:
