@@ -33,9 +33,9 @@ from m3dfel.video.follow import LOOK_EVERY_S
 from m3dfel.video.sources import Source, read_frames, source_duration, source_name
 from m3dfel.video.tracks import LOOK_AHEAD, TrackedFace, TrackedFrame, stream_faces
 
-# Instances in one forward pass. More are not faster on a processor, and detection would have to
-# wait for them.
-_BATCH = 4
+# Instances in one forward pass. With more, detection would have to wait for them; with fewer, each
+# takes longer.
+_BATCH = 6
 
 
 class Recognizer:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_AHEAD = 4
+_AHEAD = 8
 # Between two looks at whether the thread has ended.
 _PATIENCE_S = 0.02
 

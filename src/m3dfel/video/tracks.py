@@ -33,7 +33,7 @@ _SMOOTH_S = 0.04
 _SMOOTH_FOLLOWED_S = 0.05
 
 # Frames that detection may be ahead of recognition, which now and then takes a long step.
-_AHEAD = 16
+_AHEAD = 24
 
 LOOK_AHEAD = 2
 """Frames after a frame that are needed to smooth its landmarks."""
