@@ -88,7 +88,7 @@ def as_rows(times: dict[str, float]) -> list[Row]:
 def rows(short: bool = False) -> list[Row]:
     torch.set_num_threads(1)
     model = load_model(BUNDLED)
-    instances = torch.randn(BATCH, 3, model.instance_length, model.size, model.size)
+    instances = torch.randn(BATCH, 3, model.read_length, model.size, model.size)
     backbones = {"as trained": model.backbone, **exported_backbones(model)}
     return as_rows(milliseconds(backbones, instances, 2 if short else 15))
 

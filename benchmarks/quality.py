@@ -60,7 +60,7 @@ def measure(
     for pictures in torch.stack(crops).split(BATCH):
         # All instances of a still picture are the same: one is enough.
         frames = model.normalize(pictures)[:, :, None]
-        features = model.backbone(frames.expand(-1, -1, model.instance_length, -1, -1))
+        features = model.backbone(frames.expand(-1, -1, model.read_length, -1, -1))
         logits.append(model.fuse(features[:, None].expand(-1, model.bag_size, -1)))
     targets = torch.tensor([model.labels.index(clip.emotion) for clip in clips])
     return compute_metrics(torch.cat(logits), targets, model.labels), np.array(sharp)

@@ -8,10 +8,11 @@ from m3dfel.video.decode import Frame
 from m3dfel.video.faces import Detection
 
 
-def small_model(bag_size: int = 4) -> M3DFEL:
+def small_model(bag_size: int = 4, **arguments) -> M3DFEL:
     """A random model that answers quickly, and differently for different frames."""
     torch.manual_seed(0)
-    model = M3DFEL(size=32, bag_size=bag_size, backbone_options={"width": 4, "depth": 10}).eval()
+    small = {"size": 32, "backbone_options": {"width": 4, "depth": 10}}
+    model = M3DFEL(bag_size=bag_size, **small, **arguments).eval()
     torch.nn.init.normal_(model.classifier.weight, std=3)
     return model
 

@@ -71,7 +71,7 @@ def m3dfel(name: str) -> Network:
         for batch in pictures(faces).split(32):
             # All instances of a clip without motion are the same: one is enough.
             instances = model.normalize(batch)[:, :, None]
-            instances = instances.expand(-1, -1, model.instance_length, -1, -1)
+            instances = instances.expand(-1, -1, model.read_length, -1, -1)
             features = model.backbone(instances)[:, None].expand(-1, model.bag_size, -1)
             probabilities.append(model.fuse(features).softmax(1))
         return torch.cat(probabilities).numpy()

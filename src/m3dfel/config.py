@@ -103,6 +103,8 @@ class ModelConfig:
         grayscale: look at luminance only, for models that must not depend on colour.
         mirror: mirror every second instance of a bag left to right, so that the model sees both
             sides of a face.
+        context: frames before and after each instance that the backbone reads as well, so that
+            instances overlap.
     """
 
     weights: str = "pretrained"
@@ -116,6 +118,7 @@ class ModelConfig:
     aggregation_options: dict[str, Any] = field(default_factory=dict)
     grayscale: bool = False
     mirror: bool = False
+    context: NonNegativeInt = 0
 
 
 @dataclass
@@ -349,6 +352,8 @@ def previous_stage(config: TrainConfig) -> TrainConfig | None:
         frames=stage.frames,
         bag_size=stage.bag_size,
         size=stage.size or config.model.size,
+        # Around a single instance, there is nothing else to see.
+        context=config.model.context if stage.bag_size > 1 else 0,
     )
     if stage.aggregation:
         model = replace(model, aggregation=stage.aggregation, aggregation_options={})

@@ -50,6 +50,7 @@ def test_an_exported_model_gives_the_same_answers_for_batches_of_any_size(format
         "zoom": 1.2,
         "grayscale": True,
         "mirror": True,
+        "context": 1,
         "std": (0.2, 0.3, 0.4),
         "min_confidence": 0.7,
     }

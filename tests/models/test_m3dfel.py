@@ -23,8 +23,21 @@ def test_instances_are_consecutive_frames():
     instances = model.cut(clips)
     assert instances.shape == (4, 3, 4, 16, 16)
     assert instances[:, 0, :, 0, 0].tolist() == torch.arange(16.0).view(4, 4).tolist()
-    with pytest.raises(RuntimeError):  # rather than mixing the frames of two clips
+    with pytest.raises(InputError, match="6 frames but the model reads 8"):
         model.cut(clips[:, :6])
+
+
+def test_the_context_of_an_instance_is_the_frames_around_it():
+    clips = torch.arange(8.0).view(1, 8, 1, 1, 1).expand(1, 8, 3, 16, 16)
+    instances = small(bag_size=4, context=2).cut(clips)[:, 0, :, 0, 0].int().tolist()
+    assert instances == [
+        [0, 0, 0, 1, 2, 3],
+        [0, 1, 2, 3, 4, 5],
+        [2, 3, 4, 5, 6, 7],
+        [4, 5, 6, 7, 7, 7],
+    ]
+    with pytest.raises(InputError, match="the context is -1 but must be 0 frames or more"):
+        small(context=-1)
 
 
 def test_every_second_instance_is_mirrored():

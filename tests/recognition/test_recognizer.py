@@ -25,10 +25,14 @@ RAW = [f"raw_{e}" for e in EMOTIONS]
 
 
 @pytest.mark.parametrize("frames", [1, 5, 25, 32])
-@pytest.mark.parametrize(("bag_size", "mirror"), [(1, False), (4, False), (4, True), (16, False)])
-def test_a_short_video_gets_the_answer_of_evaluation(frames: int, bag_size: int, mirror: bool):
-    model, video = small_model(bag_size), noise_video(frames)
-    model.mirror = mirror
+@pytest.mark.parametrize(
+    ("bag_size", "mirror", "context"),
+    [(1, False, 0), (4, False, 0), (4, True, 0), (16, False, 0), (4, False, 2), (16, True, 1)],
+)
+def test_a_short_video_gets_the_answer_of_evaluation(
+    frames: int, bag_size: int, mirror: bool, context: int
+):
+    model, video = small_model(bag_size, mirror=mirror, context=context), noise_video(frames)
     row = Recognizer(model, clip_s=10)(video, aligned=True).table.iloc[0]
     pictures = torch.from_numpy(np.stack([frame.image for frame in video])).permute(0, 3, 1, 2)
     clip = evaluation_transform(32)(pictures[centred_indices(frames, 16)])

@@ -35,9 +35,9 @@ def test_instances_cover_any_track_in_order(steps: list[float], bag_size: int, s
         assert instance.crops[:, 0, 0, 0].tolist() == (instance.frames % 256).tolist()
 
 
-def cut(times_s: np.ndarray, bag_size: int) -> tuple[list[Instance], float]:
+def cut(times_s: np.ndarray, bag_size: int, context: int = 0) -> tuple[list[Instance], float]:
     """Cut a track whose crops show the number of their frame."""
-    cutter = InstanceCutter(bag_size, 16 // bag_size, CLIP_S)
+    cutter = InstanceCutter(bag_size, 16 // bag_size, CLIP_S, context)
     crops = np.arange(len(times_s), dtype=np.uint8).repeat(3).reshape(-1, 1, 1, 3)
     frames = zip(times_s.tolist(), crops, strict=True)
     complete = [instance for frame in frames for instance in cutter.add(*frame)]
@@ -50,6 +50,17 @@ def test_a_short_track_is_one_bag_of_equal_instances():
     assert end_s == pytest.approx(0.4)
     frames = [frame for instance in instances for frame in instance.frames.tolist()]
     assert frames == [0, 0, 1, 2, 2, 3, 4, 4, 5, 5, 6, 7, 7, 8, 9, 9]
+
+
+def test_an_instance_is_read_with_the_frames_around_it():
+    plain, end_s = cut(np.arange(24) / 25, bag_size=4)
+    with_context, same_end_s = cut(np.arange(24) / 25, bag_size=4, context=3)
+    assert same_end_s == end_s
+    assert [i.start_s for i in with_context] == [i.start_s for i in plain]
+    own = np.concatenate([instance.frames for instance in plain])
+    padded = np.pad(own, 3, mode="edge")
+    for number, instance in enumerate(with_context):
+        assert instance.frames.tolist() == padded[4 * number : 4 * number + 10].tolist()
 
 
 @pytest.mark.parametrize(("frames", "last_s"), [(16, 0.16), (17, 0.16), (18, 0.08), (19, 0.12)])

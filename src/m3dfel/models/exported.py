@@ -130,7 +130,7 @@ def export_model(
         raise InputError("this model is exported already: give the one that was trained")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty: choose another --output")
-    instances = torch.randn(2, 3, model.instance_length, model.size, model.size)
+    instances = torch.randn(2, 3, model.read_length, model.size, model.size)
     features = torch.randn(2, model.bag_size, model.backbone.out_features)
     with atomic_write(folder) as temporary:
         temporary.mkdir()
@@ -180,9 +180,8 @@ def calibration_instances(model: M3DFEL, data: str) -> Tensor:
     clips = [sample[0] for sample in samples if sample is not None]
     if not clips:
         raise InputError(f"{data} has no readable clip of the model's emotions")
-    start = model.bag_size // 2 * model.instance_length
-    instances = torch.stack(clips)[:, start : start + model.instance_length]
-    return model.normalize(instances).transpose(1, 2)
+    bags = model.cut(torch.stack(clips)).unflatten(0, (-1, model.bag_size))
+    return model.normalize(bags[:, model.bag_size // 2].transpose(1, 2)).transpose(1, 2)
 
 
 def is_exported(folder: Path) -> bool:
@@ -244,6 +243,7 @@ def _settings(model: M3DFEL) -> dict[str, Any]:
         "zoom": model.zoom,
         "grayscale": model.grayscale,
         "mirror": model.mirror,
+        "context": model.context,
         "min_confidence": model.min_confidence,
     }
 

@@ -56,6 +56,8 @@ class M3DFEL(
         grayscale: replace colour by luminance before the backbone.
         mirror: mirror every second instance of a bag left to right: both sides of a face are seen,
             at no cost, where averaging the answers for a clip and its mirror image doubles it.
+        context: frames before and after an instance that the backbone reads as well, so that motion
+            across the borders of instances is not lost; at its ends a clip repeats its last frame.
         min_confidence: the probability, from 0 to 1, that the most probable emotion must reach;
             below it the model is uncertain. Training can choose it on validation clips.
 
@@ -90,6 +92,7 @@ class M3DFEL(
         zoom: float = 1.0,
         grayscale: bool = False,
         mirror: bool = False,
+        context: int = 0,
         min_confidence: float = 0.5,
     ) -> None:
         super().__init__()
@@ -97,6 +100,8 @@ class M3DFEL(
             raise InputError(
                 f"the bag size is {bag_size} but must divide the clip's {frames} frames"
             )
+        if context < 0:
+            raise InputError(f"the context is {context} but must be 0 frames or more")
         if not 0 <= min_confidence <= 1:
             raise InputError(f"min_confidence is {min_confidence} but must be from 0 to 1")
         self.labels = parse_label_set(labels)
@@ -105,6 +110,8 @@ class M3DFEL(
         self.zoom = zoom
         self.bag_size = bag_size
         self.instance_length = frames // bag_size
+        self.context = context
+        self.read_length = self.instance_length + 2 * context
         self.grayscale = grayscale
         self.mirror = mirror
         self.min_confidence = min_confidence
@@ -135,9 +142,16 @@ class M3DFEL(
 
     def cut(
         self, clips: Shaped[Tensor, "B T 3 H W"]
-    ) -> Shaped[Tensor, "B*{self.bag_size} 3 {self.instance_length} H W"]:
-        """Cut clips into instances of t = T / N consecutive frames."""
-        bags = torch.unflatten(clips, 1, (self.bag_size, self.instance_length))
+    ) -> Shaped[Tensor, "B*{self.bag_size} 3 {self.read_length} H W"]:
+        """Cut clips into instances of T / N consecutive frames, with the context of each."""
+        if clips.shape[1] != self.frames:
+            raise InputError(
+                f"the clips have {clips.shape[1]} frames but the model reads {self.frames}"
+            )
+        starts = torch.arange(0, self.frames, self.instance_length, device=clips.device)
+        offsets = torch.arange(-self.context, self.instance_length + self.context).to(starts)
+        frames = (starts[:, None] + offsets).clamp(0, self.frames - 1)
+        bags = clips[:, frames]
         numbers = torch.arange(self.bag_size, device=clips.device).repeat(len(clips))
         return self.mirror_odd(bags.flatten(0, 1), numbers).transpose(1, 2)
 

@@ -135,13 +135,14 @@ class Recognizer:
     def delay_s(self) -> float:
         """Seconds from the end of a clip until its answer is final, at 25 frames per second.
 
-        Until then come the clips that it is averaged with, the frames that steady landmarks, and
-        the next look at a face that is followed.
+        Until then come the clips that it is averaged with, the context of its last instance, the
+        frames that steady landmarks, and the next look at a face that is followed.
         """
         instance_s = self.clip_s / self.model.bag_size
         clips = smoothing_reach(self.smooth_s / instance_s)
         look_s = LOOK_EVERY_S if self.search_every > 1 else 0.0
-        return clips * instance_s + LOOK_AHEAD / PICTURES_PER_S + look_s
+        context_s = self.model.context * instance_s / self.model.instance_length
+        return clips * instance_s + context_s + LOOK_AHEAD / PICTURES_PER_S + look_s
 
     def __call__(self, source: Source, aligned: bool = False) -> Prediction:
         """Recognise the faces of a video.

@@ -232,7 +232,7 @@ class _Face:
         self.rows = FaceRows(number, model.labels, model.bag_size)
         self._labels, self._bag_size = model.labels, model.bag_size
         self._min_confidence = model.min_confidence
-        self._cutter = InstanceCutter(model.bag_size, model.instance_length, clip_s)
+        self._cutter = InstanceCutter(model.bag_size, model.instance_length, clip_s, model.context)
         self._spread = smooth_s / self._cutter.instance_s
         self._reach = smoothing_reach(self._spread)
         self._borders_s: list[float] = []

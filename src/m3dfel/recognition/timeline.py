@@ -29,7 +29,7 @@ class Instance:
         number: of the instance in its track, from 0.
         start_s: seconds.
         end_s: seconds.
-        frames: int64 (t,), positions of its frames in the track.
+        frames: int64 (t,), positions in the track of its frames and its context.
         crops: uint8 RGB (t, S, S, 3).
     """
 
@@ -54,12 +54,16 @@ class InstanceCutter:
 
     Args:
         bag_size: N, instances a clip.
-        instance_length: t, frames an instance.
+        instance_length: frames an instance.
         clip_s: seconds a clip covers.
+        context: frames before and after an instance that are read with it; as in a clip, the first
+            and the last one that is taken from the track are repeated.
     """
 
-    def __init__(self, bag_size: int, instance_length: int, clip_s: float) -> None:
-        self.bag_size, self.instance_length = bag_size, instance_length
+    def __init__(
+        self, bag_size: int, instance_length: int, clip_s: float, context: int = 0
+    ) -> None:
+        self.bag_size, self.instance_length, self.context = bag_size, instance_length, context
         self.instance_s = clip_s / bag_size
         self._times_s: list[float] = []
         self._crops: deque[npt.NDArray[np.uint8]] = deque()
@@ -94,7 +98,7 @@ class InstanceCutter:
             count = math.floor((self.end_s - start_s) / self.instance_s + 0.5 + _ROUNDING_S)
             starts_s = [self._start_s(self._instances + number) for number in range(count)]
             borders_s = [*starts_s, self.end_s]
-        instances = self._cut(borders_s)
+        instances = self._cut(borders_s, is_end=True)
         self._crops.clear()
         return instances
 
@@ -108,17 +112,24 @@ class InstanceCutter:
         return self._times_s[0] + number * self.instance_s
 
     def _moments_s(self, number: int) -> npt.NDArray[np.float64]:
-        """Return the moments at which the frames of an instance are shown."""
+        """Return the moments at which the frames of an instance and its context are shown."""
         span_s = self._start_s(number), self._start_s(number + 1)
-        return middles(*span_s, self.instance_length)
+        return middles(*span_s, self.instance_length, self.context)
 
-    def _cut(self, borders_s: Sequence[float]) -> list[Instance]:
+    def _cut(self, borders_s: Sequence[float], is_end: bool = False) -> list[Instance]:
         """Return the next instances of the track, given where they start and end."""
+        spans_s = [*pairwise(borders_s)]
+        if not spans_s:
+            return []
+        # Beyond the first and the last frame that are taken from the track, these are repeated.
+        first_s = middles(*spans_s[0], self.instance_length)[0] if not self._instances else -np.inf
+        last_s = middles(*spans_s[-1], self.instance_length)[-1] if is_end else np.inf
         dropped = len(self._times_s) - len(self._crops)
         times_s = np.array(self._times_s[dropped:])
         instances = []
-        for start_s, end_s in pairwise(borders_s):
-            kept = frames_at(times_s, middles(start_s, end_s, self.instance_length))
+        for start_s, end_s in spans_s:
+            moments_s = middles(start_s, end_s, self.instance_length, self.context)
+            kept = frames_at(times_s, moments_s.clip(first_s, last_s))
             crops = np.stack([self._crops[index] for index in kept])
             instances.append(Instance(self._instances, start_s, end_s, kept + dropped, crops))
             self._instances += 1
@@ -132,9 +143,19 @@ class InstanceCutter:
             self._crops.popleft()
 
 
-def middles(start_s: float, end_s: float, count: int) -> npt.NDArray[np.float64]:
-    """Return the middles of equal parts of a time span, in seconds (count,)."""
-    return start_s + (np.arange(count) + 0.5) / count * (end_s - start_s)
+def middles(start_s: float, end_s: float, count: int, around: int = 0) -> npt.NDArray[np.float64]:
+    """Return the middles of equal parts of a time span, and of as long parts on either side.
+
+    Args:
+        start_s: when the time span starts, in seconds.
+        end_s: when it ends.
+        count: of the parts of the time span.
+        around: how many more there are before it, and after it.
+
+    Returns:
+        (count + 2 * around,), in seconds.
+    """
+    return start_s + (np.arange(-around, count + around) + 0.5) / count * (end_s - start_s)
 
 
 def frames_at(
