@@ -89,8 +89,8 @@ def test_an_update_says_everything_about_its_clip():
 # --- in time -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("smooth_s", [0, 0.1, 0.2])
-def test_a_live_update_comes_within_the_stated_delay(smooth_s: float):
+@pytest.mark.parametrize(("smooth_s", "context"), [(0, 0), (0.1, 0), (0.2, 0), (0, 2)])
+def test_a_live_update_comes_within_the_stated_delay(smooth_s: float, context: int):
     given_s = [0.0]
 
     def camera() -> Iterator[Frame]:
@@ -98,7 +98,8 @@ def test_a_live_update_comes_within_the_stated_delay(smooth_s: float):
             yield frame
             given_s[0] = frame.time_s
 
-    live = recognizer((0, set(range(75))), smooth_s=smooth_s)
+    model, detector = small_model(context=context), ScriptedDetector((0, set(range(75))))
+    live = Recognizer(model, detector, smooth_s=smooth_s)
     with live.stream(camera()) as stream:
         for step in stream.steps():
             for update in step.updates:

@@ -29,7 +29,7 @@ from m3dfel.video.camera import read_camera
 from m3dfel.video.decode import PICTURES_PER_S, Frame
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import CenterFace, Detection, FaceDetector
-from m3dfel.video.follow import LOOK_EVERY_S
+from m3dfel.video.follow import LOOK_EVERY_S, can_follow
 from m3dfel.video.sources import Source, read_frames, source_duration, source_name
 from m3dfel.video.tracks import LOOK_AHEAD, TrackedFace, TrackedFrame, stream_faces
 
@@ -140,7 +140,7 @@ class Recognizer:
         """
         instance_s = self.clip_s / self.model.bag_size
         clips = smoothing_reach(self.smooth_s / instance_s)
-        look_s = LOOK_EVERY_S if self.search_every > 1 else 0.0
+        look_s = LOOK_EVERY_S if can_follow(self.detector, self.search_every) else 0.0
         context_s = self.model.context * instance_s / self.model.instance_length
         return clips * instance_s + context_s + LOOK_AHEAD / PICTURES_PER_S + look_s
 

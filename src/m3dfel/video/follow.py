@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +35,11 @@ _GROWTH = 1.25
 _ADOPTED = 0.5
 
 
+def can_follow(detector: FaceDetector, search_every: int) -> TypeGuard[WindowDetector]:
+    """Return whether known faces are followed, and not all frames searched."""
+    return search_every > 1 and isinstance(detector, WindowDetector)
+
+
 class FaceFinder:
     """Finds the faces in the frames of a shot, one frame after the other.
 
@@ -57,7 +63,7 @@ class FaceFinder:
     @property
     def follows(self) -> bool:
         """Whether known faces are followed, and not all frames searched."""
-        return self.search_every > 1 and isinstance(self.detector, WindowDetector)
+        return can_follow(self.detector, self.search_every)
 
     def forget(self) -> None:
         """Forget all faces, as after a cut: the next frame is searched."""
@@ -82,7 +88,7 @@ class FaceFinder:
 
         Frames must come in the order of their times; those that need no look may be left out.
         """
-        if self.search_every <= 1 or not isinstance(self.detector, WindowDetector):
+        if not can_follow(self.detector, self.search_every):
             return self.detector(frame.image)
         faces = self._follow(self.detector, frame.image)
         self._last_look_s = frame.time_s
