@@ -58,7 +58,7 @@ def test_bars_show_every_emotion_of_every_face(film: Path, capsys, monkeypatch):
     run_live(recognizer(), str(film))
     output = capsys.readouterr()
     assert output.out == ""
-    assert "film.mp4: answers lag 0.7 s behind; Ctrl+C ends" in " ".join(output.err.split())
+    assert "film.mp4: answers lag 0.6 s behind; Ctrl+C ends" in " ".join(output.err.split())
     assert "face 1" in output.err
     for emotion in ("happiness", "fear"):
         assert emotion in output.err
