@@ -121,15 +121,15 @@ class InstanceCutter:
         spans_s = [*pairwise(borders_s)]
         if not spans_s:
             return []
+        moments_s = [middles(*span, self.instance_length, self.context) for span in spans_s]
         # Beyond the first and the last frame that are taken from the track, these are repeated.
-        first_s = middles(*spans_s[0], self.instance_length)[0] if not self._instances else -np.inf
-        last_s = middles(*spans_s[-1], self.instance_length)[-1] if is_end else np.inf
+        first_s = moments_s[0][self.context] if not self._instances else -np.inf
+        last_s = moments_s[-1][-1 - self.context] if is_end else np.inf
         dropped = len(self._times_s) - len(self._crops)
         times_s = np.array(self._times_s[dropped:])
         instances = []
-        for start_s, end_s in spans_s:
-            moments_s = middles(start_s, end_s, self.instance_length, self.context)
-            kept = frames_at(times_s, moments_s.clip(first_s, last_s))
+        for (start_s, end_s), moments in zip(spans_s, moments_s, strict=True):
+            kept = frames_at(times_s, moments.clip(first_s, last_s))
             crops = np.stack([self._crops[index] for index in kept])
             instances.append(Instance(self._instances, start_s, end_s, kept + dropped, crops))
             self._instances += 1

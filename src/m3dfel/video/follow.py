@@ -60,11 +60,6 @@ class FaceFinder:
         self.max_gap_s = max_gap_s
         self.forget()
 
-    @property
-    def follows(self) -> bool:
-        """Whether known faces are followed, and not all frames searched."""
-        return can_follow(self.detector, self.search_every)
-
     def forget(self) -> None:
         """Forget all faces, as after a cut: the next frame is searched."""
         self._faces: list[_Face] = []
@@ -77,7 +72,7 @@ class FaceFinder:
         If not, they lie between where they are in the frames before and after this one.
         """
         return not (
-            self.follows
+            can_follow(self.detector, self.search_every)
             and self._faces
             and frame.time_s - self._last_look_s < LOOK_EVERY_S
             and not self._search_is_due(frame)

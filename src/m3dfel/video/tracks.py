@@ -24,7 +24,7 @@ from m3dfel.video.cuts import CutFinder
 from m3dfel.video.decode import Frame
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import Detection, FaceDetector
-from m3dfel.video.follow import MIN_OVERLAP, FaceFinder, box_overlaps, interpolated
+from m3dfel.video.follow import MIN_OVERLAP, FaceFinder, box_overlaps, can_follow, interpolated
 from m3dfel.video.quality import quality_mark
 
 # Landmarks are smoothed with a Gaussian of this standard deviation, over a few frames on each side;
@@ -182,7 +182,7 @@ def stream_faces(
             time. 1 searches every frame.
     """
     finder = FaceFinder(detector, search_every, max_gap_s)
-    smooth_s = _SMOOTH_FOLLOWED_S if finder.follows else _SMOOTH_S
+    smooth_s = _SMOOTH_FOLLOWED_S if can_follow(detector, search_every) else _SMOOTH_S
     tracks: dict[int, _OpenTrack] = {}
     numbers = count(1)
     found_faces = _detect(frames, finder, FaceTracker(max_gap_s))
