@@ -62,6 +62,17 @@ def test_pixels_outside_the_image_are_mirrored():
     assert align_face(image, landmarks, 64).min() == 200
 
 
+@pytest.mark.parametrize("side", [50, 150])
+def test_at_a_border_the_crop_is_that_of_a_larger_image_that_shows_the_mirrored_pixels(side):
+    image = np.random.default_rng(0).integers(0, 256, (240, 300, 3)).astype(np.uint8)
+    landmarks = (TEMPLATE * side + (-7.3, 120)).astype(np.float32)
+    margins = ((100, 100), (100, 100), (0, 0))
+    larger = np.pad(image, margins, mode="symmetric")
+    crop, expected = align_face(image, landmarks, 64), align_face(larger, landmarks + 100, 64)
+    # OpenCV keeps positions to a 32nd of a pixel, and neighbouring pixels differ by 85 grey levels.
+    assert np.abs(crop.astype(int) - expected).max() <= 8
+
+
 def test_a_large_face_is_scaled_down_by_averaging():
     image = np.indices((1200, 1200)).sum(axis=0)[..., None] % 2 * np.full(3, 255)
     landmarks = (TEMPLATE * 1110 + 7.3).astype(np.float32)
