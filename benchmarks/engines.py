@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 from rows import Row, table
@@ -30,6 +31,7 @@ from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.splits import keep_labels
 from m3dfel.errors import InputError
 from m3dfel.evaluation.measure import SplitOutputs, measure
+from m3dfel.models.backbones import video_resnet
 from m3dfel.models.exported import calibration_instances, export_model
 from m3dfel.models.formats import FORMATS
 from m3dfel.models.m3dfel import M3DFEL
@@ -84,13 +86,27 @@ def as_rows(times: dict[str, float]) -> list[Row]:
     ]
 
 
+def alone_row(backbone: Backbone, instance: Tensor, runs: int) -> Row:
+    """Return the row of one instance by itself, as in live recognition."""
+
+    def chosen_by_torch(instance: Tensor) -> Tensor:
+        with patch.object(video_resnet, "_is_alone", lambda input: False):
+            return backbone(instance)
+
+    times = milliseconds({"ours": backbone, "torch": chosen_by_torch}, instance, runs)
+    name, baseline = "an instance alone, as trained", "with the convolutions torch chooses"
+    return Row(name, times["ours"], "ms", baseline, times["torch"])
+
+
 @torch.inference_mode()
 def rows(short: bool = False) -> list[Row]:
     torch.set_num_threads(1)
     model = load_model(BUNDLED)
     instances = torch.randn(BATCH, 3, model.read_length, model.size, model.size)
     backbones = {"as trained": model.backbone, **exported_backbones(model)}
-    return as_rows(milliseconds(backbones, instances, 2 if short else 15))
+    runs = 2 if short else 15
+    alone = alone_row(model.backbone, instances[:1], runs)
+    return [alone, *as_rows(milliseconds(backbones, instances, runs))]
 
 
 # --- accuracy ------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ Detections = list[list[Detection]]
 Search = Callable[[Frame], list[Detection]]
 SIZE = 64
 TURN = 24
+_SIDE_BY_SIDE = ("single_face", "woman_phone")
 
 
 def detect(frames: Sequence[Frame], *searches: Search) -> tuple[list[Detections], list[float]]:
@@ -140,8 +141,11 @@ def measure(name: str, frames: Sequence[Frame]) -> None:
     )
 
 
-def measure_two_faces(one: Sequence[Frame], other: Sequence[Frame]) -> None:
-    """Print the time for the faces of two videos side by side, and for the first one alone."""
+def measure_two_faces(one: Sequence[Frame], other: Sequence[Frame]) -> tuple[int, float, float]:
+    """Return how many faces are found in two videos side by side.
+
+    And the milliseconds a frame for both, and for the first one alone.
+    """
     both, alone = [], []
     for left, right in zip(one, other, strict=False):
         picture = cv2.resize(right.image, left.image.shape[1::-1])
@@ -150,17 +154,19 @@ def measure_two_faces(one: Sequence[Frame], other: Sequence[Frame]) -> None:
             frames.append(Frame(left.index, left.time_s, np.hstack([left.image, neighbour])))
     (found,), (two,) = detect(both, following())
     _, (single,) = detect(alone, following())
-    faces = max(map(len, found))
-    print(f"{faces} faces {two:.1f} ms a frame, one {single:.1f} ms: ratio {two / single:.2f}")
+    return max(map(len, found)), two, single
 
 
 def rows(short: bool = False) -> list[Row]:
     torch.set_num_threads(1)
     found = []
+
+    def beginning(video: str, seconds: float) -> list[Frame]:
+        path, last_s = shared(f"data/videos/{video}"), seconds / 4 if short else seconds
+        return list(takewhile(lambda frame: frame.time_s < last_s, read_video(path)))
+
     for video, seconds in ("single_face.mp4", 2), ("WolfgangLanger_Pexels.mp4", 4):
-        path = shared(f"data/videos/{video}")
-        last_s = seconds / 4 if short else seconds
-        frames = list(takewhile(lambda frame, s=last_s: frame.time_s < s, read_video(path)))
+        frames = beginning(video, seconds)
         searches = following(), full_search(), full_search(opencv=True)
         _, (fast, slow, slowest) = detect(frames, *searches)
         name = f"detection, a frame of {video}"
@@ -168,7 +174,8 @@ def rows(short: bool = False) -> list[Row]:
             Row(name, fast, "ms", "search of every frame", slow),
             Row(name, fast, "ms", "search of every frame by OpenCV", slowest),
         ]
-    return found
+    _, two, one = measure_two_faces(*(beginning(f"{v}.mp4", 3) for v in _SIDE_BY_SIDE))
+    return [*found, Row("detection, a frame with two faces", two, "ms", "one face", one)]
 
 
 def main(paths: Sequence[str]) -> None:
@@ -176,7 +183,8 @@ def main(paths: Sequence[str]) -> None:
     for path in paths:
         measure(Path(path).name, list(read_video(path)))
     if len(paths) > 1:
-        measure_two_faces(*(list(read_video(path)) for path in paths[:2]))
+        faces, two, one = measure_two_faces(*(list(read_video(path)) for path in paths[:2]))
+        print(f"{faces} faces {two:.1f} ms a frame, one {one:.1f} ms: ratio {two / one:.2f}")
 
 
 if __name__ == "__main__":

@@ -93,6 +93,15 @@ def test_skipping_the_padding_around_one_frame_changes_nothing(frames: int):
     torch.testing.assert_close(ours(x), plain(x))
 
 
+@pytest.mark.parametrize("frames", [1, 4])
+def test_a_single_instance_has_the_features_that_it_has_beside_others(frames: int):
+    torch.manual_seed(0)
+    backbone = R3D(width=4, depth=10).eval()
+    instances = torch.rand(3, 3, frames, 32, 32)
+    alone = torch.cat([backbone(instance[None]) for instance in instances])
+    torch.testing.assert_close(alone, backbone(instances), rtol=1e-5, atol=1e-6)
+
+
 def test_an_image_network_of_timm_reads_frame_by_frame_at_its_own_normalization():
     model = small(backbone="timm/resnet10t", backbone_options={}, size=32).eval()
     assert model.mean.flatten().tolist() == pytest.approx([0.485, 0.456, 0.406])
