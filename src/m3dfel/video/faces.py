@@ -106,8 +106,13 @@ class CenterFace:
         Takes a tenth of the time of a whole image, and the same time for all windows: the window is
         scaled to `LOOK_SIDE`.
         """
+        picture: npt.NDArray[Any] = _cut_out(image, window)
+        if window.side >= 2 * LOOK_SIDE and window.side % 2 == 0:
+            # OpenCV halves bytes so fast that it pays to do this first.
+            half = window.side // 2
+            picture = cv2.resize(picture, (half, half), interpolation=_INTERPOLATION)
         picture = cv2.resize(
-            _cut_out(image, window), (LOOK_SIDE, LOOK_SIDE), interpolation=_INTERPOLATION
+            picture.astype(np.float32), (LOOK_SIDE, LOOK_SIDE), interpolation=_INTERPOLATION
         )
         return self._detect(picture, LOOK_SIDE / window.side, (window.left, window.top))
 
@@ -149,12 +154,9 @@ class CenterFace:
         return boxes.astype(np.float32), heat[0, 0, row, column], landmarks.astype(np.float32)
 
 
-def _cut_out(image: npt.NDArray[np.uint8], window: Window) -> npt.NDArray[np.float32]:
-    """Return what a window shows, black where it reaches beyond the image.
-
-    Floats, since OpenCV scales these in half the time.
-    """
-    picture = np.zeros((window.side, window.side, 3), np.float32)
+def _cut_out(image: npt.NDArray[np.uint8], window: Window) -> npt.NDArray[np.uint8]:
+    """Return what a window shows, black where it reaches beyond the image."""
+    picture = np.zeros((window.side, window.side, 3), np.uint8)
     left, top = max(window.left, 0), max(window.top, 0)
     part = image[top : max(window.top + window.side, 0), left : max(window.left + window.side, 0)]
     x, y = left - window.left, top - window.top
