@@ -13,21 +13,28 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """Return a copy of a network that computes the same, up to rounding, in evaluation mode.
+    """Return a network that computes the same as another one in evaluation mode, up to rounding.
 
     Args:
-        network: any network. What is folded are a `Conv3d` and a `BatchNorm3d` that follow each
-            other in an `nn.Sequential`.
+        network: any network, which stays as it is. What is folded are a `Conv3d` and a
+            `BatchNorm3d` that follow each other in an `nn.Sequential`.
     """
+    if not any(map(_pairs, network.modules())):
+        return network
     copy = deepcopy(network).eval()
     for sequence in copy.modules():
-        if isinstance(sequence, nn.Sequential):
-            _fold_sequence(sequence)
+        for name, conv, next_name, norm in _pairs(sequence):
+            setattr(sequence, name, fuse_conv_bn_eval(conv, norm))
+            setattr(sequence, next_name, nn.Identity())
     return copy
 
 
-def _fold_sequence(sequence: nn.Sequential) -> None:
-    for (name, layer), (next_name, next_layer) in pairwise([*sequence.named_children()]):
-        if isinstance(layer, nn.Conv3d) and isinstance(next_layer, nn.BatchNorm3d):
-            setattr(sequence, name, fuse_conv_bn_eval(layer, next_layer))
-            setattr(sequence, next_name, nn.Identity())
+def _pairs(module: nn.Module) -> list[tuple[str, nn.Conv3d, str, nn.BatchNorm3d]]:
+    """Return the convolutions in a sequence and their batch normalizations, with their names."""
+    if not isinstance(module, nn.Sequential):
+        return []
+    return [
+        (name, layer, next_name, next_layer)
+        for (name, layer), (next_name, next_layer) in pairwise(module.named_children())
+        if isinstance(layer, nn.Conv3d) and isinstance(next_layer, nn.BatchNorm3d)
+    ]
