@@ -270,9 +270,8 @@ def start_figure() -> Figure:
         8.7,
         3.9,
         "Started as the mean, DLIAM learns at once and shows when",
-        "Drawn faces whose emotion is brief. Dots: three seeds each; on the right, for the "
-        "published start, their mean except for 4 × 4.\nLines: means. Dashed: the whole clip "
-        "(left), a random instance (right).",
+        "Drawn faces whose emotion is brief. Dots: three seeds each. Lines: their means.\n"
+        "Dashed: the whole clip (left), a random instance (right).",
     )
     table = pd.read_csv(Path(__file__).with_name("experiments_start.csv"))
     sizes = table["instances"].unique()
@@ -295,8 +294,9 @@ def start_figure() -> Figure:
         axes.set_xlabel("instances × frames", size=9, color=INK)
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         axes.tick_params(labelsize=8, labelcolor=MUTED)
-    for y, text, colour in (77, "starts as the mean", BLUE), (47, "published", ORANGE):
-        figure.axes[1].text(1.55, y, text, size=9, color=colour, weight="bold")
+    labels = (1.05, 86, "starts as the mean", BLUE), (3.2, 49, "published", ORANGE)
+    for x, y, text, colour in labels:
+        figure.axes[1].text(x, y, text, size=9, color=colour, weight="bold")
     return figure
 
 
