@@ -21,7 +21,6 @@ import torch
 from torch import Tensor
 
 from m3dfel.errors import InputError
-from m3dfel.models.folding import folded
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.recognition.prediction import (
     FaceRows,
@@ -102,7 +101,6 @@ class Stream:
     ) -> None:
         self.model, self.name = model, name
         self.clip_s, self.smooth_s, self.batch = clip_s, smooth_s, batch
-        self._backbone = folded(model.backbone)
         self._newest_s = 0.0
         self._faces: list[_Face] = []
         self._open: dict[int, _Face] = {}
@@ -197,7 +195,7 @@ class Stream:
         numbers = torch.tensor([instance.number for instance in instances])
         frames = self.model.mirror_odd(crops.permute(0, 1, 4, 2, 3), numbers)
         pixels = self.model.normalize(frames.to(self.model.mean.device))
-        features: Tensor = self._backbone(pixels.transpose(1, 2))
+        features: Tensor = self.model.backbone(pixels.transpose(1, 2))
         return features
 
 
