@@ -86,8 +86,7 @@ def _shown_part(
     Where the crop reaches beyond the image, this is the whole image.
     """
     corners = np.array([(-1, -1), (size, -1), (-1, size), (size, size)], dtype=np.float64)
-    inverse = cv2.invertAffineTransform(matrix)
-    shown = corners @ inverse[:, :2].T + inverse[:, 2]
+    (shown,) = cv2.transform(corners[None], cv2.invertAffineTransform(matrix))
     (left, top), (right, bottom) = np.floor(shown.min(0)), np.ceil(shown.max(0)) + 1
     if left < 0 or top < 0 or right > image.shape[1] or bottom > image.shape[0]:
         return image, matrix
