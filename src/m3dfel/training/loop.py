@@ -191,7 +191,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
             clock.enter("validation")
             for name, split in eval_splits.items():
                 if name == "val" or config.test_every_epoch:
-                    outputs = measure_split(fabric, eval_model, split, config)
+                    outputs = measure_split(fabric, eval_model, split, config, mixed=True)
                     row[name] = split_metrics(outputs, split, labels, datasets)
                     if name == "val":
                         val_outputs = outputs
@@ -217,7 +217,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     if "val" in eval_splits:
         final_model, final_epoch = load_model(str(folder / "best")), epochs["best_on_val"]
         final_model.to(fabric.device)
-        if best_outputs is None:  # the best epoch was before this run was resumed
+        # The best epoch was before this run was resumed, or was measured in mixed precision.
+        if best_outputs is None or config.precision != "32-true":
             best_outputs = measure_split(fabric, final_model, splits["val"], config)
         shift = restored_balance(counts, drawn, config.data.restore)
         calibration = calibrate(final_model, best_outputs, shift, config.reliability)

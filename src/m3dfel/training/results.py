@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from lightning_fabric import Fabric
@@ -16,9 +17,23 @@ from m3dfel.models.m3dfel import M3DFEL
 
 
 def measure_split(
-    fabric: Fabric, model: M3DFEL, clips: Sequence[Clip], config: TrainConfig
+    fabric: Fabric,
+    model: M3DFEL,
+    clips: Sequence[Clip],
+    config: TrainConfig,
+    *,
+    mixed: bool = False,
 ) -> SplitOutputs:
-    """Return a model's outputs on the clips of a split; each process measures a part of them."""
+    """Return a model's outputs on the clips of a split; each process measures a part of them.
+
+    Args:
+        fabric: the processes, and the precision of the run.
+        model: on Fabric's device.
+        clips: of the split.
+        config: of the run.
+        mixed: use the precision of the run, which is faster if it is mixed: enough to compare
+            epochs. Otherwise single precision, as `evaluate` does.
+    """
     optim = config.optim
     loader = evaluation_loader(
         EvaluationClips(clips, model.labels, model.frames, model.size, model.zoom),
@@ -28,7 +43,8 @@ def measure_split(
         fabric.world_size,
         pin_memory=fabric.device.type == "cuda",
     )
-    return measure(model, loader)
+    with fabric.autocast() if mixed else nullcontext():
+        return measure(model, loader)
 
 
 def best_epoch(history: list[dict[str, Any]], split: str, metric: str) -> dict[str, Any] | None:
