@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from m3dfel.config import OptimConfig, TrainConfig
+from m3dfel.data.frames import Frames
 from m3dfel.models.m3dfel import M3DFEL
 
 
@@ -16,6 +17,19 @@ def write_frames(folder: Path, count: int, side: int = 24, shade: int = 0) -> No
     for number in range(1, count + 1):
         picture = np.full((side, side, 3), min(shade + 4 * number, 255), np.uint8)
         cv2.imwrite(str(folder / f"{number}.jpg"), picture)
+
+
+def smooth_picture(height: int, width: int, seed: int = 0, blur: float = 6) -> np.ndarray:
+    """A colourful RGB picture without sharp edges, as photographs of faces are."""
+    noise = np.random.default_rng(seed).normal(0, 1, (height, width, 3))
+    blurred = cv2.GaussianBlur(noise, (0, 0), blur)
+    return np.clip(120 + 45 * blurred / blurred.std(), 0, 255).astype(np.uint8)
+
+
+def encoded_frames(pictures: list[np.ndarray], suffix: str = ".png") -> Frames:
+    """Frames of a clip as picture files in memory."""
+    files = [cv2.imencode(suffix, picture[..., ::-1])[1] for picture in pictures]
+    return Frames("clip", [f"{index}{suffix}" for index in range(len(files))], files)
 
 
 def tiny(output: Path, data: Path | str, **optim: float) -> TrainConfig:

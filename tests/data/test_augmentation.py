@@ -11,18 +11,7 @@ from m3dfel.config import AugmentConfig
 from m3dfel.data.augmentation import FrameAugmentation
 from m3dfel.data.frames import Frames
 from m3dfel.data.transforms import training_transform
-
-
-def smooth_picture(height: int, width: int, seed: int = 0, blur: float = 6) -> np.ndarray:
-    """A colourful RGB picture without sharp edges, as photographs of faces are."""
-    noise = np.random.default_rng(seed).normal(0, 1, (height, width, 3))
-    blurred = cv2.GaussianBlur(noise, (0, 0), blur)
-    return np.clip(120 + 45 * blurred / blurred.std(), 0, 255).astype(np.uint8)
-
-
-def encoded(pictures: list[np.ndarray], suffix: str = ".png") -> Frames:
-    files = [cv2.imencode(suffix, picture[..., ::-1])[1] for picture in pictures]
-    return Frames("clip", [f"{index}{suffix}" for index in range(len(files))], files)
+from small_data import encoded_frames, smooth_picture
 
 
 def both(
@@ -42,7 +31,7 @@ def both(
 @pytest.mark.parametrize("side", [48, 96, 140])
 @pytest.mark.parametrize("jitter", [0.0, 0.4])
 def test_clips_are_within_a_few_grey_levels_of_torchvision_s(side: int, jitter: float):
-    frames = encoded([smooth_picture(side, side + 8, seed) for seed in range(3)])
+    frames = encoded_frames([smooth_picture(side, side + 8, seed) for seed in range(3)])
     for ours, exact in both(64, AugmentConfig(jitter=jitter), frames):
         assert ours.shape == exact.shape == (3, 3, 64, 64)
         assert ours.dtype == torch.uint8
@@ -61,7 +50,7 @@ def test_large_pictures_are_decoded_at_a_reduced_size_and_look_the_same(side: in
         return real(self, index, reduction)
 
     monkeypatch.setattr(Frames, "picture", picture)
-    frames = encoded([smooth_picture(side, side, blur=side / 12)], ".jpg")
+    frames = encoded_frames([smooth_picture(side, side, blur=side / 12)], ".jpg")
     augment = AugmentConfig(crop_scale=(0.7, 1.0))
     for ours, exact in both(32, augment, frames, seeds=6):
         assert (ours.float() - exact.float()).abs().mean() < 4
@@ -71,7 +60,7 @@ def test_large_pictures_are_decoded_at_a_reduced_size_and_look_the_same(side: in
 @pytest.mark.parametrize("operation", range(4))
 def test_each_change_of_colour_alone_is_torchvision_s(operation: int):
     augment = AugmentConfig(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0.0)
-    frames = encoded([smooth_picture(64, 64, seed) for seed in range(2)])
+    frames = encoded_frames([smooth_picture(64, 64, seed) for seed in range(2)])
     for turn in range(4):
         fast, exact = FrameAugmentation(64, augment), training_transform(64, augment)
         jitter = exact.transforms[-1]
@@ -95,8 +84,8 @@ def test_the_distributions_are_torchvision_s():
     """Crop, flip and colours of many clips, measured on pictures that show them."""
     ramp = np.linspace(0, 255, 96).astype(np.uint8)
     horizontal, vertical = np.meshgrid(ramp, ramp)
-    where = encoded([np.dstack([horizontal, vertical, np.full_like(horizontal, 90)])])
-    grey = encoded([np.full((24, 24, 3), (180, 110, 70), np.uint8)])
+    where = encoded_frames([np.dstack([horizontal, vertical, np.full_like(horizontal, 90)])])
+    grey = encoded_frames([np.full((24, 24, 3), (180, 110, 70), np.uint8)])
     plain = AugmentConfig(jitter=0.0)
     fast, exact = [], []
     fast_place, exact_place = FrameAugmentation(16, plain), training_transform(16, plain)
@@ -122,7 +111,7 @@ def features(place: torch.Tensor, colour: torch.Tensor) -> list[float]:
 
 
 def test_all_frames_of_a_clip_change_alike():
-    frames = encoded([smooth_picture(60, 60)] * 4)
+    frames = encoded_frames([smooth_picture(60, 60)] * 4)
     torch.manual_seed(3)
     clip = FrameAugmentation(32, AugmentConfig(blur=1.0, erase=1.0))(frames)
     assert clip.shape == (4, 3, 32, 32)
@@ -132,7 +121,7 @@ def test_all_frames_of_a_clip_change_alike():
 def test_pixels_are_left_as_they_are_when_nothing_is_changed():
     picture = smooth_picture(32, 32)
     augment = AugmentConfig(crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0), flip=0.0, jitter=0.0)
-    for frames in (encoded([picture]), Frames("clip", ["0"], [picture])):
+    for frames in (encoded_frames([picture]), Frames("clip", ["0"], [picture])):
         clip = FrameAugmentation(32, augment)(frames)
         assert torch.equal(clip[0], torch.from_numpy(picture).permute(2, 0, 1))
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from m3dfel.config import AugmentConfig
+from m3dfel.data.colours import NO_CHANGE, change_colours
 from m3dfel.data.dataset import EvaluationClips, TrainingClips
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.reading import read_clip, read_picture
@@ -24,16 +25,16 @@ def training_clips(clips, seed: int = 0) -> TrainingClips:
 def test_evaluation_clips_have_the_model_s_size_and_their_label(tmp_path: Path):
     write_frames(tmp_path / "clip", 12)
     clip = Clip(str(tmp_path / "clip"), "frames", "fear", "test")
-    frames, target, index = EvaluationClips([clip], EMOTIONS, 12, 16)[0]
-    assert frames.shape == (12, 3, 16, 16)
-    assert frames.dtype == torch.uint8
-    assert (target, index) == (6, 0)
+    sample = EvaluationClips([clip], EMOTIONS, 12, 16)[0]
+    assert sample.clip.shape == (12, 3, 16, 16)
+    assert sample.clip.dtype == torch.uint8
+    assert (sample.target, sample.index) == (6, 0)
 
 
 def test_a_still_is_the_same_in_all_frames(tmp_path: Path):
     write_frames(tmp_path / "faces", 1)
     clip = Clip(str(tmp_path / "faces" / "1.jpg"), "still", "fear", "val")
-    frames, _, _ = EvaluationClips([clip], EMOTIONS, 12, 16, zoom=1.28)[0]
+    frames = EvaluationClips([clip], EMOTIONS, 12, 16, zoom=1.28)[0].clip
     assert frames.shape == (12, 3, 16, 16)
     expected = evaluation_transform(16, 1.28)(read_picture(clip.path))
     assert (frames == expected).all()
@@ -43,9 +44,9 @@ def test_training_clips_depend_on_seed_epoch_and_index_alone(dfew: Path):
     clips = read_manifest(str(dfew)).split("train")
     first, second = training_clips(clips), training_clips(clips)
     torch.rand(5)
-    assert (first[3, 5][0] == second[3, 5][0]).all()
-    assert (first[3, 5][0] != first[4, 5][0]).any()
-    assert (first[3, 5][0] != training_clips(clips, seed=1)[3, 5][0]).any()
+    assert (first[3, 5].clip == second[3, 5].clip).all()
+    assert (first[3, 5].clip != first[4, 5].clip).any()
+    assert (first[3, 5].clip != training_clips(clips, seed=1)[3, 5].clip).any()
 
 
 def test_reading_a_training_clip_leaves_the_global_random_numbers_as_they_are(dfew: Path):
@@ -64,7 +65,7 @@ def test_a_broken_clip_is_logged_and_replaced_in_training(tmp_path: Path, caplog
     clips = [Clip(str(tmp_path / name), "frames", "fear", "test") for name in ("a", "b", "c")]
     assert EvaluationClips(clips, EMOTIONS, 3, 16)[1] is None
     assert "2.jpg is not a picture" in caplog.text
-    assert training_clips(clips)[0, 1][2] == 2
+    assert training_clips(clips)[0, 1].index == 2
 
 
 def test_an_error_says_what_to_do_when_no_training_clip_can_be_read(tmp_path: Path):
@@ -83,11 +84,31 @@ def test_drawn_faces_and_stills_keep_the_exact_transforms(tmp_path: Path):
     with seeded(combine_seeds(5, 2, 0)):
         frames = read_clip(drawn, 4, 16, random_indices, keep_all=True)
         exact = training_transform(16, augment)(frames)
-    assert torch.equal(data[2, 0][0], exact)
+    assert torch.equal(data[2, 0].clip, exact)
     with seeded(combine_seeds(5, 2, 1)):
         frames, _ = moving_clip(read_picture(still.path), 4, 16, augment.crop_scale)
         exact = training_transform(16, augment, crop=False)(frames)
-    assert torch.equal(data[2, 1][0], exact)
+    assert torch.equal(data[2, 1].clip, exact)
+
+
+def test_colours_are_left_to_the_model_s_device_if_asked(dfew: Path):
+    real = read_manifest(str(dfew)).split("train")[0]
+    drawn = Clip("synthetic:0/1/0/fear", "synthetic", "fear", "train")
+    plain, left, degraded = (
+        TrainingClips([real, drawn], EMOTIONS, 8, 16, augment, 0, leave_colours=leave)
+        for augment, leave in (
+            (AugmentConfig(), False),
+            (AugmentConfig(), True),
+            (AugmentConfig(noise=4.0), True),  # noise comes after colours
+        )
+    )
+    assert plain[0, 0].colours is degraded[0, 0].colours is None
+    colours = torch.stack([left[0, index].colours for index in range(2)])
+    clips = torch.stack([left[0, index].clip for index in range(2)])
+    expected = torch.stack([plain[0, index].clip for index in range(2)])
+    assert (change_colours(clips, colours).float() - expected).abs().max() <= 4
+    assert torch.equal(colours[1], NO_CHANGE), "drawn faces keep the exact transform"
+    assert not torch.equal(colours[0], NO_CHANGE)
 
 
 def test_stills_of_one_person_are_mixed(shared: Path):
@@ -95,9 +116,9 @@ def test_stills_of_one_person_are_mixed(shared: Path):
     people = [c for c in manifest.split("train") if c.identity == "George_W_Bush"]
     data = training_clips(people)
     index = next(i for i, clip in enumerate(people) if clip.emotion == "happiness")
-    frames, target, _ = data[0, index]
-    assert target == EMOTIONS.index("happiness")
-    assert frames.shape == (8, 3, 16, 16)
+    sample = data[0, index]
+    assert sample.target == EMOTIONS.index("happiness")
+    assert sample.clip.shape == (8, 3, 16, 16)
     assert data.neutral_stills[0, "George_W_Bush"]
 
 
@@ -114,7 +135,7 @@ def test_the_target_of_a_training_clip_is_its_votes_if_asked(tmp_path: Path):
     clip = Clip(str(tmp_path / "clip"), "frames", "fear", "train", votes=votes)
     labels = ["happiness", "anger", "fear"]
     targets = [
-        TrainingClips([clip], labels, 3, 16, AugmentConfig(), 0, votes=asked)[0, 0][1]
+        TrainingClips([clip], labels, 3, 16, AugmentConfig(), 0, votes=asked)[0, 0].target
         for asked in (False, True)
     ]
     assert targets[0] == 2

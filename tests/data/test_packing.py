@@ -114,7 +114,7 @@ def test_votes_are_kept(tmp_path: Path):
     assert [clip.votes for clip in packed.clips] == [clip.votes for clip in source.clips]
     assert source.clips[0].votes == (("fear", 7.0), ("relief", 3.0))
     targets = [
-        TrainingClips(manifest.clips, labels, 3, 16, AugmentConfig(), 0, votes=True)[0, 0][1]
+        TrainingClips(manifest.clips, labels, 3, 16, AugmentConfig(), 0, votes=True)[0, 0].target
         for manifest in (source, packed)
     ]
     assert torch.equal(*targets)
@@ -146,7 +146,7 @@ def test_frames_that_keep_their_size_are_copied(dfew: Path, tmp_path: Path):
         read = [read_clip(c, 6, 0, centred_indices) for c in (clip, stored)]
         assert torch.equal(*read)
     draws = [
-        TrainingClips(m.split("train"), EMOTIONS, 8, 16, AugmentConfig(), 0)[2, 3][0]
+        TrainingClips(m.split("train"), EMOTIONS, 8, 16, AugmentConfig(), 0)[2, 3].clip
         for m in (source, packed)
     ]
     assert torch.equal(*draws)
@@ -175,7 +175,7 @@ def test_stills_are_kept_as_they_are_and_train_the_same(tmp_path: Path):
     manifests = [read_manifest(str(tmp_path / name)) for name in ("data", "store")]
     assert [clip.kind for clip in manifests[1].clips] == ["still", "still"]
     clips = [TrainingClips(m.clips, EMOTIONS, 4, 16, AugmentConfig(), 0)[1, 1] for m in manifests]
-    assert torch.equal(clips[0][0], clips[1][0])
+    assert torch.equal(clips[0].clip, clips[1].clip)
 
 
 def test_drawn_faces_are_not_packed(tmp_path: Path):

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from m3dfel import _torchvision as torchvision
 from m3dfel._opencv import cv2
 from m3dfel.config import AugmentConfig
+from m3dfel.data.colours import colour_change
 from m3dfel.data.frames import Frames, Picture
 from m3dfel.data.transforms import colour_jitter, degradations, random_crop
 
@@ -49,17 +50,43 @@ class FrameAugmentation:
         steps = degradations(size, augment)
         self.degrade: nn.Module = torchvision.v2.Compose(steps) if steps else nn.Identity()
 
+    @property
+    def colours_come_last(self) -> bool:
+        """Whether colours are changed, and nothing after them."""
+        return self.jitter is not None and isinstance(self.degrade, nn.Identity)
+
     def __call__(self, frames: Frames) -> Tensor:
         """Return the clip, uint8 RGB (T, 3, size, size).
 
         Raises:
             InputError: a frame is not a picture, or they differ in size.
         """
+        crop, mirrored, colours = self._draw(frames)
+        degraded: Tensor = self.degrade(self._read(frames, crop, mirrored, colours))
+        return degraded
+
+    def leaving_colours(self, frames: Frames) -> tuple[Tensor, Tensor]:
+        """Return the clip before its colours are changed, and the change, for `change_colours`.
+
+        Only where `colours_come_last`. The random numbers are those of `__call__`.
+
+        Raises:
+            InputError: a frame is not a picture, or they differ in size.
+        """
+        crop, mirrored, colours = self._draw(frames)
+        return self._read(frames, crop, mirrored, {}), colour_change(colours)
+
+    def _draw(self, frames: Frames) -> tuple[dict[str, int], bool, dict[str, Any]]:
+        """Draw the crop, whether to flip it, and the change of its colours."""
         # Without data: torchvision asks only for the size.
         source = torch.empty((3, *frames.size), device="meta")
         crop = self.crop.make_params([source])
         mirrored = bool(self.flip and torch.rand(1) < self.flip)
-        colours = self.jitter.make_params([source]) if self.jitter else None
+        return crop, mirrored, self.jitter.make_params([source]) if self.jitter else {}
+
+    def _read(
+        self, frames: Frames, crop: dict[str, int], mirrored: bool, colours: dict[str, Any]
+    ) -> Tensor:
         # Colours are changed where there are fewer pixels, before or after resizing.
         if crop["height"] * crop["width"] < self.size**2:
             crops = np.stack([_cut(picture, crop) for picture in frames.pictures()])
@@ -68,8 +95,7 @@ class FrameAugmentation:
         else:
             clip = _crop_and_resize(frames, crop, self.size)
             _change_colours(clip, colours)
-        degraded: Tensor = self.degrade(_to_tensor(clip, mirrored=mirrored))
-        return degraded
+        return _to_tensor(clip, mirrored=mirrored)
 
 
 def _cut(picture: Picture, crop: dict[str, int]) -> Picture:
@@ -134,9 +160,9 @@ def _smoothing(factor: float) -> npt.NDArray[np.float32]:
     return np.array([side, 1 - 2 * side, side], np.float32)
 
 
-def _change_colours(clip: Picture, change: dict[str, Any] | None) -> None:
+def _change_colours(clip: Picture, change: dict[str, Any]) -> None:
     """Apply the parameters of `v2.ColorJitter`, in their random order, to (T, H, W, 3) in place."""
-    if change is None:
+    if not change:
         return
     # A picture with one row per frame: OpenCV has no clips, and is fastest with long rows.
     rows = clip.reshape(len(clip), -1, 3)

@@ -7,7 +7,7 @@ of every batch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
@@ -25,11 +25,13 @@ class Batch(TypedDict):
         clips: uint8 (B, T, 3, S, S).
         targets: int64 (B,), indices into the label set, or float (B, C), votes.
         indices: int64 (B,), indices of the clips in the data set.
+        colours: float (B, 7, 3), how `change_colours` is to change them; None if they are final.
     """
 
     clips: Tensor
     targets: Tensor
     indices: Tensor
+    colours: Tensor | None
 
 
 class EpochBatches:
@@ -144,12 +146,13 @@ def _collate(samples: list[Sample | None]) -> Batch | None:
     readable = [sample for sample in samples if sample is not None]
     if not readable:
         return None
-    clips, targets, indices = zip(*readable, strict=True)
-    votes = isinstance(targets[0], Tensor)
+    targets: list[Any] = [sample.target for sample in readable]
+    colours = [sample.colours for sample in readable if sample.colours is not None]
     return Batch(
-        clips=torch.stack(clips),
-        targets=torch.stack(targets) if votes else torch.tensor(targets),
-        indices=torch.tensor(indices),
+        clips=torch.stack([sample.clip for sample in readable]),
+        targets=torch.stack(targets) if isinstance(targets[0], Tensor) else torch.tensor(targets),
+        indices=torch.tensor([sample.index for sample in readable]),
+        colours=torch.stack(colours) if colours else None,
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch.utils.data import Dataset
 
 from m3dfel.config import AugmentConfig
 from m3dfel.data.augmentation import FrameAugmentation
+from m3dfel.data.colours import NO_CHANGE
 from m3dfel.data.frames import read_frames
 from m3dfel.data.manifest import Clip, label_distribution
 from m3dfel.data.reading import read_clip, read_picture
@@ -26,11 +28,22 @@ from m3dfel.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-Sample = tuple[Tensor, int | Tensor, int]
-"""A clip uint8 (T, 3, S, S), its target, its index in the data set.
 
-The target is an index into the label set or, for training on votes, float (C,) with sum 1.
-"""
+@dataclass(frozen=True)
+class Sample:
+    """A clip from a data set.
+
+    Attributes:
+        clip: uint8 (T, 3, S, S).
+        target: an index into the label set or, for training on votes, float (C,) with sum 1.
+        index: which clip of the data set it is.
+        colours: how `change_colours` is to change it; None if its colours are final.
+    """
+
+    clip: Tensor
+    target: int | Tensor
+    index: int
+    colours: Tensor | None = None
 
 
 class EvaluationClips(Dataset[Sample | None]):
@@ -69,7 +82,7 @@ class EvaluationClips(Dataset[Sample | None]):
         except InputError as error:
             logger.warning("left out: %s", error)
             return None
-        return read.expand(self.frames, -1, -1, -1), self.labels.index(clip.emotion), index
+        return Sample(read.expand(self.frames, -1, -1, -1), self.labels.index(clip.emotion), index)
 
 
 class TrainingClips(Dataset[Sample]):
@@ -90,6 +103,8 @@ class TrainingClips(Dataset[Sample]):
         grayscale: read stills as luminance only, which is three times less work, for a model that
             sees no colour.
         votes: the target is how the annotators' votes are distributed over the labels.
+        leave_colours: leave the colour jitter of frames and videos to the model's device, which
+            makes it with `change_colours`; only if nothing is to come after it.
     """
 
     def __init__(
@@ -103,12 +118,14 @@ class TrainingClips(Dataset[Sample]):
         neutral_mix: float = 0.0,
         grayscale: bool = False,
         votes: bool = False,
+        leave_colours: bool = False,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
         self.votes = votes
         self.augment, self.seed, self.neutral_mix = augment, seed, neutral_mix
         self.grayscale = grayscale
         self.augment_frames = FrameAugmentation(size, augment)
+        self.leave_colours = leave_colours and self.augment_frames.colours_come_last
         self.transform = training_transform(size, augment)
         self.transform_still = training_transform(size, augment, crop=False)
         self.neutral_stills = _neutral_stills(clips)
@@ -122,7 +139,8 @@ class TrainingClips(Dataset[Sample]):
             for step in range(len(self)):
                 index = (first + step) % len(self)
                 try:
-                    return self._read(index), self._target(self.clips[index]), index
+                    clip, colours = self._read(index)
+                    return Sample(clip, self._target(self.clips[index]), index, colours)
                 except InputError as error:
                     logger.warning("left out: %s", error)
         raise InputError("no training clip can be read: run `m3dfel data check`")
@@ -132,10 +150,17 @@ class TrainingClips(Dataset[Sample]):
             return label_distribution(clip, self.labels)
         return self.labels.index(clip.emotion)
 
-    def _read(self, index: int) -> Tensor:
+    def _read(self, index: int) -> tuple[Tensor, Tensor | None]:
         clip = self.clips[index]
-        if clip.kind in ("frames", "video"):
-            return self.augment_frames(read_frames(clip, self.frames, random_indices))
+        if clip.kind not in ("frames", "video"):
+            return self._read_picture(clip), NO_CHANGE if self.leave_colours else None
+        frames = read_frames(clip, self.frames, random_indices)
+        if self.leave_colours:
+            return self.augment_frames.leaving_colours(frames)
+        return self.augment_frames(frames), None
+
+    def _read_picture(self, clip: Clip) -> Tensor:
+        """Make a clip from a still, or draw a synthetic one."""
         if clip.kind == "synthetic":
             frames = read_clip(clip, self.frames, self.size, random_indices, keep_all=True)
             return self.transform(frames)

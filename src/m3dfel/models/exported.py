@@ -177,7 +177,7 @@ def calibration_instances(model: M3DFEL, data: str) -> Tensor:
     ]
     read = EvaluationClips(chosen, model.labels, model.frames, model.size, model.zoom)
     samples = (read[index] for index in range(len(chosen)))
-    clips = [sample[0] for sample in samples if sample is not None]
+    clips = [sample.clip for sample in samples if sample is not None]
     if not clips:
         raise InputError(f"{data} has no readable clip of the model's emotions")
     bags = model.cut(torch.stack(clips)).unflatten(0, (-1, model.bag_size))

@@ -20,6 +20,7 @@ from torch.optim import AdamW
 
 from m3dfel.checkpoints import load_model, save_model
 from m3dfel.config import TrainConfig, check, previous_stage
+from m3dfel.data.colours import change_colours
 from m3dfel.data.manifest import read_manifests
 from m3dfel.data.seeds import combine_seeds
 from m3dfel.data.splits import split_clips
@@ -159,7 +160,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                 step, remaining_part = divmod(part + 1, optim.accumulate)
                 step_complete = remaining_part == 0
                 seed = combine_seeds(config.seed, epoch, part, fabric.global_rank)
-                clips, targets = model.normalize(batch["clips"]), batch["targets"]
+                clips, targets = change_colours(batch["clips"], batch["colours"]), batch["targets"]
+                clips = model.normalize(clips)
                 clips, partners, weight = mixup(clips, targets, config.augment.mixup, seed)
                 with fabric.no_backward_sync(network, enabled=not step_complete):
                     logits = network(clips)
