@@ -26,7 +26,7 @@ from m3dfel.data.stills import moving_clip
 from m3dfel.data.transforms import training_transform
 
 RUNS = 15
-BATCH = 48
+BATCH, BAGS = 48, 32
 AUGMENT = AugmentConfig(crop_scale=(0.4, 0.8), jitter=0.0, blur=0.25, noise=10.0, erase=0.3)
 
 
@@ -59,12 +59,18 @@ def with_padding(model: M3DFEL) -> M3DFEL:
     return plain
 
 
-def learn(model: M3DFEL, clips: torch.Tensor, targets: torch.Tensor) -> None:
-    F.cross_entropy(model(model.normalize(clips)), targets).backward()
+def learn(network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> None:
+    F.cross_entropy(network(inputs), targets).backward()
 
 
 def create_clips(picture: torch.Tensor, size: int, transform: nn.Module) -> list[torch.Tensor]:
     return [transform(moving_clip(picture, 1, size, AUGMENT.crop_scale)[0]) for _ in range(BATCH)]
+
+
+def bag_model(size: int) -> M3DFEL:
+    """A model like the bundled one, in training."""
+    model = M3DFEL(size=size, backbone_options={"width": 32}, grayscale=True, mirror=True)
+    return model.train().to(memory_format=torch.channels_last_3d)
 
 
 def single_frame_model(size: int) -> M3DFEL:
@@ -73,11 +79,23 @@ def single_frame_model(size: int) -> M3DFEL:
         frames=1,
         size=size,
         bag_size=1,
-        backbone_options={"width": 24},
+        backbone_options={"width": 32},
         aggregation="mean",
         grayscale=True,
     )
     return model.train().to(memory_format=torch.channels_last_3d)
+
+
+def compiled_row(size: int, runs: int) -> Row:
+    bags, targets = torch.randn(BAGS, 16, 3, size, size), torch.randint(7, (BAGS,))
+    model = bag_model(size)
+    return Row(
+        f"a training step on {BAGS} bags, compiled",
+        milliseconds(partial(learn, torch.compile(model), bags, targets), runs),
+        "ms",
+        "as trained without --compile",
+        milliseconds(partial(learn, model, bags, targets), runs),
+    )
 
 
 def rows(short: bool = False) -> list[Row]:
@@ -88,7 +106,10 @@ def rows(short: bool = False) -> list[Row]:
     clip, large = pixels(1, 16, 3, size, size), pixels(1, 16, 3, 112, 112)
     one_clip = milliseconds(partial(read, bundled, clip), runs)
     transform = training_transform(size, AUGMENT, crop=False)
-    clips, targets = pixels(BATCH, 1, 3, size, size), torch.randint(6, (BATCH,))
+    frame_model = single_frame_model(size)
+    clips = frame_model.normalize(pixels(BATCH, 1, 3, size, size))
+    targets = torch.randint(7, (BATCH,))
+    compiled = [] if short else [compiled_row(size, runs)]  # compiling takes a while
     return [
         Row(
             "one clip, bundled model",
@@ -109,8 +130,9 @@ def rows(short: bool = False) -> list[Row]:
             milliseconds(partial(create_clips, pixels(1, 128, 128), size, transform), runs),
             "ms",
             "a training step on them",
-            milliseconds(partial(learn, single_frame_model(size), clips, targets), runs),
+            milliseconds(partial(learn, frame_model, clips, targets), runs),
         ),
+        *compiled,
     ]
 
 

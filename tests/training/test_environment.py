@@ -15,6 +15,17 @@ def test_half_precision_needs_a_gpu(tmp_path: Path):
         launch_fabric(config, tmp_path / "run")
 
 
+def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch):
+    def fail(_):
+        raise RuntimeError("No working C++ compiler found")
+
+    config = tiny(tmp_path / "run", "faces")
+    config.compile = True
+    monkeypatch.setattr(torch, "compile", fail)
+    with pytest.raises(InputError, match=r"install a C\+\+ compiler, such as g\+\+, or leave out"):
+        launch_fabric(config, tmp_path / "run")
+
+
 def test_the_environment_names_the_device_and_the_versions(tmp_path: Path):
     environment = environment_info(launch_fabric(tiny(tmp_path / "run", "faces"), tmp_path / "run"))
     assert (environment["device"], environment["processes"]) == ("cpu", 1)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,9 +18,12 @@ import yaml
 
 from m3dfel.checkpoints import load_model
 from m3dfel.config import LossConfig, Stage, previous_stage
+from m3dfel.data.dataset import TrainingClips
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import evaluate
+from m3dfel.training import clips as training_clips
 from m3dfel.training import loop
+from m3dfel.training import results as training_results
 from m3dfel.training.loop import train
 from m3dfel.training.transfer import build_model
 from small_data import tiny, write_frames
@@ -62,8 +66,12 @@ def test_both_layouts_can_be_trained_on(layout: str, request, tmp_path: Path):
     assert results["last"]["test"]["support"]["fear"] == 1
 
 
-def test_evaluating_the_saved_model_repeats_the_results_of_the_run(dfew: Path, tmp_path: Path):
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_evaluating_the_saved_model_repeats_the_results_of_the_run(
+    precision: str, dfew: Path, tmp_path: Path
+):
     config = tiny(tmp_path / "run", dfew, epochs=3)
+    config.precision = precision
     results = train(config)
     model = load_model(config.output)
     batch_size = config.optim.batch_size
@@ -77,6 +85,50 @@ def test_evaluating_the_saved_model_repeats_the_results_of_the_run(dfew: Path, t
     of_tested = instances[instances["path"].isin(tested["path"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(tested, pd.read_csv(tmp_path / "test" / "clips.csv"))
     pd.testing.assert_frame_equal(of_tested, pd.read_csv(tmp_path / "test" / "instances.csv"))
+
+
+def test_epochs_are_compared_in_the_precision_of_the_run(dfew: Path, tmp_path: Path, monkeypatch):
+    precisions = []
+    measure = training_results.measure
+
+    def record(model, batches):
+        precisions.append(torch.is_autocast_enabled("cpu"))
+        return measure(model, batches)
+
+    monkeypatch.setattr(training_results, "measure", record)
+    config = tiny(tmp_path / "run", dfew)
+    config.precision = "bf16-mixed"
+    train(config)
+    val, calibrated, best_on_test, last_on_test = [True] * 2, [False], [False], [False]
+    assert precisions == [*val, *calibrated, *best_on_test, *last_on_test]
+
+
+def test_colours_changed_on_the_model_s_device_train_the_same(
+    dfew: Path, tmp_path: Path, monkeypatch
+):
+    def leave_colours(*arguments, **options):
+        return TrainingClips(*arguments, **{**options, "leave_colours": True})
+
+    expected = train(tiny(tmp_path / "plain", dfew))
+    monkeypatch.setattr(training_clips, "TrainingClips", leave_colours)
+    left = train(tiny(tmp_path / "left", dfew))
+    for ours, theirs in zip(left["history"], expected["history"], strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.02)
+        assert ours["loss"] != theirs["loss"], "rounding differs"
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+def test_a_compiled_network_trains_the_same(dfew: Path, tmp_path: Path):
+    eager = train(tiny(tmp_path / "eager", dfew))
+    settings, run = tmp_path / "eager" / "config.yaml", tmp_path / "compiled"
+    # In a process of its own: the checks of shapes in tests cannot be compiled.
+    words = [sys.executable, "-m", "m3dfel", "train", "--config", str(settings)]
+    words += ["--output", str(run), "--compile", "true"]
+    subprocess.run(words, check=True, capture_output=True)
+    compiled = json.loads((run / "results.json").read_text())
+    for ours, theirs in zip(compiled["history"], eager["history"], strict=True):
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-2)
+    load_model(str(run))  # its weights have the usual names
 
 
 def test_without_validation_clips_the_last_model_is_reported(dfew: Path, tmp_path: Path):

@@ -20,7 +20,7 @@ def launch_fabric(config: TrainConfig, folder: Path) -> Fabric:
     """Start Fabric on the processes that `torchrun` set up, or on one, and seed torch.
 
     Raises:
-        InputError: the device does not support the precision.
+        InputError: the device does not support the precision, or nothing can be compiled for it.
     """
     processes = int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
@@ -38,7 +38,20 @@ def launch_fabric(config: TrainConfig, folder: Path) -> Fabric:
     torch.manual_seed(config.seed)
     torch.backends.cudnn.deterministic = True
     torch.backends.cudnn.benchmark = False
+    if config.compile:
+        _require_compiler(fabric.device)
     return fabric
+
+
+def _require_compiler(device: torch.device) -> None:
+    try:
+        torch.compile(torch.add)(torch.ones(1, device=device), 1)
+    except Exception as error:  # it has many kinds
+        needed = "a C++ compiler, such as g++," if device.type == "cpu" else "Triton"
+        raise InputError(
+            f"torch.compile does not work for this device ({device.type}): install {needed} or "
+            "leave out --compile"
+        ) from error
 
 
 def environment_info(fabric: Fabric) -> dict[str, Any]:

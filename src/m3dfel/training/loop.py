@@ -126,8 +126,10 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     # A third to half of the time on CPUs; on GPUs Fabric cannot clip with it in 16-mixed.
     fused = fabric.device.type == "cpu"
+    trained: Any = torch.compile(model) if config.compile else model
     network, optimizer = fabric.setup(
-        model, AdamW(model.parameters(), lr=optim.lr, weight_decay=optim.weight_decay, fused=fused)
+        trained,
+        AdamW(model.parameters(), lr=optim.lr, weight_decay=optim.weight_decay, fused=fused),
     )
     ema = ema_model(model, optim.ema) if optim.ema else None
     eval_model = cast(M3DFEL, ema.module) if ema else model
