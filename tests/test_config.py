@@ -55,6 +55,15 @@ def test_every_wrong_value_is_named_at_once():
         assert words in str(error.value)
 
 
+def test_context_needs_several_instances():
+    config = usable()
+    config.model.bag_size, config.model.context = 1, 2
+    with pytest.raises(InputError, match=r"model\.context is 2 but must be 0 if model\.bag_size"):
+        check(config)
+    config.model.bag_size = 4
+    check(config)
+
+
 def test_settings_of_votes_and_several_data_sets_must_fit_together():
     config = usable()
     config.data.path, config.data.shares = ["synthetic", "faces.csv"], [1.0]

@@ -457,6 +457,11 @@ def _contradictions(config: TrainConfig) -> Iterator[str]:
             f"model.bag_size is {model.bag_size} but must be a divisor of model.frames "
             f"({model.frames})"
         )
+    if model.context and model.bag_size == 1:
+        yield (
+            f"model.context is {model.context} but must be 0 if model.bag_size is 1: around a "
+            "single instance, there is nothing else to see"
+        )
     for name, pair in ("crop_scale", augment.crop_scale), ("crop_ratio", augment.crop_ratio):
         if pair[0] > pair[1]:
             yield f"augment.{name} is {pair!r} but the first must not exceed the second"

@@ -49,7 +49,7 @@ def test_a_bad_video_among_good_ones_is_told_and_passed_over(model: Path, tmp_pa
     write_video(tmp_path / "good.mp4", np.zeros((20, 48, 48, 3), np.uint8), 25)
     words = ["--model", str(model), "--output", str(tmp_path / "out"), "--aligned"]
     paths = [str(tmp_path / "bad.mp4"), str(tmp_path / "good.mp4")]
-    assert main(["predict", *paths, *words]) == 0
+    assert main(["predict", *paths, *words]) == 1
     assert "bad.mp4 is not a video" in said()
     assert (tmp_path / "out" / "good.csv").exists()
     assert main(["predict", paths[0], *words]) == 2

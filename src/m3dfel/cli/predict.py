@@ -26,8 +26,9 @@ def parser() -> ArgumentParser:
         lists=_formats,
         description="Recognise what the faces in videos express, and when. Writes for each video "
         "a table (CSV, Parquet), all details (JSON) and a timeline picture. Of several videos, "
-        "those that cannot be read are listed (problems.csv), all are summed up (summary.csv, "
-        "summary.png), and the same command continues where it was stopped.",
+        "those that cannot be read are listed (problems.csv; the exit status is then 1), all are "
+        "summed up (summary.csv, summary.png), and the same command continues where it was "
+        "stopped.",
         epilog="Example: m3dfel predict holiday.mp4 --output predictions",
     )
     parser.add_argument(
@@ -193,4 +194,6 @@ def _predict_many(
     if problems:
         path = Path(options.output, PROBLEMS)
         print_error(f"problems with {len(problems)} of {len(outcomes)} videos: see {path}")
-    return 0 if table["person"].notna().any() else 2
+    if table["person"].isna().all():
+        return 2
+    return 0 if all(outcome.finished for outcome in outcomes) else 1
