@@ -22,8 +22,8 @@ from rows import Row, table
 from m3dfel import Recognizer
 from m3dfel.report.annotate import annotate_video
 from m3dfel.synthetic.clips import SyntheticClip, render
-from m3dfel.video.decode import probe, write_video
-from m3dfel.video.encode import rewrite_video
+from m3dfel.video.decode import probe
+from m3dfel.video.encode import rewrite_video, write_video
 
 RUNS = 5
 

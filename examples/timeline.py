@@ -11,7 +11,7 @@ import numpy as np
 
 from m3dfel import Recognizer
 from m3dfel.synthetic.clips import render, synthetic_clips
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 
 
 def draw_video(path: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from m3dfel import TrainConfig, read_manifest, train
 from m3dfel.synthetic.clips import render, synthetic_clips
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 
 parser = argparse.ArgumentParser(description="Train on a folder of videos.")
 parser.add_argument("folder", nargs="?", help="default: draw one")

@@ -28,7 +28,7 @@ from m3dfel.synthetic.clips import (
     truth_table,
 )
 from m3dfel.training.loop import train
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 
 FPS = 25.0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from m3dfel.cli import main
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 
 
 def test_live_prints_a_line_of_json_for_each_update(model: Path, tmp_path: Path, capsys):

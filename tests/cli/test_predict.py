@@ -9,7 +9,8 @@ import pytest
 
 from m3dfel.cli import main
 from m3dfel.emotions import EMOTIONS
-from m3dfel.video.decode import read_video, write_video
+from m3dfel.video.decode import read_video
+from m3dfel.video.encode import write_video
 from small_data import write_frames
 
 

@@ -27,7 +27,7 @@ from m3dfel.data.splits import hold_out
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import evaluate
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 from small_data import small_model, write_frames
 
 FILES = ("frames.bin", "clips.parquet", "store.json")

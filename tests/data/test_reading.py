@@ -9,7 +9,7 @@ from m3dfel.data.manifest import Clip
 from m3dfel.data.reading import read_clip, read_picture
 from m3dfel.data.sampling import centred_indices, random_indices
 from m3dfel.errors import InputError
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 from small_data import write_frames
 
 

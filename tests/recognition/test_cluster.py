@@ -12,7 +12,7 @@ from m3dfel.recognition.cluster import predict_on_cluster
 from m3dfel.recognition.folders import predict_videos
 from m3dfel.recognition.predictor import PredictSettings, VideoPredictor
 from m3dfel.recognition.processes import attempt
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 from m3dfel.video.sources import find_sources
 from small_videos import noise_video, small_model
 

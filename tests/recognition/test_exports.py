@@ -14,7 +14,7 @@ from m3dfel.recognition.exports import FORMATS
 from m3dfel.recognition.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report.spans import emotion_spans
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 from small_videos import ScriptedDetector, noise_video, small_model
 
 P = [f"p_{emotion}" for emotion in EMOTIONS]

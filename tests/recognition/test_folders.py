@@ -17,7 +17,7 @@ from m3dfel.recognition.folders import plan_videos, predict_videos
 from m3dfel.recognition.prediction import Prediction
 from m3dfel.recognition.predictor import PredictSettings, VideoPredictor
 from m3dfel.recognition.processes import Outcome, attempt
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 from m3dfel.video.sources import find_sources
 from small_videos import noise_video, small_model
 

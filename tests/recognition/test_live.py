@@ -11,7 +11,8 @@ from m3dfel.errors import InputError
 from m3dfel.recognition import live
 from m3dfel.recognition.live import run_live
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.video.decode import Frame, read_video, write_video
+from m3dfel.video.decode import Frame, read_video
+from m3dfel.video.encode import write_video
 from small_videos import ScriptedDetector, noise_video, small_model
 
 FRAMES = 40

@@ -9,7 +9,8 @@ from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.recognition.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.video.decode import Frame, read_video, write_video
+from m3dfel.video.decode import Frame, read_video
+from m3dfel.video.encode import write_video
 from small_videos import ScriptedDetector, noise_video, small_model
 
 CSV_COLUMNS = [

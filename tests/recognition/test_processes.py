@@ -5,7 +5,7 @@ import numpy as np
 
 from m3dfel.recognition.predictor import PredictSettings, Video
 from m3dfel.recognition.processes import predict_in_processes, usable_cores
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 from small_videos import noise_video, small_model
 
 FATAL = """

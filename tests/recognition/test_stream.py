@@ -13,7 +13,8 @@ from m3dfel.errors import InputError
 from m3dfel.recognition.prediction import Prediction, Update
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video import tracks
-from m3dfel.video.decode import Frame, write_video
+from m3dfel.video.decode import Frame
+from m3dfel.video.encode import write_video
 from small_videos import ScriptedDetector, noise_video, small_model
 
 TWO_FACES = (0, set(range(60))), (70, {*range(30, 60), *range(80, 110)})

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from m3dfel.errors import InputError
-from m3dfel.video.decode import frame_files, probe, read_images, read_video, write_video
+from m3dfel.video.decode import frame_files, probe, read_images, read_video
+from m3dfel.video.encode import write_video
 
 
 def shades(count: int, height: int = 48, width: int = 64) -> np.ndarray:
@@ -49,22 +50,6 @@ def test_probe_agrees_with_reading(video):
     assert (info.width, info.height, info.frames, info.rotation) == (64, 48, 20, 0)
     assert info.fps == pytest.approx(10)
     assert info.duration_s == pytest.approx(2)
-
-
-def test_odd_sides_grow_by_one_pixel(tmp_path):
-    path = tmp_path / "odd.mp4"
-    write_video(path, shades(3, height=47, width=63), fps=5)
-    assert next(read_video(path)).image.shape == (48, 64, 3)
-
-
-def test_a_failed_write_leaves_no_file(tmp_path):
-    with pytest.raises(InputError, match=r"\.mp4"):
-        write_video(tmp_path / "video.unknown", shades(2), fps=5)
-    with pytest.raises(InputError, match="folder that exists"):
-        write_video(tmp_path / "nowhere" / "video.mp4", shades(2), fps=5)
-    with pytest.raises(InputError, match="no frame"):
-        write_video(tmp_path / "video.mp4", [], fps=5)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from PIL import Image
 from m3dfel.errors import InputError
 from m3dfel.video import encode
 from m3dfel.video.decode import Frame, probe, read_video
-from m3dfel.video.encode import record, rewrite_video
+from m3dfel.video.encode import record, rewrite_video, write_video
 
 SIDE = 48
 
@@ -220,3 +220,21 @@ def test_a_recording_is_complete_however_it_ends(tmp_path: Path):
     assert len(list(read_video(tmp_path / "unplugged.mp4"))) == 5
     assert list(record([], tmp_path / "empty.mp4")) == []
     assert not (tmp_path / "empty.mp4").exists()
+
+
+def test_odd_sides_grow_by_one_pixel(tmp_path: Path):
+    path = tmp_path / "new" / "odd.mp4"
+    write_video(path, np.full((3, 47, 63, 3), 90, np.uint8), fps=5)
+    assert next(read_video(path)).image.shape == (48, 64, 3)
+
+
+def test_a_failed_write_leaves_no_file(tmp_path: Path):
+    pictures = np.zeros((2, 16, 16, 3), np.uint8)
+    with pytest.raises(InputError, match=r"ends in \.mp4"):
+        write_video(tmp_path / "video.unknown", pictures, fps=5)
+    with pytest.raises(InputError, match="no frame"):
+        write_video(tmp_path / "video.mp4", [], fps=5)
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="choose another path"):
+        write_video(tmp_path / "file" / "video.mp4", pictures, fps=5)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from m3dfel.errors import InputError
-from m3dfel.video.decode import Frame, write_video
-from m3dfel.video.encode import rewrite_video
+from m3dfel.video.decode import Frame
+from m3dfel.video.encode import rewrite_video, write_video
 from m3dfel.video.sources import (
     MIN_SIDE,
     find_sources,

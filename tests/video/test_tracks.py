@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from m3dfel.video.align import TEMPLATE, align_face
-from m3dfel.video.decode import Frame, read_video, write_video
+from m3dfel.video.decode import Frame, read_video
+from m3dfel.video.encode import write_video
 from m3dfel.video.faces import CenterFace, Detection, Window
 from m3dfel.video.follow import box_overlaps
 from m3dfel.video.tracks import FaceTracker, track_faces

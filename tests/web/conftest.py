@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from m3dfel.video.decode import write_video
+from m3dfel.video.encode import write_video
 from small_videos import noise_video
 
 

@@ -19,7 +19,8 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.video.decode import read_video, write_video
+from m3dfel.video.decode import read_video
+from m3dfel.video.encode import write_video
 from m3dfel.video.faces import CenterFace, Detection
 from m3dfel.web.app import running_page
 

@@ -68,7 +68,7 @@ class Prediction:
         >>> from tempfile import TemporaryDirectory
         >>> from m3dfel import Prediction, Recognizer
         >>> from m3dfel.synthetic.clips import SyntheticClip, render
-        >>> from m3dfel.video.decode import write_video
+        >>> from m3dfel.video.encode import write_video
         >>> smile = SyntheticClip(seed=0, identity=101, clip=1, emotion="happiness")
         >>> folder = TemporaryDirectory()
         >>> video = f"{folder.name}/smile.mp4"

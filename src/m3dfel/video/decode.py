@@ -1,4 +1,4 @@
-"""Decode video files and pictures into frames, and encode frames into a video file.
+"""Decode video files and pictures into frames.
 
 The first step of the pipeline: everything after it sees `Frame`s, upright RGB images with the time
 at which they are shown. Times come from the file's presentation time stamps, not from counting
@@ -10,10 +10,9 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -196,60 +195,6 @@ def read_images(
         raise InputError(f"cannot read pictures at {fps} frames per second: give a rate above 0")
     for index, file in enumerate(frame_files(source)):
         yield Frame(index, index / fps, _read_picture(file))
-
-
-def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None:
-    """Write frames as a video file, in H.264 or, if FFmpeg lacks it, MPEG-4.
-
-    These formats need an even width and height: an odd one grows by repeating the last pixel. The
-    file gets its name only once it is complete.
-
-    Args:
-        path: of the video; the suffix chooses the container (.mp4, .mkv, …).
-        frames: uint8 RGB (T, H, W, 3), or an iterable of (H, W, 3), all of the same size.
-        fps: frames per second.
-
-    Raises:
-        InputError: there is no frame, the folder does not exist, or FFmpeg does not know the
-            container.
-    """
-    path = Path(path)
-    pictures = iter(frames)
-    first = next(pictures, None)
-    if first is None:
-        raise InputError(f"no frame to write into {path}: give at least one")
-    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    try:
-        _encode(partial, first, pictures, fps)
-        partial.replace(path)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"cannot write a video to {path} ({error}): name a .mp4 file in a folder that exists"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _encode(path: Path, first: Picture, rest: Iterator[Picture], fps: float) -> None:
-    height, width = (side + side % 2 for side in first.shape[:2])
-    rate = Fraction(fps).limit_denominator(1001)
-    with av.open(str(path.absolute()), "w") as container:
-        if "libx264" in av.codecs_available:
-            stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
-        else:
-            stream = container.add_stream("mpeg4", rate=rate)
-            stream.bit_rate = int(width * height * fps / 4)
-        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        # With several threads, the same frames do not always become the same file.
-        stream.codec_context.thread_count = 1
-        for picture in (first, *rest):
-            even = np.pad(
-                picture,
-                ((0, height - picture.shape[0]), (0, width - picture.shape[1]), (0, 0)),
-                mode="edge",
-            )
-            container.mux(stream.encode(VideoFrame.from_ndarray(even, format="rgb24")))
-        container.mux(stream.encode(None))
 
 
 @contextmanager

@@ -1,8 +1,8 @@
-"""Write a video whose pictures are drawn anew: same sound, length and time stamps as its source.
+"""Write videos: from pictures, from a camera, or from a video whose pictures are drawn anew.
 
-The last step of an annotated video: `report.annotate` draws the pictures. H.264 in MP4 with the
-index in front, so that browsers play it before it is loaded completely. A camera is recorded in the
-same way. Uses FFmpeg through PyAV.
+The last is an annotated video, for which `report.annotate` draws the pictures: it has the sound,
+length and time stamps of its source, and the index in front, so that browsers play it before it is
+loaded completely. All are H.264 where FFmpeg has it. Uses FFmpeg through PyAV.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import av
+import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
@@ -49,6 +50,48 @@ _SMPTE170M = 6  # in the numbering of ISO/IEC 23091-2: the colours that FFmpeg c
 _PICTURES_RATE = Fraction(25)
 _CAMERA_TIME_BASE = Fraction(1, 90_000)  # fine enough for pictures that come at any time
 _MAX_LAST_S = 1.0  # a file that claims to go on for longer than this after its last frame is cut
+
+
+def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None:
+    """Write pictures as a video file, in H.264 or, if FFmpeg lacks it, MPEG-4.
+
+    These formats need an even width and height: an odd one grows by repeating the last pixel. The
+    file gets its name only once it is complete.
+
+    Args:
+        path: of the video; the suffix chooses the container (.mp4, .mkv, …).
+        frames: uint8 RGB (T, H, W, 3), or an iterable of (H, W, 3), all of the same size.
+        fps: frames per second.
+
+    Raises:
+        InputError: there is no frame, or FFmpeg cannot write the file.
+    """
+    path = Path(path)
+    pictures = iter(frames)
+    first = next(pictures, None)
+    if first is None:
+        raise InputError(f"no frame to write into {path}: give at least one")
+    rate = Fraction(fps).limit_denominator(1001)
+    timing = _Timing(rate=rate, time_base=1 / rate)
+    padding = [(0, side % 2) for side in first.shape[:2]]
+    height, width = (side + side % 2 for side in first.shape[:2])
+    timed = (
+        (float(index / rate), np.pad(picture, [*padding, (0, 0)], mode="edge"))
+        for index, picture in enumerate(chain([first], pictures))
+    )
+    with atomic_write(path) as temporary:
+        try:
+            output = av.open(str(temporary.absolute()), "w")
+        except ValueError as error:
+            raise InputError(
+                f"cannot write a video to {path} ({error}): give a name that ends in .mp4"
+            ) from error
+        with output:
+            stream = _add_picture_stream(output, timing, width, height)
+            # With several threads, the same frames do not always become the same file.
+            stream.codec_context.thread_count = 1
+            for packet in _encoded(stream, timing, timed):
+                output.mux(packet)
 
 
 def rewrite_video(source: Source, path: Path, draw: Callable[[Frame], Picture]) -> None:
