@@ -1,6 +1,8 @@
 from pathlib import Path
 
 import torch
+from lightning_fabric.plugins import MixedPrecision
+from torch.amp import GradScaler
 from torch.optim import AdamW
 
 from m3dfel.training.state import TrainingState, ema_model
@@ -10,7 +12,9 @@ from small_data import tiny
 
 def new_state(tmp_path: Path) -> TrainingState:
     model = build_model(tiny(tmp_path / "run", "faces"))
-    return TrainingState(model, AdamW(model.parameters(), lr=1e-2), ema_model(model, 0.5))
+    precision = MixedPrecision("16-mixed", "cpu", GradScaler("cpu"))
+    optimizer = AdamW(model.parameters(), lr=1e-2)
+    return TrainingState(model, optimizer, ema_model(model, 0.5), precision)
 
 
 def step(state: TrainingState) -> None:
@@ -24,8 +28,11 @@ def step(state: TrainingState) -> None:
 def test_a_loaded_state_continues_as_the_saved_one(tmp_path: Path):
     saved, loaded = new_state(tmp_path), new_state(tmp_path)
     step(saved)
+    saved.precision.scaler.scale(torch.ones(1))  # as before the first backward pass
+    saved.precision.scaler.update(1024.0)
     saved.save(tmp_path, [{"epoch": 1}])
     assert loaded.load(tmp_path) == [{"epoch": 1}]
+    assert loaded.precision.scaler.get_scale() == 1024
     for state in (saved, loaded):
         step(state)
     for part in ("model", "ema"):

@@ -146,7 +146,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         agreement=config.loss.agreement,
         focal=config.loss.focal,
     ).to(fabric.device)
-    state = TrainingState(model, optimizer, ema)
+    state = TrainingState(model, optimizer, ema, fabric.strategy.precision)
     history = state.load(folder) if resume else []
     best_outputs: SplitOutputs | None = None
     steps = len(loader) // optim.accumulate

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
+from lightning_fabric.plugins import Precision
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
@@ -16,17 +17,19 @@ from m3dfel.models.m3dfel import M3DFEL
 
 @dataclass
 class TrainingState:
-    """The model, the optimizer and the averaged weights of a run.
+    """The model, the optimizer, the averaged weights and the scale of the loss of a run.
 
     Attributes:
         model: the model being trained.
         optimizer: its optimizer, as Fabric returns it.
         ema: the exponential moving average of its weights, if the run keeps one.
+        precision: Fabric's; in `16-mixed` it scales the loss, by a factor that changes.
     """
 
     model: M3DFEL
     optimizer: Any
     ema: AveragedModel | None
+    precision: Precision
 
     def save(self, folder: Path, history: list[dict[str, Any]]) -> None:
         """Write the state after an epoch to the run's folder.
@@ -39,7 +42,8 @@ class TrainingState:
             tensors |= {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
-        save_state(_file(folder), tensors, {"history": history})
+        record = {"history": history, "precision": self.precision.state_dict()}
+        save_state(_file(folder), tensors, record)
 
     def load(self, folder: Path) -> list[dict[str, Any]]:
         """Restore the state after the last complete epoch.
@@ -71,6 +75,8 @@ class TrainingState:
             moments.setdefault(int(index), {})[rest] = value
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        if scale := record.get("precision"):
+            self.precision.load_state_dict(scale)
         history: list[dict[str, Any]] = record["history"]
         return history
 
@@ -79,16 +85,20 @@ def _file(folder: Path) -> Path:
     return folder / "last" / "training.safetensors"
 
 
+_Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
+
+
 def ema_model(model: M3DFEL, decay: float) -> AveragedModel:
     """Return the exponential moving average of a model's weights, to be updated after every step.
 
     The decay starts smaller and rises to `decay`, so that the initial weights are soon forgotten.
     """
 
-    def average(mean: Tensor, value: Tensor, updates: Tensor | int) -> Tensor:
-        if not mean.is_floating_point():
-            return value
-        n = float(updates)
-        return torch.lerp(value, mean, min(decay, (1 + n) / (10 + n)))
+    def average(means: _Tensors, values: _Tensors, updates: Tensor | int) -> None:
+        if means[0].is_floating_point():
+            n = float(updates)
+            torch._foreach_lerp_(means, values, 1 - min(decay, (1 + n) / (10 + n)))
+        else:
+            torch._foreach_copy_(means, values)
 
-    return AveragedModel(model, avg_fn=average, use_buffers=True)
+    return AveragedModel(model, multi_avg_fn=average, use_buffers=True)
