@@ -42,6 +42,12 @@ def test_a_plugin_replaces_a_part_even_if_the_table_was_not_read_before(tmp_path
     assert run.stdout.strip() == "Own"
 
 
+def test_a_plugin_does_not_replace_a_module_of_its_name(tmp_path: Path):
+    (tmp_path / "numpy.py").write_text("own = True")
+    load_plugin(str(tmp_path / "numpy.py"))
+    assert not hasattr(sys.modules["numpy"], "own")
+
+
 def test_a_plugin_that_fails_is_named_with_its_error(tmp_path: Path):
     (tmp_path / "broken.py").write_text("1 / 0")
     with pytest.raises(InputError, match=r"cannot import the plugin .*broken.py: ZeroDivisionErr"):

@@ -156,12 +156,17 @@ def load_plugin(name: str) -> None:
             import_module(name)
             PLUGINS.append(name)
             return
-        spec = spec_from_file_location(file.stem, file)
+        # Under a name of its own, so that `timm.py` does not replace timm.
+        spec = spec_from_file_location(f"m3dfel_plugin_{file.stem}", file)
         assert spec
         assert spec.loader
         module = module_from_spec(spec)
         sys.modules[spec.name] = module  # dataclasses look their module up
-        spec.loader.exec_module(module)
+        try:
+            spec.loader.exec_module(module)
+        except BaseException:
+            del sys.modules[spec.name]
+            raise
         PLUGINS.append(name)
     except Exception as error:  # the module is not ours and can fail in any way
         raise InputError(

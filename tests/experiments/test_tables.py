@@ -31,6 +31,12 @@ def test_spread_and_difference_are_formatted_with_two_and_one_decimals():
     assert cells["runs"].tolist() == ["2", "2"]
 
 
+def test_words_that_contain_a_metric_s_name_stay_as_they_are():
+    table = pd.DataFrame({"name": ["a"], "runs": [1], "war": [50.0], "war_std": [None]})
+    table[["recall_warmth", "recall_warmth_std"]] = table[["war", "war_std"]]
+    assert list(format_table(table)) == ["", "runs", "warmth", "WAR"]
+
+
 def test_published_rows_show_protocol_trick_and_source():
     rows = published_rows("DFEW").set_index("name")
     row = rows.loc["M3DFEL (2023), published (5 folds)"]

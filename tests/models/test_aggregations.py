@@ -97,6 +97,14 @@ def test_dliam_can_start_as_the_mean_of_the_instances(options: dict, bag_size: i
     torch.testing.assert_close(dliam(features), mean, rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("pooling", ["conv1d", "mean", "max", "attention"])
+def test_only_a_pooling_that_averages_starts_as_the_mean(pooling: str):
+    dliam = DLIAM(8, 4, start="mean", pooling=pooling)
+    features = torch.randn(3, 4, 8)
+    starts_as_mean = torch.allclose(dliam(features), features.mean(1).repeat(1, 2), atol=1e-6)
+    assert dliam.starts_as_mean is starts_as_mean is (pooling in ("conv1d", "mean"))
+
+
 def test_dliam_that_starts_as_the_mean_learns_every_part_of_the_published_one():
     torch.manual_seed(0)
     dliam = DLIAM(8, 4, start="mean")

@@ -6,6 +6,13 @@ from m3dfel.report.style import FAINT, INK
 from made_up import assert_nothing_is_cut_off, is_png, texts
 
 
+def test_a_single_row_has_no_differences(tmp_path):
+    table = pd.DataFrame({"name": ["m3dfel"], "war": [80.0], "war_std": [None]})
+    table[["uar", "uar_std"]] = table[["war", "war_std"]]
+    plot_comparison(table, tmp_path / "table.png")
+    assert is_png(tmp_path / "table.png")
+
+
 def test_differences_whose_interval_includes_zero_are_grey(tmp_path):
     columns = {
         "name": ["unchanged", "model.bag_size = 1", "a name that is much too long for its column"],

@@ -13,7 +13,9 @@ from small_data import tiny, write_frames
 
 
 def open_(config: TrainConfig, resume: bool = False, problems: tuple[Problem, ...] = ()) -> None:
-    open_run(launch_fabric(config, Path(config.output)), config, problems, resume)
+    folder = Path(config.output)
+    open_run(launch_fabric(config, folder), config, problems, resume)
+    (folder / "last").mkdir(exist_ok=True)  # as after the first epoch
 
 
 def test_a_run_is_never_overwritten(tmp_path: Path):

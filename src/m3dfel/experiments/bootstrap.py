@@ -25,8 +25,8 @@ def paired_difference(
     """Return how much better the new runs are than the old ones, in percentage points.
 
     Each resample draws people with all their clips, the same for both groups, and runs within each
-    group. The interval thus covers the chance in the choice of test clips and that of the seeds. A
-    clip whose person is unknown counts as a person of its own.
+    group. The interval thus covers the chance in the choice of test clips and, where groups have
+    several runs, that of the seeds. A clip whose person is unknown counts as a person of its own.
 
     Args:
         old: runs that were measured on the same clips.

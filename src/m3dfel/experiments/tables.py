@@ -109,7 +109,7 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
     metrics = [name.removesuffix("_std") for name in table.columns if name.endswith("_std")]
     cells = pd.DataFrame({"": table["name"], "runs": table["runs"].map(_format_count)})
     for metric in sorted(metrics, key=lambda name: name in ("war", "uar")):
-        heading = metric.removeprefix("recall_").replace("war", "WAR").replace("uar", "UAR")
+        heading = metric.upper() if metric in ("war", "uar") else metric.removeprefix("recall_")
         columns = zip(table[metric], table[f"{metric}_std"], strict=True)
         cells[heading] = [_format_mean(mean, spread) for mean, spread in columns]
     for metric in ("war", "uar"):

@@ -75,7 +75,8 @@ def _draw_differences(
     axes: Axes, table: pd.DataFrame, metric: str, y: npt.NDArray[np.float64]
 ) -> None:
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    values = table[[f"{metric}_{part}" for part in ("difference", "low", "high")]].to_numpy()
+    columns = [f"{metric}_{part}" for part in ("difference", "low", "high")]
+    values = table.reindex(columns=columns).to_numpy(np.float64)  # a single row has no differences
     for row, (difference, low, high) in zip(y, values, strict=True):
         style: dict[str, Any] = {"color": INK if low > 0 or high < 0 else FAINT}
         axes.plot([low, high], [row, row], linewidth=2, **style)

@@ -190,7 +190,7 @@ def print_summary(table: pd.DataFrame, folder: str) -> None:
     columns = [
         name
         for name in cells.columns.astype(str)
-        if name in ("", "runs") or "WAR" in name or "UAR" in name
+        if name in ("", "runs", "WAR", "UAR") or name.startswith("Δ")
     ]
     printed = _new_table(folder)
     for name in columns:

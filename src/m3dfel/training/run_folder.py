@@ -48,7 +48,8 @@ def open_run(
     """
     folder = Path(config.output)
     file = folder / "config.yaml"
-    if file.exists():
+    is_known = file.exists() and _has_started(folder)
+    if is_known:
         if not resume:
             raise InputError(
                 f"{folder} already holds a run: resume it with --resume or choose another --output"
@@ -57,10 +58,19 @@ def open_run(
     fabric.barrier()  # no process may see the file that the first one is about to write
     if not fabric.is_global_zero:
         return
-    if not file.exists():
+    if not is_known:
         write_text(file, yaml.safe_dump(_plain_settings(config), sort_keys=False))
     if problems:
         _write_problems(problems, folder / "problems.csv")
+
+
+def _has_started(folder: Path) -> bool:
+    """Return whether a run completed an epoch of any stage; if not, it can be started anew."""
+    return (
+        (folder / "results.json").exists()
+        or (folder / "last").exists()
+        or any(map(_has_started, folder.glob("stage-*")))
+    )
 
 
 def finished_results(folder: Path) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from m3dfel.errors import InputError
 from m3dfel.models.aggregation import Aggregation
 from m3dfel.models.norms import make_norm
-from m3dfel.models.pooling import ConvPooling, make_pooling
+from m3dfel.models.pooling import ConvPooling, MeanPooling, make_pooling
 from m3dfel.registry import AGGREGATIONS
 
 HEADS = 8
@@ -55,10 +55,11 @@ class DLIAM(Aggregation):
         norm: normalization of A.
         pooling: sum over the instances.
         unbiased: compute DMIN's variances as in the published code.
-        start: `published`, `mean`, or a list of the parts that start as the mean.
+        start: `published`, `mean`, or a list of the parts that start as the mean; those that this
+            module lacks are ignored.
 
     Raises:
-        InputError: a part that starts as the mean is missing from this module.
+        InputError: the gate is to start open, but the norm has no γ.
     """
 
     def __init__(
@@ -91,7 +92,8 @@ class DLIAM(Aggregation):
             _zero_scale(self.norm, norm)
         if "kernel" in parts and isinstance(self.pooling, ConvPooling):
             self.pooling.start_as_mean()
-        self.starts_as_mean = bilstm and set(_MEAN) <= set(parts)
+        averages = isinstance(self.pooling, (ConvPooling, MeanPooling))
+        self.starts_as_mean = bilstm and averages and set(_MEAN) <= set(parts)
 
     def relate(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B N C"]:
         x = self.lstm(features)[0] if self.lstm else features  # X
