@@ -22,7 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from m3dfel.errors import InputError
+from m3dfel.errors import InputError, first_line
 from m3dfel.files import atomic_write
 from m3dfel.models.exported import is_exported, load_exported
 from m3dfel.models.m3dfel import M3DFEL
@@ -45,6 +45,20 @@ def load_model(name: str) -> M3DFEL:
     """
     # In this layout, 3D convolutions take an eighth less time on CPUs.
     return _find(name).eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+
+def move_model(model: M3DFEL, device: str) -> M3DFEL:
+    """Move a model to a device, and return it.
+
+    Raises:
+        InputError: torch cannot use the device here.
+    """
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"torch cannot use the device {device!r} here: choose another, such as cpu"
+        ) from error
 
 
 def _find(name: str) -> M3DFEL:
@@ -71,7 +85,7 @@ def _from_folder(folder: Path) -> M3DFEL:
         raise InputError(f"{folder / 'config.json'}: {error}") from error
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise InputError(
-            f"{folder} contains no readable M3DFEL model: {_first_line(error)}"
+            f"{folder} contains no readable M3DFEL model: {first_line(error)}"
         ) from error
     return model
 
@@ -84,13 +98,9 @@ def _from_hub(name: str) -> M3DFEL:
     except (OSError, ValueError, TypeError, RuntimeError, HFValidationError) as error:
         raise InputError(
             f"no model folder {name} here, and none of that name on the hub could be read: "
-            f"{_first_line(error)}"
+            f"{first_line(error)}"
         ) from error
     return model
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
 
 
 def save_model(model: M3DFEL, folder: Path, half: bool = False) -> None:
@@ -133,4 +143,4 @@ def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             return tensors, json.loads(file.metadata()["record"])
     except (OSError, SafetensorError, KeyError, TypeError) as error:
-        raise InputError(f"cannot resume from {path}: {_first_line(error)}") from error
+        raise InputError(f"cannot resume from {path}: {first_line(error)}") from error

@@ -287,7 +287,7 @@ class TrainConfig:
     select: Literal["war", "uar", "mean"] = "war"
     reliability: UnitInterval = 0.0
     test_every_epoch: bool = False
-    seed: int = 0
+    seed: NonNegativeInt = 0
     precision: Precision = "32-true"
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     workers: NonNegativeInt = 4

@@ -17,3 +17,8 @@ class InputError(ValueError):
         ...     print(error)
         the bag size is 3 but must divide the clip's 16 frames
     """
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of another package's error, for a message of our own."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -15,6 +15,15 @@ def test_half_precision_needs_a_gpu(tmp_path: Path):
         launch_fabric(config, tmp_path / "run")
 
 
+def test_an_accelerator_that_is_missing_is_an_input_error(tmp_path: Path):
+    config = tiny(tmp_path / "run", "faces")
+    config.accelerator = "mps"
+    if torch.backends.mps.is_available():
+        pytest.skip("there is one")
+    with pytest.raises(InputError, match="'mps' cannot be used here: choose another, such as cpu"):
+        launch_fabric(config, tmp_path / "run")
+
+
 def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch):
     def fail(_):
         raise RuntimeError("No working C++ compiler found")

@@ -8,6 +8,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.options import MODEL, Parser, add_device, add_language
 from m3dfel.emotions import EMOTIONS, names_in
+from m3dfel.ranges import NonNegativeInt, PositiveInt
 
 
 def parser() -> ArgumentParser:
@@ -27,17 +28,19 @@ def parser() -> ArgumentParser:
         "--split",
         help="train, val, test or all; default: the first that exists of test, val and all",
     )
-    parser.add_argument("--fold", type=int, default=1, help="official fold of the data set")
+    parser.add_argument("--fold", type=PositiveInt, default=1, help="official fold of the data set")
     add_device(parser)
     add_language(parser)
-    parser.add_argument("--workers", type=int, default=2, help="processes that read clips")
+    parser.add_argument(
+        "--workers", type=NonNegativeInt, default=2, help="processes that read clips"
+    )
     return parser
 
 
 def run(options: Namespace) -> int:
     import pandas as pd
 
-    from m3dfel.checkpoints import load_model
+    from m3dfel.checkpoints import load_model, move_model
     from m3dfel.evaluation.evaluate import evaluate
     from m3dfel.report.confusion import plot_confusion
     from m3dfel.report.coverage import plot_risk_coverage
@@ -46,7 +49,7 @@ def run(options: Namespace) -> int:
 
     prepare_fonts(names_in(options.lang, EMOTIONS).values())
     output = Path(options.output)
-    models = {name: load_model(name).to(options.device) for name in options.model}
+    models = {name: move_model(load_model(name), options.device) for name in options.model}
     results, curves = [], []
     for number, (name, model) in enumerate(models.items(), 1):
         folder = output if len(models) == 1 else output / f"{number}-{Path(name).name}"

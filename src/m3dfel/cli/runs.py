@@ -10,6 +10,7 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from m3dfel.cli.options import list_names
 from m3dfel.config import TrainConfig, from_settings, recipes
+from m3dfel.ranges import NonNegativeInt
 from m3dfel.registry import AGGREGATIONS, BACKBONES, Registry
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ def read_settings(options: Namespace) -> TrainConfig:
 
 def add_seeds(parser: ArgumentParser) -> None:
     """Add the option for the seeds of several runs."""
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="seeds of the runs")
+    parser.add_argument(
+        "--seeds", type=NonNegativeInt, nargs="+", default=[0, 1, 2], help="seeds of the runs"
+    )
 
 
 def show_comparison(table: pd.DataFrame, output: str) -> int:

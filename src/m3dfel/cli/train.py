@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.options import Parser
@@ -26,5 +28,7 @@ def run(options: Namespace) -> int:
     from m3dfel.training.loop import train
 
     config = read_settings(options)
-    print_run(train(config, options.resume), config.output)
+    results = train(config, options.resume)
+    if int(os.environ.get("RANK", 0)) == 0:  # the first of torchrun's processes
+        print_run(results, config.output)
     return 0

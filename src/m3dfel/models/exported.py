@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from m3dfel.data.dataset import EvaluationClips
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.splits import keep_labels
-from m3dfel.errors import InputError
+from m3dfel.errors import InputError, first_line
 from m3dfel.files import atomic_write, write_text
 from m3dfel.models.formats import FORMATS, PARTS, Network, quantize
 from m3dfel.models.m3dfel import M3DFEL
@@ -210,7 +210,7 @@ def load_exported(folder: Path) -> ExportedModel:
         raise
     except Exception as error:  # each engine has errors of its own
         raise InputError(
-            f"{folder} contains no readable model in the format {name}: {_first_line(error)}"
+            f"{folder} contains no readable model in the format {name}: {first_line(error)}"
         ) from error
 
 
@@ -223,12 +223,8 @@ def _write_part(format: str, module: nn.Module, part: str, example: Tensor, fold
         raise
     except Exception as error:  # each exporter has errors of its own
         raise InputError(
-            f"the {part} of this model cannot be exported as {format}: {_first_line(error)}"
+            f"the {part} of this model cannot be exported as {format}: {first_line(error)}"
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _settings(model: M3DFEL) -> dict[str, Any]:

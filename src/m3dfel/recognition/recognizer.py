@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from m3dfel.checkpoints import BUNDLED, load_model
+from m3dfel.checkpoints import BUNDLED, load_model, move_model
 from m3dfel.data.transforms import evaluation_transform
 from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
@@ -96,12 +96,7 @@ class Recognizer:
             raise InputError(f"clip_s is {clip_s} but must be above 0 seconds")
         if not smooth_s >= 0:
             raise InputError(f"smooth_s is {smooth_s} but must be 0 seconds or more")
-        try:
-            self.model = (model or load_model(BUNDLED)).to(device).eval()
-        except (RuntimeError, AssertionError) as error:
-            raise InputError(
-                f"torch cannot use the device {device!r} here: choose another, such as cpu"
-            ) from error
+        self.model = move_model(model or load_model(BUNDLED), device).eval()
         self.detector = detector or CenterFace()
         self.encoder = encoder or AppearanceDescriptor()
         self.clip_s, self.smooth_s, self.search_every = clip_s, smooth_s, search_every

@@ -13,25 +13,32 @@ from lightning_fabric import Fabric
 from lightning_fabric.loggers import TensorBoardLogger
 
 from m3dfel.config import TrainConfig
-from m3dfel.errors import InputError
+from m3dfel.errors import InputError, first_line
 
 
 def launch_fabric(config: TrainConfig, folder: Path) -> Fabric:
     """Start Fabric on the processes that `torchrun` set up, or on one, and seed torch.
 
     Raises:
-        InputError: the device does not support the precision, or nothing can be compiled for it.
+        InputError: there is no such device, it does not support the precision, or nothing can be
+            compiled for it.
     """
     processes = int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
-    fabric = Fabric(
-        accelerator=config.accelerator,
-        devices=local,
-        num_nodes=processes // local,
-        strategy="ddp" if processes > 1 else "auto",
-        precision=config.precision,
-        loggers=TensorBoardLogger(folder, name="", version="tensorboard"),
-    )
+    try:
+        fabric = Fabric(
+            accelerator=config.accelerator,
+            devices=local,
+            num_nodes=processes // local,
+            strategy="ddp" if processes > 1 else "auto",
+            precision=config.precision,
+            loggers=TensorBoardLogger(folder, name="", version="tensorboard"),
+        )
+    except RuntimeError as error:
+        raise InputError(
+            f"the accelerator {config.accelerator!r} cannot be used here: choose another, such as "
+            f"cpu ({first_line(error)})"
+        ) from error
     if config.precision == "16-mixed" and fabric.device.type == "cpu":
         raise InputError("precision 16-mixed needs a GPU: on a CPU choose 32-true or bf16-mixed")
     fabric.launch()
