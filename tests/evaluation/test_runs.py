@@ -35,7 +35,9 @@ def test_a_run_is_reported_on_test(tmp_path: Path):
     assert (run.split, run.labels, run.frames, run.config) == ("test", LABELS, 8, {})
     assert run.clips["path"].tolist() == ["test-0.mp4", "test-1.mp4"]
     assert set(run.instances["path"]) == set(run.clips["path"])
-    assert run.metrics == {"war": 0.5}
+    assert run.metrics == {"war": 0.5}, "as runs of earlier versions were written"
+    results["calibrated"] = {"val": {"war": 0.7}, "test": {"war": 0.6}}
+    assert write_run(tmp_path / "new", ("val", "test"), results).metrics == {"war": 0.6}
     assert run.evidence.tolist() == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]
 
 

@@ -17,7 +17,7 @@ import torch
 import yaml
 
 from m3dfel.checkpoints import load_model
-from m3dfel.config import LossConfig, Stage, previous_stage
+from m3dfel.config import LossConfig, Stage, TrainConfig, previous_stage
 from m3dfel.data.dataset import TrainingClips
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import evaluate
@@ -34,6 +34,11 @@ def numbers(results: dict) -> list[tuple[float, ...]]:
         (row["loss"], row["lr"], row["val"]["loss"], row["val"]["war"])
         for row in results["history"]
     ]
+
+
+def use_single_frames(config: TrainConfig) -> None:
+    """Avoid 3D convolutions in bfloat16: on a CPU, torch 2.13 gives wrong gradients for some."""
+    config.model.frames = config.model.bag_size = 2
 
 
 def test_a_run_leaves_everything_needed_to_use_and_repeat_it(dfew: Path, tmp_path: Path, capsys):
@@ -72,11 +77,13 @@ def test_evaluating_the_saved_model_repeats_the_results_of_the_run(
 ):
     config = tiny(tmp_path / "run", dfew, epochs=3)
     config.precision = precision
+    if precision != "32-true":
+        use_single_frames(config)
     results = train(config)
     model = load_model(config.output)
     batch_size = config.optim.batch_size
     again = evaluate(model, str(dfew), str(tmp_path / "test"), "test", 1, batch_size, workers=0)
-    assert {name: again[name] for name in results["best_on_val"]["test"]} == results["best_on_val"][
+    assert {name: again[name] for name in results["calibrated"]["test"]} == results["calibrated"][
         "test"
     ]
     clips = pd.read_csv(tmp_path / "run" / "clips.csv")
@@ -98,9 +105,10 @@ def test_epochs_are_compared_in_the_precision_of_the_run(dfew: Path, tmp_path: P
     monkeypatch.setattr(training_results, "measure", record)
     config = tiny(tmp_path / "run", dfew)
     config.precision = "bf16-mixed"
+    use_single_frames(config)
     train(config)
-    val, calibrated, best_on_test, last_on_test = [True] * 2, [False], [False], [False]
-    assert precisions == [*val, *calibrated, *best_on_test, *last_on_test]
+    val, calibrated, calibrated_on_test, last_on_test = [True] * 2, [False], [False], [True]
+    assert precisions == [*val, *calibrated, *calibrated_on_test, *last_on_test]
 
 
 def test_colours_changed_on_the_model_s_device_train_the_same(
@@ -129,6 +137,29 @@ def test_a_compiled_network_trains_the_same(dfew: Path, tmp_path: Path):
     for ours, theirs in zip(compiled["history"], eager["history"], strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-2)
     load_model(str(run))  # its weights have the usual names
+
+
+def test_a_run_without_validation_and_test_clips_ends_with_its_last_model(tmp_path: Path):
+    for emotion in "fear", "anger":
+        write_frames(tmp_path / "faces" / "train" / emotion / "clip", 8)
+    config = tiny(tmp_path / "run", tmp_path / "faces", batch_size=2)
+    config.data.val_fraction = 0.0
+    assert set(train(config)["last"]) == {"epoch", "loss", "lr"}
+    load_model(config.output)
+    assert not (tmp_path / "run" / "clips.csv").exists()
+
+
+def test_a_run_that_could_not_start_can_be_started_with_other_settings(dfew: Path, tmp_path: Path):
+    config = tiny(tmp_path / "run", dfew, epochs=1)
+    config.model.weights = str(tmp_path / "nowhere")
+    config.stages = [Stage(frames=8, bag_size=2, epochs=1, lr=1e-2)]
+    for resume in (False, True):
+        with pytest.raises(InputError, match="nowhere"):
+            train(config, resume)
+    config.model.weights = "none"
+    assert len(train(config)["history"]) == 1
+    with pytest.raises(InputError, match="already holds a run"):
+        train(config)
 
 
 def test_without_validation_clips_the_last_model_is_reported(dfew: Path, tmp_path: Path):
@@ -282,9 +313,10 @@ def test_several_data_sets_are_learned_together_and_measured_apart(dfew: Path, t
     assert train(config, resume=True) == results
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run(dfew: Path, tmp_path: Path):
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_a_loss_that_is_not_a_number_stops_the_run(clip_norm: float, dfew: Path, tmp_path: Path):
     with pytest.raises(InputError, match=r"not a number: lower optim\.lr"):
-        train(tiny(tmp_path / "run", dfew, lr=1e30, warmup_epochs=0))
+        train(tiny(tmp_path / "run", dfew, lr=1e30, warmup_epochs=0, clip_norm=clip_norm))
 
 
 def test_data_that_cannot_be_read_leave_no_folder(dfew: Path, tmp_path: Path):

@@ -80,7 +80,7 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
                 outputs = (batch["indices"], logits.float(), batch["targets"], evidence.float())
                 parts.append(outputs)
     model.train(was_training)
-    # Only here, so that a GPU need not wait for each batch.
+    # Only here, so that the next clips reach a GPU while it still computes.
     parts = [tuple(column.cpu() for column in part) for part in parts]
     if dist.is_initialized():
         parts_by_process: list[Any] = [None] * dist.get_world_size()

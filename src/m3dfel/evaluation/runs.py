@@ -73,10 +73,9 @@ class Run:
         """The metrics of the run's final model on the reported split."""
         if "history" not in self.results:
             return self.results
-        row = "best_on_val" if "best_on_val" in self.results else "last"
-        if self.split == "val":
-            row = "calibrated"
-        metrics: dict[str, Any] = self.results[row][self.split]
+        # Runs of earlier versions have those of the test split beside the best epoch.
+        rows = (self.results.get(name, {}) for name in ("calibrated", "best_on_val", "last"))
+        metrics: dict[str, Any] = next(row[self.split] for row in rows if self.split in row)
         return metrics
 
 

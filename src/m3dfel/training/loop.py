@@ -55,7 +55,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     The run's folder receives `config.yaml`, `problems.csv` (if clips are left out), `last/` and
     `best/` (models; resuming reads `last/training.safetensors`), a TensorBoard log, `results.json`,
     `clips.csv` and `instances.csv` (the outputs of the best model on val and test, or of the last
-    model without validation clips), and a folder like it for the previous stage, if there is one.
+    model without validation clips; none without both), and a folder like it for the previous stage,
+    if there is one.
     Under `torchrun` all processes train together.
 
     Args:
@@ -63,10 +64,10 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         resume: continue after the run's last complete epoch, or start if there is none.
 
     Returns:
-        The content of `results.json`: the metrics of the last epoch, of the best epoch on val
-        (and on test, if measured) and of the calibrated best model, which is the one in `best/`,
-        with the answers it gives on val; the history of all epochs; the environment. Metrics are
-        those of `evaluation.split_metrics`.
+        The content of `results.json`: the metrics of the last epoch, of the best epoch on val (and
+        on test, if measured every epoch), in the precision of the run; those of the calibrated best
+        model, which is the one in `best/`, with the answers it gives on val; the history of all
+        epochs; the environment. Metrics are those of `evaluation.split_metrics`.
 
     Raises:
         InputError: the configuration, the data or the folder cannot be used.
@@ -169,8 +170,9 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                     logits = network(clips)
                     if config.loss.relabel and epoch >= config.loss.relabel_after:
                         targets = relabel(targets, logits, config.loss.relabel)
-                    loss = weight * criterion(logits, targets)
-                    loss = loss + (1 - weight) * criterion(logits, partners)
+                    loss = criterion(logits, targets)
+                    if config.augment.mixup:
+                        loss = weight * loss + (1 - weight) * criterion(logits, partners)
                     fabric.backward(loss / optim.accumulate)
                 losses.append(loss.detach())
                 if step_complete:
@@ -178,7 +180,10 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                     for group in optimizer.param_groups:
                         group["lr"] = lr
                     if optim.clip_norm:
-                        fabric.clip_gradients(network, optimizer, max_norm=optim.clip_norm)
+                        # In 16-mixed, gradients that are not finite only skip a step.
+                        fabric.clip_gradients(
+                            network, optimizer, optim.clip_norm, error_if_nonfinite=False
+                        )
                     optimizer.step()
                     optimizer.zero_grad()
                     if ema:
@@ -216,29 +221,29 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
 
     # The final model is the best one on val, calibrated there; without validation clips, the last.
     epochs = reported_epochs(history, config)
-    final_model, final_epoch = eval_model, epochs["last"]
-    final_outputs, calibrated = {}, {}
+    final_model, final_row = eval_model, epochs["last"]
+    final_outputs = {}
     if "val" in eval_splits:
-        final_model, final_epoch = load_model(str(folder / "best")), epochs["best_on_val"]
-        final_model.to(fabric.device)
+        final_model = load_model(str(folder / "best")).to(fabric.device)
         # The best epoch was before this run was resumed, or was measured in mixed precision.
         if best_outputs is None or config.precision != "32-true":
             best_outputs = measure_split(fabric, final_model, splits["val"], config)
         shift = restored_balance(counts, drawn, config.data.restore)
         calibration = calibrate(final_model, best_outputs, shift, config.reliability)
         final_outputs["val"] = calibration.outputs
-        calibrated["calibrated"] = {
-            "epoch": final_epoch["epoch"],
+        final_row = {
+            "epoch": epochs["best_on_val"]["epoch"],
             "temperature": calibration.temperature,
             "ece_before": calibration.ece_before,
             **asdict(calibration.answers),
             "val": split_metrics(calibration.outputs, splits["val"], labels, datasets),
         }
+        epochs["calibrated"] = final_row
     if "test" in eval_splits:
         final_outputs["test"] = measure_split(fabric, final_model, splits["test"], config)
-        final_epoch["test"] = split_metrics(final_outputs["test"], splits["test"], labels, datasets)
+        final_row["test"] = split_metrics(final_outputs["test"], splits["test"], labels, datasets)
         if "test" not in epochs["last"]:
-            outputs = measure_split(fabric, eval_model, splits["test"], config)
+            outputs = measure_split(fabric, eval_model, splits["test"], config, mixed=True)
             epochs["last"]["test"] = split_metrics(outputs, splits["test"], labels, datasets)
     results = {
         **epochs,
@@ -247,7 +252,6 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         "clips": {name: len(clips) for name, clips in eval_splits.items()},
         "history": history,
         "environment": environment_info(fabric),
-        **calibrated,
         "dataset": manifest.dataset,
         "frames": config.model.frames,
     }
@@ -255,7 +259,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         if "val" in eval_splits:
             save_model(final_model, folder / "calibrated")
         tables = {name: (eval_splits[name], final_outputs[name]) for name in final_outputs}
-        write_outputs(folder, tables, labels)
+        if tables:
+            write_outputs(folder, tables, labels)
         write_text(folder / "results.json", json.dumps(results, indent=2))
         use_calibrated_model(folder)
     fabric.barrier()
