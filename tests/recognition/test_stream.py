@@ -1,5 +1,6 @@
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
@@ -245,3 +246,12 @@ def test_tables_of_several_faces_are_below_each_other():
     assert clips["face"].tolist() == prediction.instances["face"].tolist()
     first = prediction.instances["instance"] == 0
     assert prediction.instances["start_s"][first].tolist() == clips["start_s"][first].tolist()
+
+
+def test_frames_of_a_live_source_do_not_wait_in_queues():
+    read: list[int] = []
+    frames = (read.append(frame.index) or frame for frame in noise_video(60))
+    with recognizer().stream(frames, aligned=True) as stream:
+        next(stream.steps())
+        time.sleep(0.2)
+        assert len(read) <= 5

@@ -24,6 +24,7 @@ from m3dfel.recognition.prediction import Prediction
 from m3dfel.recognition.progress import show_progress
 from m3dfel.recognition.stream import Stream, TrackFaces
 from m3dfel.recognition.timeline import smoothing_reach
+from m3dfel.video.ahead import AHEAD
 from m3dfel.video.align import TEMPLATE
 from m3dfel.video.camera import read_camera
 from m3dfel.video.decode import PICTURES_PER_S, Frame
@@ -31,11 +32,14 @@ from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import CenterFace, Detection, FaceDetector
 from m3dfel.video.follow import LOOK_EVERY_S, can_follow
 from m3dfel.video.sources import Source, read_frames, source_duration, source_name
-from m3dfel.video.tracks import LOOK_AHEAD, TrackedFace, TrackedFrame, stream_faces
+from m3dfel.video.tracks import DETECTED_AHEAD, LOOK_AHEAD, TrackedFace, TrackedFrame, stream_faces
 
 # Instances in one forward pass. With more, detection would have to wait for them; with fewer, each
 # takes longer.
 _BATCH = 6
+
+# Frames of a camera that may wait between two steps: what waits is old when it is shown.
+_LIVE_AHEAD = 1
 
 
 class Recognizer:
@@ -156,7 +160,7 @@ class Recognizer:
             InputError: the source cannot be read, a frame is too small to show a face, or the
                 model's weights are damaged.
         """
-        with self._stream(source, aligned, _BATCH) as stream:
+        with self._stream(source, aligned) as stream:
             for _ in show_progress(stream.steps(), stream.name, source_duration(source)):
                 pass
         return join_tracks(stream.prediction(), source, self.detector, self.encoder)
@@ -174,7 +178,8 @@ class Recognizer:
 
         Returns:
             An iterator of updates, one for each clip of each face. At its end, its `prediction()`
-            is what this recognizer returns for the source.
+            is what this recognizer returns for the source, except that each face is a person of its
+            own: who comes back is known only at the end.
 
         Raises:
             InputError: on the first update, as for a prediction, or there is no such camera.
@@ -194,10 +199,10 @@ class Recognizer:
         """
         if isinstance(source, int):
             source = read_camera(source)
-        return self._stream(source, aligned, 1 if isinstance(source, Iterator) else _BATCH)
+        return self._stream(source, aligned, live=isinstance(source, Iterator))
 
-    def _stream(self, source: Source, aligned: bool, batch: int) -> Stream:
-        """Return the stream of a source that reads this many instances together."""
+    def _stream(self, source: Source, aligned: bool, *, live: bool = False) -> Stream:
+        """Return the stream of a source; a live one waits for nothing, and nothing waits for it."""
         size, zoom = self.model.size, self.model.zoom
         track: TrackFaces = partial(
             stream_faces,
@@ -205,11 +210,20 @@ class Recognizer:
             size=size,
             zoom=zoom,
             search_every=self.search_every,
+            ahead=_LIVE_AHEAD if live else DETECTED_AHEAD,
         )
         if aligned:
             track = partial(_aligned_faces, size=size, zoom=zoom)
-        frames, name = read_frames(source), source_name(source)
-        return Stream(self.model, name, frames, track, self.clip_s, self.smooth_s, batch)
+        return Stream(
+            self.model,
+            source_name(source),
+            read_frames(source),
+            track,
+            self.clip_s,
+            self.smooth_s,
+            batch=1 if live else _BATCH,
+            ahead=_LIVE_AHEAD if live else AHEAD,
+        )
 
 
 def _aligned_faces(

@@ -37,7 +37,7 @@ from m3dfel.recognition.timeline import (
     smooth_probabilities,
     smoothing_reach,
 )
-from m3dfel.video.ahead import run_ahead
+from m3dfel.video.ahead import AHEAD, run_ahead
 from m3dfel.video.decode import Frame
 from m3dfel.video.tracks import TrackedFace, TrackedFrame
 
@@ -87,6 +87,7 @@ class Stream:
         clip_s: seconds a clip covers.
         smooth_s: standard deviation in seconds of the Gaussian that averages over time.
         batch: how many instances to wait for before they are read together.
+        ahead: how many frames may be read before their faces are looked for.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Stream:
         clip_s: float,
         smooth_s: float,
         batch: int,
+        ahead: int = AHEAD,
     ) -> None:
         self.model, self.name = model, name
         self.clip_s, self.smooth_s, self.batch = clip_s, smooth_s, batch
@@ -105,7 +107,8 @@ class Stream:
         self._faces: list[_Face] = []
         self._open: dict[int, _Face] = {}
         self._unread: list[tuple[_Face, Instance]] = []
-        self._steps = self._run(track(run_ahead(self._note_time(frames))))
+        read = run_ahead(self._note_time(frames), ahead)
+        self._steps = self._run(read, track(read))
 
     def __iter__(self) -> Iterator[Update]:
         for step in self._steps:
@@ -140,9 +143,11 @@ class Stream:
             yield frame
 
     def _run(
-        self, tracked_frames: Generator[TrackedFrame, None, None]
+        self,
+        frames: Generator[Frame, None, None],
+        tracked_frames: Generator[TrackedFrame, None, None],
     ) -> Generator[Step, None, None]:
-        with closing(tracked_frames):
+        with closing(frames), closing(tracked_frames):
             for tracked in tracked_frames:
                 for seen in tracked.faces:
                     face = self._open.get(seen.face) or self._new_face(seen.face)

@@ -16,18 +16,19 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-_AHEAD = 8
-# Between two looks at whether the thread has ended.
-_PATIENCE_S = 0.02
+AHEAD = 8
+"""How many items may wait for the consumer, unless it says otherwise."""
+
+_POLL_S = 0.02  # how often to look whether the thread has ended
 
 
 @dataclass(frozen=True, eq=False)
 class _End:
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 def run_ahead(
-    items: Iterable[T], size: int = _AHEAD, *, drop: bool = False
+    items: Iterable[T], size: int = AHEAD, *, drop: bool = False
 ) -> Generator[T, None, None]:
     """Yield the items of an iterator that runs in a thread of its own, a few items ahead.
 
@@ -37,7 +38,7 @@ def run_ahead(
     Args:
         items: anything to iterate over; generators are closed at the end.
         size: how many items may wait for the consumer.
-        drop: drop items for which there is no room instead of waiting, as for a camera.
+        drop: where there is no room, drop the oldest item instead of waiting, as for a camera.
     """
     waiting: Queue[T | _End] = Queue(size)
     stopped = Event()
@@ -53,21 +54,25 @@ def run_ahead(
         while thread.is_alive():
             # The thread may be waiting for room in the queue.
             with suppress(Empty):
-                waiting.get(timeout=_PATIENCE_S)
+                waiting.get(timeout=_POLL_S)
 
 
 def _fill(waiting: Queue[T | _End], items: Iterable[T], stopped: Event, drop: bool) -> None:
     end = _End()
     try:
         for item in items:
-            if not (drop and waiting.full()):
-                waiting.put(item)
+            if drop and waiting.full():
+                with suppress(Empty):  # if the consumer has just taken it
+                    waiting.get_nowait()
+            waiting.put(item)
             if stopped.is_set():
                 break
-    except Exception as error:
+    except BaseException as error:  # whatever it is, the consumer must not wait forever
         end = _End(error)
     finally:
-        close = getattr(items, "close", None)
-        if close:
-            close()
-    waiting.put(end)
+        try:
+            close = getattr(items, "close", None)
+            if close:
+                close()
+        finally:
+            waiting.put(end)

@@ -1,12 +1,13 @@
 """Frames that come at their own pace: from a camera, or from a video that plays as if it were one.
 
-Whoever is too slow for them misses some, so that nobody sees old frames.
+A slow consumer skips frames instead of falling behind.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Generator, Iterable
+from itertools import count
 
 import numpy as np
 
@@ -25,12 +26,12 @@ def read_camera(number: int) -> Generator[Frame, None, None]:
     Raises:
         InputError: on the first frame if the camera cannot be opened; later if it is unplugged.
     """
-    return run_ahead(_captured(number), drop=True)
+    return run_ahead(_captured(number), size=1, drop=True)
 
 
 def play(frames: Iterable[Frame]) -> Generator[Frame, None, None]:
     """Yield each frame when it would be shown if the video had been started at the first one."""
-    return run_ahead(_timed(frames), drop=True)
+    return run_ahead(_timed(frames), size=1, drop=True)
 
 
 def _captured(number: int) -> Generator[Frame, None, None]:
@@ -41,14 +42,15 @@ def _captured(number: int) -> Generator[Frame, None, None]:
                 f"camera {number} cannot be opened: check that it is plugged in and that no other "
                 "program uses it, or give another number"
             )
-        start_s, index = time.monotonic(), 0
-        while True:
+        start_s = None
+        for index in count():
             there, picture = camera.read()
             if not there:
                 raise InputError(f"camera {number} sends no more pictures: plug it in again")
+            # The first picture may take a second to come.
+            start_s = start_s or time.monotonic()
             image = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
             yield Frame(index, time.monotonic() - start_s, image)
-            index += 1
     finally:
         camera.release()
 

@@ -32,8 +32,8 @@ from m3dfel.video.quality import quality_mark
 _SMOOTH_S = 0.04
 _SMOOTH_FOLLOWED_S = 0.05
 
-# Frames that detection may be ahead of recognition, which now and then takes a long step.
-_AHEAD = 24
+DETECTED_AHEAD = 24
+"""Frames that detection may be ahead of recognition, which now and then takes a long step."""
 
 LOOK_AHEAD = 2
 """Frames after a frame that are needed to smooth its landmarks."""
@@ -161,6 +161,7 @@ def stream_faces(
     max_gap_s: float = 0.5,
     min_frames: int = 3,
     search_every: int = SEARCH_EVERY,
+    ahead: int = DETECTED_AHEAD,
 ) -> Generator[TrackedFrame, None, None]:
     """Yield every frame of a video with its faces, aligned and numbered.
 
@@ -180,13 +181,14 @@ def stream_faces(
         search_every: search the whole frame for faces every so many frames, or every `max_gap_s`
             if that is sooner; in between, known faces are followed, which takes a tenth of the
             time. 1 searches every frame.
+        ahead: how many frames the detector may be ahead of the consumer.
     """
     finder = FaceFinder(detector, search_every, max_gap_s)
     smooth_s = _SMOOTH_FOLLOWED_S if can_follow(detector, search_every) else _SMOOTH_S
     tracks: dict[int, _OpenTrack] = {}
     numbers = count(1)
     found_faces = _detect(frames, finder, FaceTracker(max_gap_s))
-    with closing(run_ahead(found_faces, _AHEAD)) as detected:
+    with closing(run_ahead(found_faces, ahead)) as detected:
         for frames_seen, (found, neighbours) in enumerate(_with_neighbours(detected), start=1):
             frame, is_last = found.frame, neighbours[-1] is found
             ended = [tracks.pop(key) for key in list(tracks) if key not in found.known]
