@@ -52,4 +52,4 @@ def write_text(path: Path, text: str) -> None:
         InputError: the file cannot be written.
     """
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -40,8 +40,11 @@ def test_clips_are_within_a_few_grey_levels_of_torchvision_s(side: int, jitter: 
         assert difference.flatten().quantile(0.99) <= 8
 
 
-@pytest.mark.parametrize("side", [160, 300, 600])
-def test_large_pictures_are_decoded_at_a_reduced_size_and_look_the_same(side: int, monkeypatch):
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+@pytest.mark.parametrize("side", [160, 299, 601])
+def test_large_pictures_are_decoded_at_a_reduced_size_and_look_the_same(
+    side: int, suffix: str, monkeypatch
+):
     reductions = set()
     real = Frames.picture
 
@@ -50,11 +53,24 @@ def test_large_pictures_are_decoded_at_a_reduced_size_and_look_the_same(side: in
         return real(self, index, reduction)
 
     monkeypatch.setattr(Frames, "picture", picture)
-    frames = encoded_frames([smooth_picture(side, side, blur=side / 12)], ".jpg")
+    frames = encoded_frames([smooth_picture(side, side, blur=side / 12)], suffix)
     augment = AugmentConfig(crop_scale=(0.7, 1.0))
     for ours, exact in both(32, augment, frames, seeds=6):
         assert (ours.float() - exact.float()).abs().mean() < 4
-    assert max(reductions) > 1
+    assert (max(reductions) > 1) is (suffix == ".jpg"), "others would not be faster"
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])  # they round up and down
+def test_frames_of_odd_sizes_can_be_decoded_at_a_reduced_size(suffix: str):
+    frames = encoded_frames([smooth_picture(299, 301)], suffix)
+    assert {frames.picture(0, reduction).shape[0] for reduction in (2, 4, 8)} <= {
+        149,
+        150,
+        74,
+        75,
+        37,
+        38,
+    }
 
 
 @pytest.mark.parametrize("operation", range(4))
@@ -124,6 +140,13 @@ def test_pixels_are_left_as_they_are_when_nothing_is_changed():
     for frames in (encoded_frames([picture]), Frames("clip", ["0"], [picture])):
         clip = FrameAugmentation(32, augment)(frames)
         assert torch.equal(clip[0], torch.from_numpy(picture).permute(2, 0, 1))
+
+
+def test_a_video_whose_frames_change_size_is_an_input_error():
+    frames = Frames("clip.mp4", ["0", "1"], [smooth_picture(32, 32), smooth_picture(24, 32)])
+    for read in (FrameAugmentation(16, AugmentConfig()), Frames.decode):
+        with pytest.raises(ValueError, match=r"clip\.mp4 has frames of different sizes"):
+            read(frames)
 
 
 def test_a_damaged_frame_is_named(tmp_path: Path):

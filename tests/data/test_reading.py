@@ -73,6 +73,13 @@ def test_pictures_that_cannot_be_read_are_named(tmp_path: Path):
         read_picture(str(tmp_path / "empty.jpg"))
     with pytest.raises(InputError, match=r"cannot read .*gone.jpg"):
         read_picture(str(tmp_path / "gone.jpg"))
+    with zipfile.ZipFile(tmp_path / "bad.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.jpg", bytes(range(256)) * 20)
+    content = bytearray((tmp_path / "bad.zip").read_bytes())
+    content[40:60] = b"\xff" * 20
+    (tmp_path / "bad.zip").write_bytes(content)
+    with pytest.raises(InputError, match=r"cannot read .*bad.zip!1.jpg"):
+        read_picture(str(tmp_path / "bad.zip!1.jpg"))
     with pytest.raises(InputError, match=r"cannot read .*gone.zip!1.jpg"):
         read_picture(str(tmp_path / "gone.zip!1.jpg"))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from functools import cache
 from pathlib import Path
 
@@ -49,7 +50,8 @@ def read_bytes(path: str) -> bytes:
     archive, member = split_member(path)
     try:
         return _open(archive, os.getpid()).read(member) if member else Path(path).read_bytes()
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
+    # Damaged, encrypted, or compressed in a way that Python does not know.
+    except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"cannot read {path}: {error}") from error
 
 

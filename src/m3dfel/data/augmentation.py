@@ -106,11 +106,11 @@ def _cut(picture: Picture, crop: dict[str, int]) -> Picture:
 def _crop_and_resize(frames: Frames, crop: dict[str, int], size: int) -> Picture:
     """Return the crop of all frames, (T, size, size, 3), BGR.
 
-    Picture files are decoded at a reduced size if the crop is still as large as the result.
+    JPEG files are decoded at a reduced size if the crop is still as large as the result.
     """
     shorter = min(crop["height"], crop["width"])
     reduction = next((factor for factor in (8, 4, 2) if shorter >= factor * size), 1)
-    if reduction == 1 or not frames.encoded:
+    if reduction == 1 or not frames.reducible:
         crops = (_cut(picture, crop) for picture in frames.pictures())
         return _resize_all(crops, len(frames.contents), size)
     return np.stack(

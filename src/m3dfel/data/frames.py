@@ -23,7 +23,7 @@ from m3dfel._opencv import cv2
 from m3dfel.data.manifest import Clip
 from m3dfel.data.store import opened_store, split_address
 from m3dfel.errors import InputError
-from m3dfel.video.decode import frame_files, read_video
+from m3dfel.video.decode import frame_files, read_chosen
 
 Picture: TypeAlias = npt.NDArray[Any]
 """Pixels, or the bytes of a picture file: uint8."""
@@ -34,6 +34,7 @@ _REDUCED = {
     4: cv2.IMREAD_REDUCED_COLOR_4,
     8: cv2.IMREAD_REDUCED_COLOR_8,
 }
+_JPEG = b"\xff\xd8"  # how the files start
 _ORIENTATION = 274  # the Exif tag; from 5 on, width and height are exchanged
 
 
@@ -56,6 +57,11 @@ class Frames:
     def encoded(self) -> bool:
         """Whether the frames are picture files."""
         return self.contents[0].ndim == 1
+
+    @property
+    def reducible(self) -> bool:
+        """Whether the frames are JPEG files, which are decoded faster at a reduced size."""
+        return self.encoded and bytes(self.contents[0][:2]) == _JPEG
 
     @cached_property
     def size(self) -> tuple[int, int]:
@@ -90,15 +96,21 @@ class Frames:
         """
         content = self.contents[index]
         if content.ndim == 3:
+            self._require_size(content)
             return cv2.cvtColor(content, cv2.COLOR_RGB2BGR)  # type: ignore[no-any-return]
         if content.ndim == 2:
             return cv2.cvtColor(content, cv2.COLOR_YUV2BGR_I420)  # type: ignore[no-any-return]
         pixels = cv2.imdecode(content, _REDUCED[reduction]) if content.size else None
         if pixels is None:
             raise not_a_picture(self.names[index])
-        if pixels.shape[:2] != tuple(-(-side // reduction) for side in self.size):
-            raise InputError(f"{self.path} has frames of different sizes: resize them to one size")
+        self._require_size(pixels, reduction)
         return pixels  # type: ignore[no-any-return]
+
+    def _require_size(self, pixels: Picture, reduction: int = 1) -> None:
+        # Some formats round a reduced size up, some down.
+        reduced = [side / reduction for side in self.size]
+        if any(abs(a - b) >= 1 for a, b in zip(pixels.shape[:2], reduced, strict=True)):
+            raise InputError(f"{self.path} has frames of different sizes: resize them to one size")
 
     def pictures(self, reduction: int = 1) -> Iterator[Picture]:
         """Yield all frames, as `picture` does."""
@@ -110,10 +122,7 @@ class Frames:
         Raises:
             InputError: a frame is not a picture, or they differ in size.
         """
-        pictures = [
-            content if content.ndim == 3 else cv2.cvtColor(self.picture(index), cv2.COLOR_BGR2RGB)
-            for index, content in enumerate(self.contents)
-        ]
+        pictures = [cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) for picture in self.pictures()]
         return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
@@ -135,10 +144,10 @@ def read_frames(clip: Clip, frames: int, choose: Callable[[int, int], Tensor]) -
         names = [f"frame {index} of {clip.path}" for index in indices]
         return Frames(clip.path, names, packed.frames(name, indices))
     if clip.kind == "video":
-        images = [frame.image for frame in read_video(clip.path)]
-        indices = choose(len(images), frames).tolist()
-        names = [f"frame {index} of {clip.path}" for index in indices]
-        return Frames(clip.path, names, [images[index] for index in indices])
+        chosen, images = read_chosen(
+            clip.path, lambda available: choose(available, frames).tolist()
+        )
+        return Frames(clip.path, [f"frame {index} of {clip.path}" for index in chosen], images)
     folder = Path(clip.path)
     changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
     files = _frame_names(clip.path, changed).split("\0")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,21 +134,48 @@ def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
     """
     if fps is not None and not fps > 0:
         raise InputError(f"cannot read {path} at {fps} frames per second: give a rate above 0")
+    last_tick = -1
+    for index, (time_s, picture) in enumerate(_pictures(path)):
+        tick = index if fps is None else math.floor(time_s * fps + 0.5)
+        if tick > last_tick:
+            last_tick = tick
+            yield Frame(index, time_s, _upright(picture))
+
+
+def read_chosen(
+    path: str | Path, choose: Callable[[int], Sequence[int]]
+) -> tuple[Sequence[int], list[Picture]]:
+    """Return some frames of a video file, without the work of converting the others to RGB.
+
+    Args:
+        path: any file that FFmpeg reads.
+        choose: returns the indices of the frames to keep, given how many there are.
+
+    Returns:
+        The indices, and for each the frame, uint8 RGB (H, W, 3).
+
+    Raises:
+        InputError: as for `read_video`.
+    """
+    pictures = [picture for _, picture in _pictures(path)]
+    indices = choose(len(pictures))
+    return indices, [_upright(pictures[index]) for index in indices]
+
+
+def _pictures(path: str | Path) -> Iterator[tuple[float, VideoFrame]]:
+    """Yield the time and the picture of every frame; at the end, say if the file is cut off."""
     with _open(path) as (container, stream):
-        index, end_s, last_tick = -1, 0.0, -1
-        for index, (time_s, step_s, picture) in enumerate(_timed(container, stream)):
-            end_s = time_s + step_s
-            tick = index if fps is None else math.floor(time_s * fps + 0.5)
-            if tick > last_tick:
-                last_tick = tick
-                yield Frame(index, time_s, _upright(picture))
-        if index < 0:
+        frames, end_s = 0, 0.0
+        for time_s, step_s, picture in _timed(container, stream):
+            frames, end_s = frames + 1, time_s + step_s
+            yield time_s, picture
+        if not frames:
             raise _no_frame(path)
         duration_s = stated_duration(container, stream)
         if duration_s is not None and end_s < duration_s - _MISSING_S:
             logger.warning(
                 "%s ends after %.2f of %.2f s (%d frames): the file is cut off or damaged",
-                *(path, end_s, duration_s, index + 1),
+                *(path, end_s, duration_s, frames),
             )
 
 

@@ -27,6 +27,16 @@ def test_pictures_are_found_in_a_folder_or_an_archive(tmp_path: Path):
     }
 
 
+def test_the_archive_with_most_of_the_files_is_taken(tmp_path: Path):
+    table = tmp_path / "faces.csv"
+    table.write_text("file,emotion\n1.jpg,Happy\n2.jpg,sad\n")
+    for archive, names in ("a_sample", ["1.jpg"]), ("faces", ["1.jpg", "2.jpg"]):
+        with zipfile.ZipFile(tmp_path / f"{archive}.zip", "w") as opened:
+            for name in names:
+                opened.writestr(name, b"x")
+    assert not read_manifest(str(table)).problems
+
+
 def test_files_missing_from_the_archive_are_problems(tmp_path: Path):
     table = tmp_path / "faces.csv"
     table.write_text("file,emotion\n1.jpg,Happy\n2.jpg,sad\n")

@@ -64,8 +64,9 @@ def _locator(table: Path, names: Sequence[str]) -> Callable[[str], str]:
     folders = [table.parent, *sorted(item for item in table.parent.iterdir() if item.is_dir())]
     counts = [sum((folder / name).exists() for name in sample) for folder in folders]
     best = folders[counts.index(max(counts))]
-    for archive in sorted(table.parent.glob("*.zip")):
-        members = zip_members(str(archive))
-        if sum(name in members for name in sample) > max(counts):
-            return partial("{}!{}".format, archive)
+    archives = sorted(table.parent.glob("*.zip"))
+    members = [zip_members(str(archive)) for archive in archives]
+    in_archives = [sum(name in names for name in sample) for names in members]
+    if max(in_archives, default=0) > max(counts):
+        return partial("{}!{}".format, archives[in_archives.index(max(in_archives))])
     return lambda name: str(best / name)
