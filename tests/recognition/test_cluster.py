@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from m3dfel.errors import InputError
+from m3dfel.recognition import cluster
 from m3dfel.recognition.cluster import predict_on_cluster
 from m3dfel.recognition.folders import predict_videos
 from m3dfel.recognition.predictor import PredictSettings, VideoPredictor
@@ -95,6 +96,10 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(ray, tmp_path: Path, 
         for ending in ("csv", "json"):
             name = f"{number}.{ending}"
             assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "here" / name).read_bytes()
+
+
+def test_without_videos_left_nothing_is_run(tmp_path: Path):
+    assert list(cluster._run([], PredictSettings(str(tmp_path)), 1, {})) == []
 
 
 def test_no_cluster_at_an_address_is_an_input_error(tmp_path: Path, monkeypatch):

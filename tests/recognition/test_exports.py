@@ -10,6 +10,7 @@ import webvtt
 
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
+from m3dfel.recognition import exports
 from m3dfel.recognition.exports import FORMATS
 from m3dfel.recognition.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
@@ -123,6 +124,18 @@ def test_elan_reads_a_tier_for_each_person_linked_to_the_video(
     assert media["MEDIA_URL"] == film.as_uri()
     assert (tmp_path / media["RELATIVE_MEDIA_URL"]).samefile(film)
     assert media["MIME_TYPE"] == "video/mp4"
+
+
+def test_elan_document_on_another_drive_links_the_whole_path(
+    two_faces: Prediction, film: Path, tmp_path: Path, monkeypatch
+):
+    def fail(*_):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(exports.os.path, "relpath", fail)
+    two_faces.save(tmp_path, ["eaf"])
+    (media,) = pympi.Eaf(str(tmp_path / "two faces.eaf")).media_descriptors
+    assert media["RELATIVE_MEDIA_URL"] == film.as_posix()
 
 
 def test_elan_document_of_frames_in_memory_links_no_video(tmp_path: Path):

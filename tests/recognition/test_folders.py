@@ -1,4 +1,5 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -87,7 +88,8 @@ def test_a_killed_run_ends_with_the_same_tables_as_one_that_was_never_stopped(
     done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("[!.]*.json")}
     assert 1 <= len(done) < 6
     (tmp_path / ".123-5.csv").write_text("half a table")
-    second = subprocess.run(command, capture_output=True, text=True, check=True)
+    second = subprocess.run(command, capture_output=True, text=True)
+    assert second.returncode == 1, "two files are broken"
     assert tables(tmp_path) == tables(finished)
     assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in done.items())
     assert "problems with 2 of 8 videos" in second.stderr
@@ -196,6 +198,20 @@ def test_sources_of_the_same_name_do_not_overwrite_each_other(tmp_path: Path):
     stems = [video.stem for video in videos]
     assert stems[:4] == ["film", "b-film", "b-Film-2", "b-film-3"]
     assert stems[4].endswith("-summary")
+
+
+def test_the_same_relative_name_in_another_folder_is_another_video(
+    model: Path, folder: Path, tmp_path: Path, monkeypatch
+):
+    settings = PredictSettings(str(tmp_path / "out"), ("csv",), model=str(model), aligned=True)
+    for day, number in ("monday", 0), ("tuesday", 1):
+        (tmp_path / day).mkdir()
+        shutil.copy(folder / f"{number}.mp4", tmp_path / day / "a.mp4")
+        shutil.copy(folder / f"{number}.mp4", tmp_path / day / "b.mp4")
+        monkeypatch.chdir(tmp_path / day)
+        predict_videos(find_sources(["a.mp4", "b.mp4"]), settings, here)
+    stems = sorted(path.stem for path in (tmp_path / "out").glob("*.json"))
+    assert stems == ["a", "b", "tuesday-a", "tuesday-b"]
 
 
 def test_files_of_the_same_name_at_urls_do_not_overwrite_each_other(tmp_path: Path):

@@ -107,6 +107,18 @@ def test_tracks_are_joined_if_the_frames_can_be_read_twice():
     assert persons(iter(frames)) == {1: 1, 2: 2}
 
 
+def test_a_file_that_is_cut_off_says_so_once():
+    frames, ends = film((0, 60, range(30)), (0, 60, range(50, 100))), []
+
+    class Film:
+        def __iter__(self) -> Iterator[Frame]:
+            yield from frames
+            ends.append("cut off")
+
+    assert persons(Film()) == {1: 1, 2: 1}
+    assert ends == ["cut off"]
+
+
 def test_frames_are_read_again_only_if_tracks_can_be_one_person(monkeypatch):
     import m3dfel.recognition.persons as module
 

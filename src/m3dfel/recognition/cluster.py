@@ -95,6 +95,8 @@ def _run(
     needs: dict[str, int],
 ) -> Iterator[Outcome]:
     """Predict videos, and yield what became of those whose actors lived."""
+    if not videos:
+        return
     ray_data: Any = import_module("ray.data")
     context = ray_data.DataContext.get_current()
     context.enable_progress_bars = False

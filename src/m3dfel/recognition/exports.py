@@ -147,7 +147,10 @@ def write_eaf(prediction: Prediction, path: Path) -> None:
     video = Path(prediction.source).absolute()
     if video.is_file():
         media_type = guess_type(video.name)[0] or "video/mp4"
-        beside = Path(os.path.relpath(video, path.absolute().parent)).as_posix()
+        try:
+            beside = Path(os.path.relpath(video, path.absolute().parent)).as_posix()
+        except ValueError:  # on another drive of Windows
+            beside = video.as_posix()
         document.add_linked_file(video.as_uri(), beside, media_type)
     for person, spans in _spans(prediction):
         document.add_tier(f"person {person}")

@@ -37,7 +37,7 @@ from m3dfel.recognition.predictor import (
 from m3dfel.recognition.processes import Outcome
 from m3dfel.recognition.summary import SUMMARY_FILES, write_summary
 from m3dfel.video.decode import ANNOTATED_ENDING
-from m3dfel.video.sources import source_id, source_name, source_path, source_stem
+from m3dfel.video.sources import source_name, source_path, source_stem
 
 PROBLEMS = "problems.csv"
 """Name of the table of problems."""
@@ -151,12 +151,11 @@ def plan_videos(
 def _name_videos(
     sources: Sequence[str | Sequence[str]], saved: Mapping[str, Header]
 ) -> list[Video]:
-    own = {source_id(header.source): stem for stem, header in saved.items()}
+    own = {header.id: stem for stem, header in saved.items()}
     taken = {PROBLEMS, *SUMMARY_FILES}.union(*map(_file_names, saved))
     videos = []
     for source in sources:
-        name = source_name(source)
-        stem = own.get(source_id(name)) or _free_stem(name, taken)
+        stem = own.get(Video(source, "").id) or _free_stem(source_name(source), taken)
         taken |= _file_names(stem)
         videos.append(Video(source, stem))
     return videos

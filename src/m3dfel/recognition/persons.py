@@ -128,8 +128,6 @@ def _encode(
     crops: dict[int, list[Crops]] = {face: [] for face in tracks}
     last = max((max(track.looks, default=-1) for track in tracks.values()), default=-1)
     for frame in read_frames(source):
-        if frame.index > last:
-            break
         for face, track in tracks.items():
             if frame.index in track.looks:
                 found = _find(detector, frame.image, track.looks[frame.index])
@@ -137,6 +135,8 @@ def _encode(
                     crops[face].append(
                         align_face(frame.image, found.landmarks, encoder.size, encoder.zoom)
                     )
+        if frame.index >= last:  # not later: a file that is cut off would say so once more
+            break
     return {
         face: encoder(np.stack(of_face)) if of_face else np.empty((0, 1), np.float32)
         for face, of_face in crops.items()

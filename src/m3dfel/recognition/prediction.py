@@ -22,7 +22,7 @@ from m3dfel.emotions import names_in
 from m3dfel.errors import InputError
 from m3dfel.recognition.defaults import DEFAULT_FORMATS
 from m3dfel.recognition.exports import BOX, export
-from m3dfel.video.sources import Source, source_stem
+from m3dfel.video.sources import Source, source_id, source_stem
 from m3dfel.video.tracks import TrackedFace
 
 if TYPE_CHECKING:
@@ -216,6 +216,11 @@ class Header:
     source: str
     note: str
     settings: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """What tells the source from all others; earlier versions did not save it."""
+        return str(self.settings.get("file", source_id(self.source)))
 
 
 def read_header(path: Path) -> Header | None:

@@ -103,6 +103,14 @@ class Video:
         """The path or URL of the source; the path of the first picture, if there are several."""
         return source_name(self.source)
 
+    @property
+    def id(self) -> str:
+        """What tells the source from all others, from whatever folder it is named."""
+        if isinstance(self.source, str):
+            return source_id(self.source)
+        pictures = "\n".join(map(source_id, self.source))
+        return f"{source_id(self.name)} {hashlib.sha256(pictures.encode()).hexdigest()[:16]}"
+
     def files(self, settings: PredictSettings) -> dict[str, Path]:
         """Return the files with the results by format, in the order they are written."""
         endings = {name: FORMATS[name].ending for name in settings.formats}
@@ -140,6 +148,7 @@ class VideoPredictor:
         settings = self.settings
         record: dict[str, Any] = {
             "version": m3dfel.__version__,
+            "file": video.id,
             "model": settings.model,
             "weights": self._weights,
             "clip_s": settings.clip_s,
@@ -196,10 +205,10 @@ class VideoPredictor:
         prediction.source = video.name
         prediction.settings = self.record(video)
         settings = self.settings
-        if settings.region is not None:
-            prediction = only_region(prediction, settings.region)
         if settings.persons is not None:
             prediction = settings.persons.apply(prediction)
+        if settings.region is not None:
+            prediction = only_region(prediction, settings.region)
         if settings.person is not None:
             prediction = only_person(prediction, settings.person)
         if settings.baseline is not None:
@@ -217,14 +226,14 @@ class VideoPredictor:
         header = path and read_header(path)
         if not path or not header or different_settings(header.settings, self.record(video)):
             return False
-        same_source = source_id(header.source) == source_id(video.name)
-        return same_source and source_changed_s(video.name) <= path.stat().st_mtime
+        return header.id == video.id and source_changed_s(video.name) <= path.stat().st_mtime
 
 
 def different_settings(was: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return the names of the settings that differ between two records."""
-    # The weights say more than the name of the model, and the offsets follow from the video.
-    names = (was.keys() | now.keys()) - {"model", "baseline_offsets"}
+    # The file is not a setting, the weights say more than the name of the model, and the offsets
+    # follow from the video.
+    names = (was.keys() | now.keys()) - {"file", "model", "baseline_offsets"}
     return sorted(name for name in names if was.get(name) != now.get(name))
 
 
