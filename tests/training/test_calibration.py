@@ -6,6 +6,7 @@ import torch
 
 from m3dfel.checkpoints import load_model
 from m3dfel.evaluation.measure import SplitOutputs, measure
+from m3dfel.training import calibration
 from m3dfel.training.calibration import calibrate, restored_balance
 from m3dfel.training.loop import train
 from m3dfel.training.transfer import build_model
@@ -84,7 +85,11 @@ def outputs_with(*answers: tuple[float, bool]) -> SplitOutputs:
 def test_the_model_answers_from_the_smallest_confidence_that_is_reliable_enough(caplog):
     model = small_model(labels=["happiness", "fear"])
     outputs = outputs_with(
-        *[(0.9, True)] * 9, (0.9, False), *[(0.7, True)] * 2, (0.7, False), (0.6, False)
+        *[(0.9, True)] * 18,
+        *[(0.9, False)] * 2,
+        *[(0.7, True)] * 4,
+        *[(0.7, False)] * 2,
+        *[(0.6, False)] * 2,
     )
     answers = calibrate(model, outputs, torch.zeros(2), reliability=0.8).answers
     assert answers.answered == pytest.approx(13 / 14)
@@ -95,14 +100,15 @@ def test_the_model_answers_from_the_smallest_confidence_that_is_reliable_enough(
 
 def test_without_a_confidence_that_is_reliable_enough_the_model_keeps_its_own(caplog):
     model = small_model(labels=["happiness", "fear"])
-    outputs = outputs_with((0.9, False), (0.8, True))
+    outputs = outputs_with(*[(0.9, True)] * 19, *[(0.8, False)] * 11)
     answers = calibrate(model, outputs, torch.zeros(2), reliability=0.9).answers
     assert model.min_confidence == answers.min_confidence == 0.5
-    assert "at no confidence are 90 % of the answers" in caplog.text
+    assert "at no confidence are 90 % of 20 or more answers" in caplog.text, "19 are too few"
     assert "min_confidence stays 0.5" in caplog.text
 
 
-def test_the_chosen_confidence_is_saved_with_the_model(dfew: Path, tmp_path: Path):
+def test_the_chosen_confidence_is_saved_with_the_model(dfew: Path, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(calibration, "MIN_ANSWERS", 1)
     config = tiny(tmp_path / "run", dfew, epochs=1)
     config.reliability = 0.01
     calibrated = train(config)["calibrated"]

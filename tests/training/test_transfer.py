@@ -41,13 +41,17 @@ def test_another_backbone_is_rejected(tmp_path: Path):
         model_with(tmp_path, backbone="r2plus1d", weights=str(tmp_path / "trained"))
 
 
-def test_another_label_set_keeps_the_classifier_s_initial_weights(tmp_path: Path):
-    save_model(model_with(tmp_path, seed=2), tmp_path / "trained")
+def test_emotions_of_both_models_keep_their_part_of_the_classifier(tmp_path: Path):
+    trained = model_with(tmp_path, seed=2)
+    save_model(trained, tmp_path / "trained")
     config = tiny(tmp_path / "run", "faces")
-    config.data.labels = list(reversed(config.data.labels))
+    config.data.labels = ["awe", "fear", "happiness"]
     model, initial = build_model(config), build_model(config)
     transfer_weights(model, str(tmp_path / "trained"))
-    assert torch.equal(model.classifier.weight, initial.classifier.weight)
+    for name in ("weight", "bias"):
+        rows, old, new = (getattr(m.classifier, name) for m in (model, trained, initial))
+        fear, happiness = map(trained.labels.index, ("fear", "happiness"))
+        assert torch.equal(rows, torch.stack([new[0], old[fear], old[happiness]]))
     assert not torch.equal(next(model.backbone.parameters()), next(initial.backbone.parameters()))
 
 

@@ -57,6 +57,10 @@ def restored_balance(counts: Tensor, drawn: Tensor, fraction: float) -> Tensor:
     return (fraction * ratios.log()).float()
 
 
+MIN_ANSWERS = 20
+"""Clips on which a confidence must prove itself: a fraction of fewer is mostly chance."""
+
+
 def calibrate(
     model: M3DFEL, outputs: SplitOutputs, shift: Tensor, reliability: float = 0.0
 ) -> Calibration:
@@ -67,8 +71,8 @@ def calibrate(
         outputs: the model's outputs on the validation clips.
         shift: added to the logits, (C,).
         reliability: the model's `min_confidence` becomes the smallest with which at least this
-            fraction of its answers on these clips is right; 0 keeps it, and so does, with a
-            warning, a fraction that is reached with none.
+            fraction of its answers on these clips is right, if there are `MIN_ANSWERS`; 0 keeps
+            it, and so does, with a warning, a fraction that is reached with none.
     """
     temperature = fit_temperature(outputs.logits + shift, outputs.targets)
     with torch.no_grad():
@@ -78,12 +82,14 @@ def calibrate(
     calibrated = outputs.calibrated(shift, temperature)
     curve = risk_coverage(calibrated.logits, calibrated.targets)
     if reliability:
-        chosen = confidence_for(curve, reliability)
+        enough = curve["coverage"] * len(outputs.targets) >= MIN_ANSWERS
+        chosen = confidence_for(curve[enough], reliability)
         if chosen is None:
             logger.warning(
-                "at no confidence are %g %% of the answers on the validation clips right: the "
-                "model's min_confidence stays %g",
+                "at no confidence are %g %% of %d or more answers on the validation clips right: "
+                "the model's min_confidence stays %g",
                 100 * reliability,
+                MIN_ANSWERS,
                 model.min_confidence,
             )
         else:

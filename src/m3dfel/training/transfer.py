@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -41,12 +42,12 @@ def build_model(config: TrainConfig) -> M3DFEL:
 def transfer_weights(model: M3DFEL, name: str) -> None:
     """Copy the weights of a trained model into another: the backbone's, and all others that fit.
 
-    The classifier is copied as a whole, if its inputs and the label sets are the same. A DLIAM that
-    starts as the mean hands every mean feature to its classifier twice; if the trained model took
-    plain means, its classifier is copied twice at half weight, so that the new model starts with
-    the trained one's answers. If the bag sizes differ, DLIAM's convolution over the instances is
-    resized. A backbone trained on single frames never used its kernels for the neighbouring frames,
-    so these kernels start at zero.
+    The classifier is copied for the emotions that both models know, if its inputs are the same. A
+    DLIAM that starts as the mean hands every mean feature to its classifier twice; if the trained
+    model took plain means, its classifier is copied twice at half weight, so that the new model
+    starts with the trained one's answers. If the bag sizes differ, DLIAM's convolution over the
+    instances is resized. A backbone trained on single frames never used its kernels for the
+    neighbouring frames, so these kernels start at zero.
 
     Args:
         model: receives the weights, in place.
@@ -69,9 +70,10 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     starts_as_mean = getattr(model.aggregation, "starts_as_mean", False)
     if starts_as_mean and isinstance(trained.aggregation, MeanAggregation):
         weights["classifier.weight"] = weights["classifier.weight"].repeat(1, 2) / 2
-    same_inputs = weights["classifier.weight"].shape == model.classifier.weight.shape
-    if trained.labels != model.labels or not same_inputs:
-        weights = {n: value for n, value in weights.items() if not n.startswith("classifier.")}
+    if weights["classifier.weight"].shape[1] == model.classifier.in_features:
+        _choose_labels(weights, trained.labels, initial, model.labels)
+    else:
+        del weights["classifier.weight"], weights["classifier.bias"]
     fitting = {n: v for n, v in weights.items() if n in initial and initial[n].shape == v.shape}
     if not all(n in fitting for n in initial if n.startswith("backbone.")):
         raise InputError(
@@ -79,6 +81,19 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
             "the same options (width and depth)"
         )
     model.load_state_dict(initial | fitting)
+
+
+def _choose_labels(
+    weights: dict[str, Tensor],
+    labels: Sequence[str],
+    initial: dict[str, Tensor],
+    chosen: Sequence[str],
+) -> None:
+    """Replace the rows of a classifier by those of other labels, in place; new ones are initial."""
+    for name in "classifier.weight", "classifier.bias":
+        row_of = dict(zip(labels, weights[name], strict=True))
+        rows = zip(chosen, initial[name], strict=True)
+        weights[name] = torch.stack([row_of.get(label, row) for label, row in rows])
 
 
 def _resize_kernels(kernels: Tensor, bag_size: int) -> Tensor:
