@@ -45,6 +45,17 @@ def atomic_write(path: Path) -> Iterator[Path]:
         ) from error
 
 
+def csv_separator(path: str | Path) -> str:
+    """Return what separates the columns of a CSV file: a comma, or `;` as spreadsheets may write.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with Path(path).open(encoding="utf-8", errors="replace") as file:
+        heading = file.readline()
+    return ";" if ";" in heading and "," not in heading else ","
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 text file atomically.
 

@@ -151,6 +151,8 @@ def load_plugin(name: str) -> None:
     if name in PLUGINS:
         return
     file = Path(name)
+    if file.suffix == ".py" and not file.is_file():
+        raise InputError(f"there is no plugin {name}: check the path")
     try:
         if file.suffix != ".py":
             import_module(name)

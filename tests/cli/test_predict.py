@@ -42,6 +42,7 @@ def test_prediction_writes_the_formats_and_the_video_asked_for(model: Path, tmp_
     assert main(["predict", str(tmp_path / "film.mp4"), *words]) == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["film.csv", "film.eaf", "film.srt", "film_annotated.mp4"]
+    assert f"written: {tmp_path / 'out' / 'film'}.*" in "".join(capsys.readouterr().out.split("\n"))
     assert len(list(read_video(tmp_path / "out" / "film_annotated.mp4"))) == 10
 
 
@@ -54,6 +55,13 @@ def test_a_bad_video_among_good_ones_is_told_and_passed_over(model: Path, tmp_pa
     assert "bad.mp4 is not a video" in said()
     assert (tmp_path / "out" / "good.csv").exists()
     assert main(["predict", paths[0], *words]) == 2
+
+
+def test_a_file_in_place_of_the_output_folder_is_an_error_at_once(tmp_path: Path, said):
+    (tmp_path / "notes.txt").touch()
+    words = ["--output", str(tmp_path / "notes.txt" / "out")]
+    assert main(["predict", str(tmp_path / "film.mp4"), *words]) == 2
+    assert "notes.txt is a file: give a folder with --output" in said()
 
 
 def test_a_video_without_a_face_is_told_and_leaves_an_empty_table(

@@ -214,7 +214,7 @@ def test_unreadable_pictures_are_input_errors(tmp_path):
     with pytest.raises(InputError, match="is not a folder"):
         frame_files(tmp_path / "nowhere")
     (tmp_path / "bare").mkdir()
-    with pytest.raises(InputError, match="holds no picture"):
+    with pytest.raises(InputError, match="holds no video and no picture"):
         frame_files(tmp_path / "bare")
 
 

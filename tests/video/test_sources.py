@@ -17,6 +17,14 @@ from m3dfel.video.sources import (
 )
 
 
+def test_a_folder_means_the_videos_in_its_folders_too(tmp_path: Path):
+    (tmp_path / "monday" / ".cache").mkdir(parents=True)
+    for name in ("b.mp4", "monday/a.mp4", "monday/.cache/c.mp4"):
+        (tmp_path / name).touch()
+    names = [str(tmp_path / name) for name in ("b.mp4", "monday/a.mp4")]
+    assert find_sources([tmp_path]) == names
+
+
 def test_every_source_gives_its_frames_in_order(tmp_path: Path):
     folder = tmp_path / "frames"
     folder.mkdir()

@@ -33,7 +33,10 @@ def test_the_clearest_moment_has_the_strongest_evidence(prediction: Prediction):
         ]
         assert best["face"] == moment.view.person
         assert best["start_s"] - 0.02 <= moment.view.time_s <= best["end_s"] + 0.02
-        assert moment.probability == certain.loc[best["clip"], "confidence"]
+        time_s = (best["start_s"] + best["end_s"]) / 2
+        of_face = certain[(certain["face"] == best["face"]) & certain.index.isin(candidates)]
+        distances = ((of_face["start_s"] + of_face["end_s"]) / 2 - time_s).abs()
+        assert moment.probability == of_face.loc[distances.idxmin(), "confidence"]
 
 
 def test_uncertain_clips_have_no_clear_moment(prediction: Prediction):

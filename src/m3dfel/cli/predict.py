@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from m3dfel.cli.messages import print_error
+from m3dfel.cli.messages import print_error, print_sentence
 from m3dfel.cli.options import MODEL, Parser, add_device, add_language, list_names
 from m3dfel.ranges import PositiveInt
 from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
@@ -167,6 +167,7 @@ def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
         print_error(prediction.note)
         return 2
     print_timeline(prediction.table, source_path(prediction.source).name, prediction.note)
+    print_sentence(f"written: {Path(settings.output, video.stem)}.*")
     return 0
 
 

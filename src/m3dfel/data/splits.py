@@ -46,7 +46,9 @@ def split_clips(manifest: Manifest, config: DataConfig, seed: int) -> dict[str, 
     if not splits["train"]:
         raise InputError(
             f"{manifest.source} has no training clips of {', '.join(config.labels)}: its splits "
-            f"are {', '.join(dict.fromkeys(clip.split for clip in manifest.clips))}"
+            f"are {', '.join(dict.fromkeys(clip.split for clip in manifest.clips))}; put clips "
+            "into the split train (a folder train/<emotion>, or the column split), or divide them "
+            "with data.folds"
         )
     _warn_of_empty_classes(splits["train"], config.labels)
     validated = {clip.dataset for clip in splits["val"]}

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from m3dfel.errors import InputError
+from m3dfel.errors import InputError, first_line
+from m3dfel.files import csv_separator
 from m3dfel.recognition.appearance import AppearanceEncoder, Crops, Vectors
 from m3dfel.recognition.exports import BOX
 from m3dfel.recognition.prediction import Prediction
@@ -176,12 +177,13 @@ class PersonMap:
             InputError: the file cannot be read, or has other columns or values.
         """
         try:
-            table = pd.read_csv(path, dtype={"video": str, "face": int, "person": int})
-            rows = table[["video", "face", "person"]].to_numpy().tolist()
+            kinds = {"video": str, "face": int, "person": int}
+            table = pd.read_csv(path, sep=csv_separator(path), usecols=list(kinds), dtype=kinds)
+            rows = table[list(kinds)].to_numpy().tolist()
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
-                f"{path} cannot be read as a table of persons ({error}): it needs the columns "
-                "video, face, person, with whole numbers for faces and persons"
+                f"{path} cannot be read as a table of persons ({first_line(error)}): it needs the "
+                "columns video, face, person, with whole numbers for faces and persons"
             ) from error
         persons: dict[str, dict[int, int]] = {}
         for video, face, person in rows:
@@ -251,7 +253,8 @@ def parse_region(words: str) -> tuple[float, float, float, float]:
         left = top = right = bottom = np.nan
     if not (left < right and top < bottom):
         raise InputError(
-            f"the region is {words!r} but must be x1,y1,x2,y2 in pixels, such as 0,0,320,360"
+            f"the region is {words!r} but must be x1,y1,x2,y2 in pixels with x1 < x2 and y1 < y2, "
+            "such as 0,0,320,360"
         )
     return left, top, right, bottom
 

@@ -58,7 +58,7 @@ class PredictSettings:
         plugins: Python files or modules with parts of the model.
 
     Raises:
-        InputError: there is no such format, or the output is a URL.
+        InputError: there is no such format, or the output is a URL or a file.
     """
 
     output: str
@@ -84,6 +84,10 @@ class PredictSettings:
                 f"cannot write to {self.output}: give a folder on this machine with --output, and "
                 "copy the results afterwards"
             )
+        folder = Path(self.output)
+        in_the_way = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+        if in_the_way.is_file():
+            raise InputError(f"{in_the_way} is a file: give a folder with --output")
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,13 @@ class _Worker:
         self._process = context.Process(
             target=_serve, args=(theirs, settings, scratch), daemon=True
         )
-        self._process.start()
+        # The main process stops this one. It starts without the signal, so that Ctrl+C does not
+        # interrupt its imports.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            self._process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
         theirs.close()  # so that the connection ends with the process
 
     def start(self, video: Video) -> None:
@@ -129,7 +135,7 @@ def _death(exit_code: int | None) -> str:
 def _serve(connection: Connection, settings: PredictSettings, scratch: str) -> None:
     """Predict the videos that come through a connection until it is closed."""
     tempfile.tempdir = scratch
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process stops this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     prepare_process()
     predict = VideoPredictor(settings)
     while True:

@@ -35,6 +35,7 @@ def play(frames: Iterable[Frame]) -> Generator[Frame, None, None]:
 
 
 def _captured(number: int) -> Generator[Frame, None, None]:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # our error says it all
     camera = cv2.VideoCapture(number)
     try:
         if not camera.isOpened():

@@ -202,7 +202,10 @@ def frame_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
     )
     files = sorted(pictures, key=_by_number)
     if not files:
-        raise InputError(f"{folder} holds no picture: put the frames there as .jpg or .png files")
+        raise InputError(
+            f"{folder} holds no video and no picture: put videos there, or frames as .jpg or .png "
+            "files"
+        )
     return files
 
 

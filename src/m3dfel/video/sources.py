@@ -98,9 +98,9 @@ def source_duration(source: Source) -> float | None:
 def find_sources(paths: Sequence[str | Path]) -> list[str | list[str]]:
     """Return the sources that a user means by some paths and URLs.
 
-    A folder means all videos in it, without the annotated ones that `m3dfel predict` wrote; if
-    there are none, it means one video whose frames are the pictures in it. Single pictures together
-    are the frames of one video. A URL means a video, or all videos in a folder and its folders.
+    A folder or its URL means all videos in it and its folders, without the annotated ones that
+    `m3dfel predict` wrote; if there are none, a folder means one video whose frames are the
+    pictures in it. Single pictures together are the frames of one video.
 
     Raises:
         InputError: there is no video at a URL, or it cannot be read.
@@ -128,9 +128,9 @@ def _is_picture(path: Path) -> bool:
 def _videos(folder: Path) -> list[str]:
     return sorted(
         str(file)
-        for file in folder.iterdir()
+        for file in folder.rglob("*")
         if file.suffix.lower() in VIDEO_SUFFIXES
-        and not file.name.startswith(".")
+        and not any(part.startswith(".") for part in file.relative_to(folder).parts)
         and not (file.name.endswith(ANNOTATED_ENDING) and is_annotated(file))
     )
 

@@ -45,7 +45,7 @@ class Moment:
 
     Attributes:
         emotion: one that was recognised somewhere in the video.
-        probability: of the emotion in the clip around the moment.
+        probability: of the emotion, in the clip whose middle is nearest to the moment.
         view: the face at this moment.
     """
 
@@ -70,9 +70,12 @@ def clearest_moments(prediction: Prediction) -> list[Moment]:
         rows = np.flatnonzero(recognised == label)
         if len(rows):
             row = int(rows[evidence[rows, index].argmax()])
-            start_s, end_s = instances["start_s"].iloc[row], instances["end_s"].iloc[row]
-            view = _view_at(prediction, int(instances["face"].iloc[row]), (start_s + end_s) / 2)
-            moments.append(Moment(label, float(clips["confidence"].iloc[row]), view))
+            face = int(instances["face"].iloc[row])
+            time_s = float(instances[["start_s", "end_s"]].iloc[row].mean())
+            around = clips[(recognised == label) & (clips["face"] == face).to_numpy()]
+            nearest = (around[["start_s", "end_s"]].mean(axis=1) - time_s).abs().argmin()
+            probability = float(around["confidence"].iloc[nearest])
+            moments.append(Moment(label, probability, _view_at(prediction, face, time_s)))
     return moments
 
 

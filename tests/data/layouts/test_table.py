@@ -27,6 +27,13 @@ def test_pictures_are_found_in_a_folder_or_an_archive(tmp_path: Path):
     }
 
 
+def test_columns_may_be_separated_by_semicolons(tmp_path: Path):
+    write_frames(tmp_path / "faces", 1)
+    table = tmp_path / "faces.csv"
+    table.write_text("file;emotion;votes_fear\n1.jpg;fear;2\n")
+    assert [clip.emotion for clip in read_manifest(str(table)).clips] == ["fear"]
+
+
 def test_the_archive_with_most_of_the_files_is_taken(tmp_path: Path):
     table = tmp_path / "faces.csv"
     table.write_text("file,emotion\n1.jpg,Happy\n2.jpg,sad\n")

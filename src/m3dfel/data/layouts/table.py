@@ -17,6 +17,7 @@ import pandas as pd
 from m3dfel.data.archives import zip_members
 from m3dfel.data.layouts import VOTES, Entry, Layout, parse_votes
 from m3dfel.errors import InputError
+from m3dfel.files import csv_separator
 from m3dfel.registry import LAYOUTS
 
 
@@ -33,7 +34,8 @@ class Table(Layout):
     @staticmethod
     def read(path: Path, fold: int) -> Iterator[Entry]:
         try:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False)
+            separator = csv_separator(path)
+            table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read {path} as a table: {error}") from error
         missing = {"file", "emotion"} - set(table.columns)
