@@ -13,11 +13,12 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from tempfile import TemporaryDirectory
+from threading import current_thread, main_thread
 
 import torch
 
@@ -96,13 +97,8 @@ class _Worker:
         self._process = context.Process(
             target=_serve, args=(theirs, settings, scratch), daemon=True
         )
-        # The main process stops this one. It starts without the signal, so that Ctrl+C does not
-        # interrupt its imports.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        with _ignoring_interrupts():  # so that Ctrl+C does not end its imports with a traceback
             self._process.start()
-        finally:
-            signal.signal(signal.SIGINT, before)
         theirs.close()  # so that the connection ends with the process
 
     def start(self, video: Video) -> None:
@@ -127,6 +123,19 @@ class _Worker:
         self._process.join()
 
 
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Ignore Ctrl+C meanwhile; Python lets only the main thread do so."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _death(exit_code: int | None) -> str:
     how = f"was killed by signal {-exit_code}" if exit_code and exit_code < 0 else "ended"
     return f"the process that predicted it {how}, twice: perhaps the memory is too small for it"
@@ -135,7 +144,7 @@ def _death(exit_code: int | None) -> str:
 def _serve(connection: Connection, settings: PredictSettings, scratch: str) -> None:
     """Predict the videos that come through a connection until it is closed."""
     tempfile.tempdir = scratch
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process stops this one
     prepare_process()
     predict = VideoPredictor(settings)
     while True:
