@@ -63,14 +63,10 @@ def test_large_pictures_are_decoded_at_a_reduced_size_and_look_the_same(
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])  # they round up and down
 def test_frames_of_odd_sizes_can_be_decoded_at_a_reduced_size(suffix: str):
     frames = encoded_frames([smooth_picture(299, 301)], suffix)
-    assert {frames.picture(0, reduction).shape[0] for reduction in (2, 4, 8)} <= {
-        149,
-        150,
-        74,
-        75,
-        37,
-        38,
-    }
+    for reduction in (2, 4, 8):
+        height, width, _ = frames.picture(0, reduction).shape
+        assert abs(height - 299 / reduction) < 1
+        assert abs(width - 301 / reduction) < 1
 
 
 @pytest.mark.parametrize("operation", range(4))

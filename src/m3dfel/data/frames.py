@@ -96,21 +96,22 @@ class Frames:
         """
         content = self.contents[index]
         if content.ndim == 3:
-            self._require_size(content)
-            return cv2.cvtColor(content, cv2.COLOR_RGB2BGR)  # type: ignore[no-any-return]
+            rgb = self._of_one_size(content)
+            return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)  # type: ignore[no-any-return]
         if content.ndim == 2:
             return cv2.cvtColor(content, cv2.COLOR_YUV2BGR_I420)  # type: ignore[no-any-return]
         pixels = cv2.imdecode(content, _REDUCED[reduction]) if content.size else None
         if pixels is None:
             raise not_a_picture(self.names[index])
-        self._require_size(pixels, reduction)
-        return pixels  # type: ignore[no-any-return]
+        return self._of_one_size(pixels, reduction)
 
-    def _require_size(self, pixels: Picture, reduction: int = 1) -> None:
+    def _of_one_size(self, pixels: Picture, reduction: int = 1) -> Picture:
+        """Return the pixels of a frame, if their size is that of the first."""
         # Some formats round a reduced size up, some down.
         reduced = [side / reduction for side in self.size]
         if any(abs(a - b) >= 1 for a, b in zip(pixels.shape[:2], reduced, strict=True)):
             raise InputError(f"{self.path} has frames of different sizes: resize them to one size")
+        return pixels
 
     def pictures(self, reduction: int = 1) -> Iterator[Picture]:
         """Yield all frames, as `picture` does."""
@@ -122,7 +123,12 @@ class Frames:
         Raises:
             InputError: a frame is not a picture, or they differ in size.
         """
-        pictures = [cv2.cvtColor(picture, cv2.COLOR_BGR2RGB) for picture in self.pictures()]
+        pictures = [
+            self._of_one_size(content)
+            if content.ndim == 3
+            else cv2.cvtColor(self.picture(index), cv2.COLOR_BGR2RGB)
+            for index, content in enumerate(self.contents)
+        ]
         return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 

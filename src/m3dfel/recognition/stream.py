@@ -37,7 +37,7 @@ from m3dfel.recognition.timeline import (
     smooth_probabilities,
     smoothing_reach,
 )
-from m3dfel.video.ahead import AHEAD, run_ahead
+from m3dfel.video.ahead import run_ahead
 from m3dfel.video.decode import Frame
 from m3dfel.video.tracks import TrackedFace, TrackedFrame
 
@@ -99,7 +99,7 @@ class Stream:
         clip_s: float,
         smooth_s: float,
         batch: int,
-        ahead: int = AHEAD,
+        ahead: int,
     ) -> None:
         self.model, self.name = model, name
         self.clip_s, self.smooth_s, self.batch = clip_s, smooth_s, batch
