@@ -36,7 +36,7 @@ $(VENV)/installed: pyproject.toml constraints.txt
 weights: $(VENV)/installed
 	$(BIN)/m3dfel train --config bundled --data.path "[$(STILLS), $(FERPLUS)]" \
 	  --output runs/bundled --resume
-	$(BIN)/python -c "from pathlib import Path; from m3dfel.checkpoints import *; \
+	$(BIN)/python -c "from pathlib import Path; from m3dfel.models.checkpoints import *; \
 	  save_model(load_model('runs/bundled'), Path('src/m3dfel/bundled'), half=True)"
 
 clean:

@@ -24,7 +24,6 @@ import torch
 from rows import Row, table
 from torch import Tensor
 
-from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.data.batches import evaluation_loader
 from m3dfel.data.dataset import EvaluationClips
 from m3dfel.data.manifest import Clip, read_manifest
@@ -32,6 +31,7 @@ from m3dfel.data.splits import keep_labels
 from m3dfel.errors import InputError
 from m3dfel.evaluation.measure import SplitOutputs, measure
 from m3dfel.models.backbones import video_resnet
+from m3dfel.models.checkpoints import BUNDLED, load_model
 from m3dfel.models.exported import calibration_instances, export_model
 from m3dfel.models.formats import FORMATS
 from m3dfel.models.m3dfel import M3DFEL

@@ -4,7 +4,7 @@
 
 Writes a made-up data set in the layout of DFEW to a temporary folder (32 JPEG frames of 224×224 a
 clip) and reads 16 frames of each clip by the settings of the recipe `dfew`: random crop, flip,
-colour jitter with hue, to 112×112. All loaders take turns in one process with one thread.
+color jitter with hue, to 112×112. All loaders take turns in one process with one thread.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from m3dfel.config import AugmentConfig
 from m3dfel.data.batches import EpochBatches, training_loader
 from m3dfel.data.dataset import TrainingClips
 from m3dfel.data.manifest import Clip, read_manifest
-from m3dfel.data.pack_settings import PackSettings
-from m3dfel.data.packing import pack
+from m3dfel.data.packed.packing import pack
+from m3dfel.data.packed.settings import PackSettings
 from m3dfel.emotions import EMOTIONS
 from m3dfel.synthetic.clips import parse_synthetic, render
 
@@ -120,12 +120,12 @@ class PublishedClips(Dataset[tuple[Tensor, int, int]]):
 # --- measuring -----------------------------------------------------------------------------------
 
 
-def our_batches(data: Path, leave_colours: bool = False) -> Iterator[int]:
+def our_batches(data: Path, leave_colors: bool = False) -> Iterator[int]:
     """Yield the size of each batch, forever."""
     clips = read_manifest(str(data)).clips
     batches = EpochBatches(len(clips), BATCH, seed=0)
     training_clips = TrainingClips(
-        clips, EMOTIONS, CHOSEN, SIZE, AUGMENT, 0, leave_colours=leave_colours
+        clips, EMOTIONS, CHOSEN, SIZE, AUGMENT, 0, leave_colors=leave_colors
     )
     loader = training_loader(training_clips, batches, workers=0)
     for batches.epoch in itertools.count():
@@ -162,8 +162,8 @@ def measure(clips: int, rounds: int) -> dict[str, tuple[float, float]]:
             folder = root / settings.format
             pack(str(data), str(folder), settings)
             ways[f"ours, {name}"] = (our_batches(folder), size_mb(folder))
-            ways[f"ours, {name}, colours left to a GPU"] = (
-                our_batches(folder, leave_colours=True),
+            ways[f"ours, {name}, colors left to a GPU"] = (
+                our_batches(folder, leave_colors=True),
                 size_mb(folder),
             )
         rates: dict[str, list[float]] = {name: [] for name in ways}

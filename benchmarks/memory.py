@@ -44,8 +44,8 @@ def measure(path: str) -> None:
     start_s = time.monotonic()
     prediction = Recognizer()(path)
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    video_s, elapsed_s = prediction.faces["time_s"].max(), time.monotonic() - start_s
-    print(f"{peak_mb:.0f} {len(prediction.faces)} {video_s / elapsed_s:.1f}")
+    video_s, elapsed_s = prediction.frames["time_s"].max(), time.monotonic() - start_s
+    print(f"{peak_mb:.0f} {len(prediction.frames)} {video_s / elapsed_s:.1f}")
 
 
 def peak_memory(video: str, *minutes: float) -> list[float]:

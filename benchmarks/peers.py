@@ -4,7 +4,7 @@
 
 Reads the same aligned validation pictures with `fer` (PyPI), `@vladmandic/face-api` (npm) and
 m3dfel, and prints one table. Each peer gets the crop that suits it best on these very pictures,
-which is in its favour; ours gets the crop it was trained on and sees each picture as a clip without
+which is in its favor; ours gets the crop it was trained on and sees each picture as a clip without
 motion, as `m3dfel evaluate` does. All choose among the emotions that the data set has enough
 pictures of; one that a network does not know counts as missed.
 
@@ -33,13 +33,13 @@ import pandas as pd
 import torch
 
 from m3dfel._torchvision import v2
-from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.data.manifest import read_manifest
 from m3dfel.data.reading import read_picture
 from m3dfel.data.splits import keep_labels
 from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
 from m3dfel.files import write_text
+from m3dfel.models.checkpoints import BUNDLED, load_model
 
 HERE = Path(__file__).resolve().parent / "peers"
 ENVIRONMENTS = Path.home() / ".cache" / "m3dfel" / "peers"
@@ -49,7 +49,7 @@ ZOOMS = (1.0, 1.1, 1.2, 1.3)
 MIN_PICTURES = 10
 
 FER = "fer==25.10.3"
-# What fer imports to recognise expressions. It also asks for face detectors and video editors,
+# What fer imports to recognize expressions. It also asks for face detectors and video editors,
 # which are not compared here.
 FER_IMPORTS = (
     "tensorflow==2.20.0",

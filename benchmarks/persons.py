@@ -19,10 +19,10 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.appearance import AppearanceDescriptor
-from m3dfel.recognition.exports import BOX
 from m3dfel.recognition.persons import join_tracks
-from m3dfel.recognition.prediction import Prediction
+from m3dfel.report.exports import BOX
 from m3dfel.video.decode import Frame, read_video
 from m3dfel.video.faces import CenterFace
 from m3dfel.video.quality import quality_mark
@@ -35,7 +35,7 @@ Clip = list[np.ndarray]
 Film = tuple[str, list[Frame], list[tuple[str, ...]]]  # who is on the left, on the right, by frame
 
 
-def centred(path: str) -> Clip:
+def centered(path: str) -> Clip:
     """Return the frames with the face in the middle, always of the same size."""
     frames = list(islice(read_video(path), 240))
     track = max(track_faces(frames, CenterFace(), 64), key=lambda t: len(t.times_s))
@@ -105,7 +105,7 @@ def faces_table(tracks: Sequence[Track]) -> pd.DataFrame:
     parts = []
     for track in tracks:
         part = pd.DataFrame(track.boxes.astype(float), columns=BOX)
-        part = part.assign(face=track.face, person=track.face, frame=track.indices)
+        part = part.assign(track=track.track, person=track.track, frame=track.indices)
         marks = list(map(quality_mark, track.landmarks, track.crops))
         parts.append(part.assign(time_s=track.times_s, score=1.0, mark=marks))
     return pd.concat(parts, ignore_index=True)
@@ -115,11 +115,11 @@ def measure(film: Film, encoder: AppearanceDescriptor) -> tuple[int, int, int]:
     """Return the joins that should be made, those that were, and pairs joined wrongly."""
     name, frames, who = film
     faces = faces_table(track_faces(frames, CenterFace(), 80, 1.28))
-    clips = faces[["face", "person"]].drop_duplicates()
+    clips = faces[["track", "person"]].drop_duplicates()
     made = Prediction(name, (), clips, pd.DataFrame(), faces)
-    joined = join_tracks(made, frames, CenterFace(), encoder).faces
-    identity, person = {}, dict(joined[["face", "person"]].drop_duplicates().to_numpy().tolist())
-    for face, rows in faces.groupby("face"):
+    joined = join_tracks(made, frames, CenterFace(), encoder).frames
+    identity, person = {}, dict(joined[["track", "person"]].drop_duplicates().to_numpy().tolist())
+    for face, rows in faces.groupby("track"):
         row = rows.iloc[len(rows) // 2]
         shown = who[int(row["frame"])]
         left = (row["x1"] + row["x2"]) / 2 < WIDTH / 2
@@ -140,7 +140,7 @@ def measure(film: Film, encoder: AppearanceDescriptor) -> tuple[int, int, int]:
 
 def main(paths: Sequence[str]) -> None:
     encoder = AppearanceDescriptor()
-    clips = {Path(path).stem: centred(path) for path in paths}
+    clips = {Path(path).stem: centered(path) for path in paths}
     results = np.array([measure(film, encoder) for film in films(clips)])
     wanted, done, wrong = results.sum(0)
     print(f"joined {done} of {wanted} ({100 * done / wanted:.0f} %), wrong {wrong}")

@@ -1,4 +1,4 @@
-"""Measure how small or blurred a face may be for the bundled model to recognise it.
+"""Measure how small or blurred a face may be for the bundled model to recognize it.
 
     python benchmarks/quality.py stills.csv
 
@@ -17,12 +17,12 @@ import numpy as np
 import torch
 from rows import Row, shared
 
-from m3dfel.checkpoints import BUNDLED, load_model
+from m3dfel.data.augment.transforms import evaluation_transform
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.reading import read_picture
 from m3dfel.data.splits import keep_labels
-from m3dfel.data.transforms import evaluation_transform
 from m3dfel.evaluation.metrics import Metrics, compute_metrics
+from m3dfel.models.checkpoints import BUNDLED, load_model
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.video.align import TEMPLATE
 from m3dfel.video.quality import sharpness
@@ -50,7 +50,7 @@ def blurred(picture: np.ndarray, sigma: float) -> np.ndarray:
 def measure(
     model: M3DFEL, clips: list[Clip], degrade: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[Metrics, np.ndarray]:
-    """Return how well the model recognises degraded pictures, and how sharp they are."""
+    """Return how well the model recognizes degraded pictures, and how sharp they are."""
     transform = evaluation_transform(model.size, model.zoom)
     crops, logits = [], []
     for clip in clips:

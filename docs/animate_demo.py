@@ -2,8 +2,8 @@
 
     python docs/animate_demo.py shared/data/videos/WolfgangLanger_Pexels.mp4
 
-Draws what the bundled model recognises into the video and writes `docs/demo.webp`, an animated WebP
-without sound. The video is from Pexels, whose licence allows showing it.
+Draws what the bundled model recognizes into the video and writes `docs/demo.webp`, an animated WebP
+without sound. The video is from Pexels, whose license allows showing it.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ from typing import Any
 from m3dfel import cli
 from m3dfel.config import recipes
 from m3dfel.experiments.literature import PUBLISHED
-from m3dfel.recognition.exports import FORMATS
 from m3dfel.registry import AGGREGATIONS, BACKBONES, LAYOUTS
+from m3dfel.report.exports import FORMATS
 
 ROOT = Path(__file__).parents[1]
 
@@ -96,7 +96,7 @@ def layouts() -> str:
     names = LAYOUTS.names()
     rows = [[n, LAYOUTS.get(n).expects, _summary(LAYOUTS.get(n)), LAYOUTS.get(n)] for n in names]
     return _table(
-        ["layout", "recognised by", "what it is", "official folds"],
+        ["layout", "recognized by", "what it is", "official folds"],
         [[*row[:3], str(row[3].folds or _NONE)] for row in rows],
     )
 

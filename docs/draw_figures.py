@@ -25,13 +25,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
 from m3dfel import M3DFEL
-from m3dfel.checkpoints import load_model
-from m3dfel.data.sampling import centred_indices
-from m3dfel.emotions import colours
+from m3dfel.data.sampling import centered_indices
+from m3dfel.emotions import colors
 from m3dfel.files import write_text
 from m3dfel.models.aggregations.dliam import DLIAM
+from m3dfel.models.checkpoints import load_model
 from m3dfel.report.style import (
-    CENTRED,
+    CENTERED,
     EMPTY,
     HEAT,
     INK,
@@ -47,7 +47,7 @@ from m3dfel.training.losses import intensity_aware_loss
 
 FOLDER = Path(__file__).with_name("figures")
 
-# From a colour on light pages to that on dark ones; all others are the same.
+# From a color on light pages to that on dark ones; all others are the same.
 DARK = {
     "#ffffff": "#1e2129",
     INK: "#e6e6e6",
@@ -55,10 +55,10 @@ DARK = {
     RULE: "#4a4e5a",
     EMPTY: "#2b2f3a",
     TARGET: "#33415a",
-    colours(["fear"])["fear"]: "#9a6cc8",
+    colors(["fear"])["fear"]: "#9a6cc8",
 }
 
-BLUE, ORANGE = "#3b6fb6", "#e8703a"  # apart in grey too
+BLUE, ORANGE = "#3b6fb6", "#e8703a"  # apart in gray too
 INSTANCES, LENGTH = 4, 4
 WHOLE_CLIP = 95.2  # WAR of R3D-18, from the first table of experiments.md
 SMILE = SyntheticClip(seed=0, identity=103, clip=1, emotion="happiness", brief=True)
@@ -92,13 +92,13 @@ def clip_figure() -> Figure:
             axes.imshow(frames[index], extent=extent, interpolation="none", zorder=2)
             if shows[index]:
                 axes.add_patch(Rectangle((x1, top - 0.1), side, 0.07, color=BLUE, linewidth=0))
-        centre = x + width / 2
-        _write(axes, centre, top - 0.24, f"instance {i + 1}", color=MUTED)
-        _arrow(axes, (centre, top - 0.38), (centre, top - 0.72))
-        _box(axes, centre, top - 0.95, width, "R3D-18")
-        _arrow(axes, (centre, top - 1.18), (centre, top - 1.52))
-        _vector(axes, centre, top - 1.62, width, seed=i)
-        _arrow(axes, (centre, top - 1.75), (centre, top - 2.1))
+        center = x + width / 2
+        _write(axes, center, top - 0.24, f"instance {i + 1}", color=MUTED)
+        _arrow(axes, (center, top - 0.38), (center, top - 0.72))
+        _box(axes, center, top - 0.95, width, "R3D-18")
+        _arrow(axes, (center, top - 1.18), (center, top - 1.52))
+        _vector(axes, center, top - 1.62, width, seed=i)
+        _arrow(axes, (center, top - 1.75), (center, top - 2.1))
     _write(axes, lefts[0] - 0.1, top - 1.62, "512", ha="right", color=MUTED)
     _box(axes, middle, top - 2.45, right - left, "DLIAM: relates the instances, then sums them")
     _arrow(axes, (middle, top - 2.8), (middle, top - 3.1))
@@ -140,7 +140,7 @@ def dliam_figure() -> Figure:
         ("σ(Â)", gate, "gate, 0 to 1", "σ"),
         ("Z", z[:, None], "bag vector", "Conv1d,\nΣ over N"),
     ]
-    left, centres = 0.35, {}
+    left, centers = 0.35, {}
     for name, values, meaning, operation in steps:
         if operation:
             _arrow(axes, (left + 0.06, y), (left + 0.67, y))
@@ -151,19 +151,19 @@ def dliam_figure() -> Figure:
         top = y + values.shape[1] * row / 2
         _write(axes, left + width / 2, top + 0.18, name, size=12, style="italic")
         _write(axes, left + width / 2, y - 0.62, meaning, color=MUTED, size=8, va="top")
-        centres[name] = left + width / 2
+        centers[name] = left + width / 2
         left += width
         if name == "σ(Â)":
             _arrow(axes, (left + 0.06, y), (left + 0.3, y))
             times = left + 0.43
-            axes.text(times, y, "⊙", **CENTRED, size=17, color=INK)
+            axes.text(times, y, "⊙", **CENTERED, size=17, color=INK)
             left = times + 0.06
     over = y + 1.0
     axes.plot(
-        [centres["X"], centres["X"], times], [y + 0.72, over, over], color=MUTED, linewidth=1.1
+        [centers["X"], centers["X"], times], [y + 0.72, over, over], color=MUTED, linewidth=1.1
     )
     _arrow(axes, (times, over), (times, y + 0.18))
-    _write(axes, (centres["X"] + times) / 2, over + 0.13, "X itself", color=MUTED, size=8.5)
+    _write(axes, (centers["X"] + times) / 2, over + 0.13, "X itself", color=MUTED, size=8.5)
     return figure
 
 
@@ -189,7 +189,7 @@ def dmin_figure() -> Figure:
     for left, note, weight in zip(lefts, notes, ("w₁", "w₂"), strict=True):
         _write(axes, left + width / 2, y - half - 0.22, note, color=MUTED)
         _write(axes, left + width + 0.3, y, f"· {weight}", size=13, style="italic")
-    axes.text(lefts[1] - 0.3, y, "+", **CENTRED, size=15, color=INK)
+    axes.text(lefts[1] - 0.3, y, "+", **CENTERED, size=15, color=INK)
     _write(
         axes,
         lefts[0],
@@ -280,12 +280,12 @@ def start_figure() -> Figure:
     titles = {"war": "WAR, %", "pointing": "strongest instance shows the emotion, %"}
     for index, (column, title) in enumerate(titles.items()):
         axes = add_axes(figure, 0.6 + 4.25 * index, 0.65, 3.6, 1.9)
-        for start, colour, sign in ("published", ORANGE, "s"), ("mean", BLUE, "o"):
+        for start, color, sign in ("published", ORANGE, "s"), ("mean", BLUE, "o"):
             rows = table[table["start"] == start]
             x = np.searchsorted(sizes, rows["instances"])
-            axes.plot(x, rows[column], sign, color=colour, markersize=4.5, alpha=0.75)
+            axes.plot(x, rows[column], sign, color=color, markersize=4.5, alpha=0.75)
             means = rows.groupby("instances")[column].mean()
-            axes.plot(range(len(sizes)), means, color=colour, linewidth=1.6)
+            axes.plot(range(len(sizes)), means, color=color, linewidth=1.6)
         chance = table.groupby("instances")["chance"].first()
         limit = [WHOLE_CLIP] * len(sizes) if column == "war" else chance
         axes.plot(range(len(sizes)), limit, color=MUTED, linewidth=1, linestyle="--")
@@ -295,8 +295,8 @@ def start_figure() -> Figure:
         axes.grid(axis="y", color=RULE, linewidth=0.6)
         axes.tick_params(labelsize=8, labelcolor=MUTED)
     labels = (1.05, 86, "starts as the mean", BLUE), (3.2, 49, "published", ORANGE)
-    for x, y, text, colour in labels:
-        figure.axes[1].text(x, y, text, size=9, color=colour, weight="bold")
+    for x, y, text, color in labels:
+        figure.axes[1].text(x, y, text, size=9, color=color, weight="bold")
     return figure
 
 
@@ -305,7 +305,7 @@ def _draw_evidence(
 ) -> None:
     step, left, top = 1.4, 1.25, axes.get_ylim()[1] - 1.4
     scale = 0.5 / np.abs(values).max()
-    shade_of = colours(model.labels)
+    shade_of = colors(model.labels)
     best = int(values[:, -1].argmax())
     for column, name in enumerate(columns):
         x = left + (column + 0.5) * step + (0.25 if column == len(columns) - 1 else 0)
@@ -314,8 +314,8 @@ def _draw_evidence(
         for i, label in enumerate(model.labels):
             y, value = top - i * row, float(values[i, column])
             size = value * scale
-            colour = shade_of[label]
-            axes.add_patch(Rectangle((x, y - 0.1), size, 0.2, color=colour, linewidth=0, zorder=2))
+            color = shade_of[label]
+            axes.add_patch(Rectangle((x, y - 0.1), size, 0.2, color=color, linewidth=0, zorder=2))
             side: dict[str, Any] = {"ha": "left" if value < 0 else "right"}
             shift = 0.06 if value < 0 else -0.06
             _write(axes, x + shift, y, _signed(value), size=8, color=MUTED, **side)
@@ -324,7 +324,7 @@ def _draw_evidence(
         _write(axes, left - 0.1, top - i * row, label, size=9, ha="right", weight=weight)
     for column, sign in enumerate(["+"] * (len(columns) - 2) + ["="]):
         x = left + (column + 1) * step + (0.12 if sign == "=" else 0)
-        axes.text(x, top - row * (len(values) - 1) / 2, sign, **CENTRED, size=14, color=INK)
+        axes.text(x, top - row * (len(values) - 1) / 2, sign, **CENTERED, size=14, color=INK)
 
 
 # --- what the figures are made of ----------------------------------------------------------------
@@ -341,7 +341,7 @@ def _canvas(width: float, height: float, title: str, explanation: str) -> tuple[
 
 
 def _indices(clip: SyntheticClip) -> npt.NDArray[np.int64]:
-    return centred_indices(clip.n_frames, INSTANCES * LENGTH).numpy()
+    return centered_indices(clip.n_frames, INSTANCES * LENGTH).numpy()
 
 
 def _frames_of(clip: SyntheticClip, size: int, zoom: float = 1.0) -> npt.NDArray[np.uint8]:
@@ -395,7 +395,7 @@ def _vector(axes: Axes, x: float, y: float, width: float, seed: int, values: int
 
 
 def _matrix(axes: Axes, values: Values, left: float, y: float, width: float, row: float) -> None:
-    """Draw a matrix as shades, centred vertically on y."""
+    """Draw a matrix as shades, centered vertically on y."""
     half = len(values) * row / 2
     axes.imshow(
         values,
@@ -426,9 +426,9 @@ def svg(figure: Figure, name: str) -> str:
 
 
 def dark(text: str) -> str:
-    """Return an SVG in the colours for dark pages."""
-    for light, colour in DARK.items():
-        text = text.replace(light, colour)
+    """Return an SVG in the colors for dark pages."""
+    for light, color in DARK.items():
+        text = text.replace(light, color)
     return text
 
 

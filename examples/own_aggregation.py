@@ -11,8 +11,8 @@ from m3dfel.registry import AGGREGATIONS
 from m3dfel.synthetic.clips import render, synthetic_clips
 
 
-@AGGREGATIONS.register("neighbours")
-class Neighbours(Aggregation):
+@AGGREGATIONS.register("neighbors")
+class Neighbors(Aggregation):
     def __init__(self, features: int, bag_size: int) -> None:
         super().__init__(features, MeanPooling())
         self.conv = torch.nn.Conv1d(features, features, kernel_size=3, padding=1)
@@ -23,7 +23,7 @@ class Neighbours(Aggregation):
 
 torch.manual_seed(0)
 small = {"width": 16, "depth": 10}
-model = M3DFEL(["happiness", "anger"], size=32, aggregation="neighbours", backbone_options=small)
+model = M3DFEL(["happiness", "anger"], size=32, aggregation="neighbors", backbone_options=small)
 clips = synthetic_clips(seed=0, identities=range(41), per_emotion=1, labels=model.labels)
 frames = torch.stack([torch.tensor(render(clip, range(0, 32, 2), 32)) for clip in clips])
 inputs, targets = model.normalize(frames.movedim(-1, 2)), torch.arange(len(clips)) % 2

@@ -32,6 +32,6 @@ if not arguments.video:
 recognizer = Recognizer()  # the bundled model
 # The drawn frames show nothing but the face, so there is no face to detect and align.
 prediction = recognizer(video, aligned=not arguments.video)
-print(prediction.table[["face", "start_s", "end_s", "emotion", "confidence", "mark"]])
+print(prediction.clips[["track", "start_s", "end_s", "emotion", "confidence", "mark"]])
 prediction.plot(arguments.output)
 print(f"written: {arguments.output}")

@@ -90,11 +90,11 @@ def made_up_prediction(
             for part in range(index, index + 4):
                 span = {"start_s": borders[part], "end_s": borders[part + 1]}
                 evidence = {f"evidence_{label}": float(label == emotion) for label in labels}
-                instances.append({"face": face, "clip": len(clips), **span, **evidence})
+                instances.append({"track": face, "clip": len(clips), **span, **evidence})
             span = {"start_s": borders[index], "end_s": borders[index + 4]}
             result = {"emotion": emotion, "confidence": 0.7, **probabilities, "mark": ""}
-            clips.append({"face": face, "person": face, **span, **result})
-    columns = ["face", "person", "start_s", "end_s", "emotion", "confidence", "mark"]
+            clips.append({"track": face, "person": face, **span, **result})
+    columns = ["track", "person", "start_s", "end_s", "emotion", "confidence", "mark"]
     return SimpleNamespace(
         source=source,
         labels=labels,

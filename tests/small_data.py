@@ -20,7 +20,7 @@ def write_frames(folder: Path, count: int, side: int = 24, shade: int = 0) -> No
 
 
 def smooth_picture(height: int, width: int, seed: int = 0, blur: float = 6) -> np.ndarray:
-    """A colourful RGB picture without sharp edges, as photographs of faces are."""
+    """A colorful RGB picture without sharp edges, as photographs of faces are."""
     noise = np.random.default_rng(seed).normal(0, 1, (height, width, 3))
     blurred = cv2.GaussianBlur(noise, (0, 0), blur)
     return np.clip(120 + 45 * blurred / blurred.std(), 0, 255).astype(np.uint8)

@@ -33,7 +33,7 @@ from jsonargparse import ArgumentParser
 
 import m3dfel
 from m3dfel import cli
-from m3dfel.cli.words import with_recipes
+from m3dfel.cli.argv import with_recipes
 from m3dfel.video.encode import write_video
 
 ROOT = Path(__file__).parents[1]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import ImageColor
 
-from m3dfel.emotions import EMOTIONS, colours, parse_emotion, parse_label_set
+from m3dfel.emotions import EMOTIONS, colors, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
 
 # What people without cones for green, and without those for red, see of linear RGB: Machado,
@@ -47,27 +47,27 @@ def test_label_sets_are_free_words_without_repeats():
         parse_label_set(["fear", " "])
 
 
-def test_every_emotion_has_a_colour_of_its_own_and_the_seven_keep_theirs():
+def test_every_emotion_has_a_color_of_its_own_and_the_seven_keep_theirs():
     more = ["contempt", *EMOTIONS, "anxiety", "helplessness", "disappointment"]
-    chosen = colours(more)
+    chosen = colors(more)
     assert len(set(chosen.values())) == len(more)
-    assert {e: chosen[e] for e in EMOTIONS} == colours(EMOTIONS)
+    assert {e: chosen[e] for e in EMOTIONS} == colors(EMOTIONS)
 
 
-def lab(colour: str, vision: object = np.eye(3)) -> np.ndarray:
+def lab(color: str, vision: object = np.eye(3)) -> np.ndarray:
     """Return lightness from 0 to 100, green to red, and blue to yellow, as someone sees them."""
-    rgb = np.array(ImageColor.getrgb(colour)) / 255
+    rgb = np.array(ImageColor.getrgb(color)) / 255
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     x, y, z = np.cbrt(np.array(TO_XYZ) @ np.clip(np.array(vision) @ linear, 0, 1))
     return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
 
 
-def test_the_seven_emotions_differ_in_grey():
-    lightness = sorted(lab(colour)[0] for colour in colours(EMOTIONS).values())
+def test_the_seven_emotions_differ_in_gray():
+    lightness = sorted(lab(color)[0] for color in colors(EMOTIONS).values())
     assert min(np.diff(lightness)) > 7
 
 
 @pytest.mark.parametrize("vision", [np.eye(3), DEUTERANOPIA, PROTANOPIA])
-def test_all_emotions_differ_whatever_colours_one_sees(vision: object):
-    seen = [lab(colour, vision) for colour in colours([*EMOTIONS, *OTHERS]).values()]
+def test_all_emotions_differ_whatever_colors_one_sees(vision: object):
+    seen = [lab(color, vision) for color in colors([*EMOTIONS, *OTHERS]).values()]
     assert min(np.linalg.norm(a - b) for a, b in combinations(seen, 2)) > 14

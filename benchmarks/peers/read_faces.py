@@ -55,9 +55,9 @@ def fer() -> Network:
 def m3dfel(name: str) -> Network:
     import torch
 
-    from m3dfel.checkpoints import load_model
-    from m3dfel.data.stills import static_clip
-    from m3dfel.data.transforms import evaluation_transform
+    from m3dfel.data.augment.stills import static_clip
+    from m3dfel.data.augment.transforms import evaluation_transform
+    from m3dfel.models.checkpoints import load_model
 
     model = load_model(name)
     resize = evaluation_transform(model.size)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from m3dfel.errors import InputError
     from m3dfel.evaluation.evaluate import evaluate
     from m3dfel.models.m3dfel import M3DFEL
-    from m3dfel.recognition.prediction import Prediction
+    from m3dfel.predictions.prediction import Prediction
     from m3dfel.recognition.recognizer import Recognizer
     from m3dfel.training.loop import train
     from m3dfel.training.losses import IntensityAwareLoss
@@ -41,7 +41,7 @@ _MODULES = {
     "InputError": "m3dfel.errors",
     "IntensityAwareLoss": "m3dfel.training.losses",
     "M3DFEL": "m3dfel.models.m3dfel",
-    "Prediction": "m3dfel.recognition.prediction",
+    "Prediction": "m3dfel.predictions.prediction",
     "Recognizer": "m3dfel.recognition.recognizer",
     "TrainConfig": "m3dfel.config",
     "evaluate": "m3dfel.evaluation.evaluate",

@@ -1,4 +1,4 @@
-"""Emotions: the seven that most data sets share, the words for them, and the colour of each.
+"""Emotions: the seven that most data sets share, the words for them, and the color of each.
 
 The order of the seven is DFEW's, which FERV39k and the text files of other repositories share
 (0 = happiness … 6 = fear). Label sets are free: any other word is an emotion too.
@@ -27,9 +27,9 @@ Example:
     ('happiness', 'sadness', 'neutral')
 """
 
-# Seven steps of lightness, so that they differ in grey and with colour blindness too: from light
+# Seven steps of lightness, so that they differ in gray and with color blindness too: from light
 # to dark happiness, surprise, disgust, neutral, sadness, anger, fear.
-_COLOURS: dict[str, str] = {
+_COLORS: dict[str, str] = {
     "happiness": "#f3b327",
     "sadness": "#3b6fb6",
     "neutral": "#818181",
@@ -39,8 +39,8 @@ _COLOURS: dict[str, str] = {
     "fear": "#63318a",
 }
 
-# For all other words, in order: unlike the seven above and each other, also with colour blindness.
-_OTHER_COLOURS = ("#882255", "#88ccee", "#222222", "#cccc66", "#2255ee", "#cc6600", "#000088")
+# For all other words, in order: unlike the seven above and each other, also with color blindness.
+_OTHER_COLORS = ("#882255", "#88ccee", "#222222", "#cccc66", "#2255ee", "#cc6600", "#000088")
 
 CHINESE: dict[str, str] = {
     "happiness": "高兴",
@@ -116,12 +116,12 @@ def _normalize(word: str) -> str:
     return _WORDS.get(name, name)
 
 
-def colours(labels: Sequence[str]) -> dict[str, str]:
-    """Return the colour of each emotion of a label set, as `#rrggbb`.
+def colors(labels: Sequence[str]) -> dict[str, str]:
+    """Return the color of each emotion of a label set, as `#rrggbb`.
 
-    The seven keep their colours in every label set and language. Other words take theirs from a
-    colour-blind safe row, in the order of the label set; beyond seven of them, colours repeat.
+    The seven keep their colors in every label set and language. Other words take theirs from a
+    color-blind safe row, in the order of the label set; beyond seven of them, colors repeat.
     """
-    others = [label for label in labels if _normalize(label) not in _COLOURS]
-    chosen = {label: _OTHER_COLOURS[i % len(_OTHER_COLOURS)] for i, label in enumerate(others)}
-    return {label: _COLOURS.get(_normalize(label)) or chosen[label] for label in labels}
+    others = [label for label in labels if _normalize(label) not in _COLORS]
+    chosen = {label: _OTHER_COLORS[i % len(_OTHER_COLORS)] for i, label in enumerate(others)}
+    return {label: _COLORS.get(_normalize(label)) or chosen[label] for label in labels}

@@ -5,14 +5,14 @@ import pytest
 import torch
 
 from m3dfel.config import AugmentConfig
-from m3dfel.data.colours import NO_CHANGE, change_colours
+from m3dfel.data.augment.color_jitter import NO_CHANGE, change_colors
+from m3dfel.data.augment.stills import moving_clip
+from m3dfel.data.augment.transforms import evaluation_transform, training_transform
 from m3dfel.data.dataset import EvaluationClips, TrainingClips
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.reading import read_clip, read_picture
 from m3dfel.data.sampling import random_indices
 from m3dfel.data.seeds import combine_seeds, seeded
-from m3dfel.data.stills import moving_clip
-from m3dfel.data.transforms import evaluation_transform, training_transform
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from small_data import write_frames
@@ -91,24 +91,24 @@ def test_drawn_faces_and_stills_keep_the_exact_transforms(tmp_path: Path):
     assert torch.equal(data[2, 1].clip, exact)
 
 
-def test_colours_are_left_to_the_model_s_device_if_asked(dfew: Path):
+def test_colors_are_left_to_the_model_s_device_if_asked(dfew: Path):
     real = read_manifest(str(dfew)).split("train")[0]
     drawn = Clip("synthetic:0/1/0/fear", "synthetic", "fear", "train")
     plain, left, degraded = (
-        TrainingClips([real, drawn], EMOTIONS, 8, 16, augment, 0, leave_colours=leave)
+        TrainingClips([real, drawn], EMOTIONS, 8, 16, augment, 0, leave_colors=leave)
         for augment, leave in (
             (AugmentConfig(), False),
             (AugmentConfig(), True),
-            (AugmentConfig(noise=4.0), True),  # noise comes after colours
+            (AugmentConfig(noise=4.0), True),  # noise comes after colors
         )
     )
-    assert plain[0, 0].colours is degraded[0, 0].colours is None
-    colours = torch.stack([left[0, index].colours for index in range(2)])
+    assert plain[0, 0].colors is degraded[0, 0].colors is None
+    colors = torch.stack([left[0, index].colors for index in range(2)])
     clips = torch.stack([left[0, index].clip for index in range(2)])
     expected = torch.stack([plain[0, index].clip for index in range(2)])
-    assert (change_colours(clips, colours).float() - expected).abs().max() <= 4
-    assert torch.equal(colours[1], NO_CHANGE), "drawn faces keep the exact transform"
-    assert not torch.equal(colours[0], NO_CHANGE)
+    assert (change_colors(clips, colors).float() - expected).abs().max() <= 4
+    assert torch.equal(colors[1], NO_CHANGE), "drawn faces keep the exact transform"
+    assert not torch.equal(colors[0], NO_CHANGE)
 
 
 def test_stills_of_one_person_are_mixed(shared: Path):

@@ -108,4 +108,4 @@ def test_labels_without_a_training_clip_are_named_in_a_warning(mafw: Path, dfew:
     split_clips(manifest, DataConfig(labels=["contempt", "fear"]), seed=0)
     assert not caplog.records
     split_clips(read_manifest(str(dfew)), DataConfig(labels=["contempt", "fear", "pride"]), seed=0)
-    assert "no training clip is labelled contempt or pride" in caplog.text
+    assert "no training clip is labeled contempt or pride" in caplog.text

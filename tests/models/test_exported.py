@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from m3dfel.checkpoints import load_model, save_model
 from m3dfel.errors import InputError
+from m3dfel.models.checkpoints import load_model, save_model
 from m3dfel.models.exported import ExportedModel, calibration_instances, export_model
 from m3dfel.models.formats import FORMATS
 from m3dfel.models.m3dfel import M3DFEL

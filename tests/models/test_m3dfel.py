@@ -51,12 +51,12 @@ def test_a_batch_may_hold_one_clip():
     assert small().eval()(torch.zeros(1, 8, 3, 16, 16)).shape == (1, 7)
 
 
-def test_a_grayscale_model_does_not_see_colour():
+def test_a_grayscale_model_does_not_see_color():
     model = small(grayscale=True, mean=(0.5,) * 3, std=(0.25,) * 3)
     red = torch.tensor([255, 0, 0], dtype=torch.uint8).view(3, 1, 1)
-    grey = torch.tensor([76, 76, 76], dtype=torch.uint8).view(3, 1, 1)
-    torch.testing.assert_close(model.normalize(red), model.normalize(grey), rtol=0, atol=0.01)
-    assert small().normalize(red)[0] != small().normalize(grey)[0]
+    gray = torch.tensor([76, 76, 76], dtype=torch.uint8).view(3, 1, 1)
+    torch.testing.assert_close(model.normalize(red), model.normalize(gray), rtol=0, atol=0.01)
+    assert small().normalize(red)[0] != small().normalize(gray)[0]
 
 
 def test_a_saved_model_loads_unchanged(tmp_path: Path):
@@ -115,7 +115,7 @@ def test_emotions_of_the_model_are_in_the_published_order():
 
 
 class Brightness(nn.Module):
-    """A backbone of one's own: the mean colour of an instance."""
+    """A backbone of one's own: the mean color of an instance."""
 
     out_features = 3
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from m3dfel.recognition.prediction import Prediction
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from small_videos import ScriptedDetector, noise_video, small_model
 

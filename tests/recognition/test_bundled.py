@@ -9,8 +9,8 @@ import pytest
 import torch
 from PIL import Image, ImageFilter
 
-from m3dfel.checkpoints import BUNDLED, load_model
 from m3dfel.emotions import EMOTIONS
+from m3dfel.models.checkpoints import BUNDLED, load_model
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import Frame
 
@@ -37,19 +37,19 @@ def test_the_model_is_small_complete_and_documented():
 
 
 def test_a_real_portrait_gets_the_same_answer_as_at_release(recognizer: Recognizer):
-    row = recognizer(GRACE_HOPPER).table.iloc[0]
+    row = recognizer(GRACE_HOPPER).clips.iloc[0]
     assert (row["emotion"], row["mark"]) == ("neutral", "")
     assert row["confidence"] == pytest.approx(0.92, abs=0.05)
 
 
-def test_colour_makes_no_difference(recognizer: Recognizer):
+def test_color_makes_no_difference(recognizer: Recognizer):
     with Image.open(GRACE_HOPPER) as portrait:
         pictures = portrait.convert("RGB"), portrait.convert("L").convert("RGB")
-    colour, grey = (
-        recognizer([Frame(0, 0.0, np.array(picture))], aligned=True).table.iloc[0]
+    color, gray = (
+        recognizer([Frame(0, 0.0, np.array(picture))], aligned=True).clips.iloc[0]
         for picture in pictures
     )
-    assert grey["p_neutral"] == pytest.approx(colour["p_neutral"], abs=0.01)
+    assert gray["p_neutral"] == pytest.approx(color["p_neutral"], abs=0.01)
 
 
 def test_a_small_or_blurred_face_gets_no_emotion(recognizer: Recognizer):
@@ -58,20 +58,20 @@ def test_a_small_or_blurred_face_gets_no_emotion(recognizer: Recognizer):
         small.paste(portrait.resize((portrait.width // 10, portrait.height // 10)), (130, 130))
         blurred = portrait.filter(ImageFilter.GaussianBlur(14))
     for picture, mark in (small, "too small"), (blurred, "blurred"):
-        row = recognizer([Frame(0, 0.0, np.array(picture))]).table.iloc[0]
+        row = recognizer([Frame(0, 0.0, np.array(picture))]).clips.iloc[0]
         assert (row["mark"], row["emotion"]) == (mark, None)
 
 
 def test_a_man_who_starts_to_smile(recognizer: Recognizer, shared: Path):
     """The smile starts at frame 20, at 30 frames per second."""
-    table = recognizer(shared / "data" / "videos" / "single_face.mp4").table
+    table = recognizer(shared / "data" / "videos" / "single_face.mp4").clips
     middle = (table["start_s"] + table["end_s"]) / 2
     assert (table["emotion"][middle < 0.4] == "neutral").all()
     assert (table["emotion"][(middle > 1.0) & (middle < 2.0)] == "happiness").all()
 
 
 def test_a_woman_who_cries_and_then_laughs(recognizer: Recognizer, shared: Path):
-    table = recognizer(shared / "data" / "videos" / "WolfgangLanger_Pexels.mp4").table
+    table = recognizer(shared / "data" / "videos" / "WolfgangLanger_Pexels.mp4").clips
     certain = table[table["mark"] == ""]
     assert (certain[certain["start_s"] > 10]["emotion"] == "happiness").all()
     # Weeping, with a mouth stretched as in a smile, and then a hand over the face.

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from m3dfel.errors import InputError
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.appearance import AppearanceDescriptor
 from m3dfel.recognition.persons import (
     PersonMap,
@@ -16,7 +17,6 @@ from m3dfel.recognition.persons import (
     only_region,
     parse_region,
 )
-from m3dfel.recognition.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import Frame, read_video
 from m3dfel.video.faces import Detection
@@ -65,8 +65,8 @@ def persons(frames: Iterable[Frame], encoder=None) -> dict[int, int]:
     recognizer = Recognizer(small_model(), SpotDetector(), encoder=encoder or BrightnessEncoder())
     prediction = recognizer(frames)
     pairs = [
-        dict(table[["face", "person"]].drop_duplicates().to_numpy().tolist())
-        for table in (prediction.clips, prediction.faces)
+        dict(table[["track", "person"]].drop_duplicates().to_numpy().tolist())
+        for table in (prediction.clips, prediction.frames)
     ]
     assert pairs[0] == pairs[1]
     return pairs[0]
@@ -144,7 +144,7 @@ def test_a_man_who_is_cut_away_for_a_woman_is_the_same_man_afterwards(shared: Pa
     pictures = [*man[:14], *woman[:14], *man[14:], *woman[14:]]
     frames = [Frame(i, i / 25, picture) for i, picture in enumerate(pictures)]
     clips = Recognizer(small_model())(frames).clips
-    pairs = clips[["face", "person"]].drop_duplicates().to_numpy().tolist()
+    pairs = clips[["track", "person"]].drop_duplicates().to_numpy().tolist()
     assert pairs == [[1, 1], [2, 2], [3, 1], [4, 2]]
 
 
@@ -179,8 +179,8 @@ def write_map(path: Path, *rows: str) -> PersonMap:
 def test_a_map_merges_by_hand(two_people: Prediction, tmp_path: Path, video: str):
     chosen = write_map(tmp_path / "map.csv", f"{video},3,1", "other.mp4,1,7")
     merged = chosen.apply(two_people)
-    for table in (merged.clips, merged.faces):
-        assert dict(table[["face", "person"]].to_numpy().tolist()) == {1: 1, 2: 2, 3: 1}
+    for table in (merged.clips, merged.frames):
+        assert dict(table[["track", "person"]].to_numpy().tolist()) == {1: 1, 2: 2, 3: 1}
     assert set(two_people.clips["person"]) == {1, 2, 3}, "the original is unchanged"
 
 
@@ -197,8 +197,8 @@ def test_impossible_maps_are_input_errors(two_people: Prediction, tmp_path: Path
 
 def test_one_person_only(two_people: Prediction):
     alone = only_person(two_people, 2)
-    for table in (alone.clips, alone.instances, alone.faces):
-        assert set(table["face"]) == {2}
+    for table in (alone.clips, alone.instances, alone.frames):
+        assert set(table["track"]) == {2}
     counts = alone.instances.groupby("clip").size()
     assert counts.index.tolist() == alone.clips.index.tolist() == list(range(len(alone.clips)))
     first = alone.instances.groupby("clip")["start_s"].min()
@@ -209,7 +209,7 @@ def test_one_person_only(two_people: Prediction):
 
 
 def test_one_region_only(two_people: Prediction):
-    assert set(only_region(two_people, (80, 0, 132, 48)).clips["face"]) == {2}
+    assert set(only_region(two_people, (80, 0, 132, 48)).clips["track"]) == {2}
     assert "no face was found in the region 0,0,5,5" in only_region(two_people, (0, 0, 5, 5)).note
     assert parse_region("0,0,5,5.5") == (0, 0, 5, 5.5)
     for words in ("1,2,3", "5,0,0,5", "a,b,c,d"):

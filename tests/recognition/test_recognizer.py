@@ -7,12 +7,12 @@ import pytest
 import torch
 from PIL import Image
 
-from m3dfel.data.sampling import centred_indices
-from m3dfel.data.transforms import evaluation_transform
+from m3dfel.data.augment.transforms import evaluation_transform
+from m3dfel.data.sampling import centered_indices
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.defaults import CLIP_S
-from m3dfel.recognition.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import Frame, read_video
 from m3dfel.video.encode import write_video
@@ -34,9 +34,9 @@ def test_a_short_video_gets_the_answer_of_evaluation(
     frames: int, bag_size: int, mirror: bool, context: int
 ):
     model, video = small_model(bag_size, mirror=mirror, context=context), noise_video(frames)
-    row = Recognizer(model, clip_s=10)(video, aligned=True).table.iloc[0]
+    row = Recognizer(model, clip_s=10)(video, aligned=True).clips.iloc[0]
     pictures = torch.from_numpy(np.stack([frame.image for frame in video])).permute(0, 3, 1, 2)
-    clip = evaluation_transform(32)(pictures[centred_indices(frames, 16)])
+    clip = evaluation_transform(32)(pictures[centered_indices(frames, 16)])
     with torch.inference_mode():
         expected = model(model.normalize(clip)[None]).softmax(1)[0]
     probabilities = row[PROBABILITIES].to_numpy(float)
@@ -47,7 +47,7 @@ def test_a_short_video_gets_the_answer_of_evaluation(
 
 
 def test_a_long_video_is_covered_by_overlapping_clips_of_equal_length():
-    table = Recognizer(small_model())(noise_video(250), aligned=True).table
+    table = Recognizer(small_model())(noise_video(250), aligned=True).clips
     length = table["end_s"] - table["start_s"]
     assert length.to_numpy() == pytest.approx(CLIP_S, rel=0.13)
     assert table["start_s"].iloc[0] == 0
@@ -57,7 +57,7 @@ def test_a_long_video_is_covered_by_overlapping_clips_of_equal_length():
 
 
 def test_clips_are_as_long_as_asked_for():
-    table = Recognizer(small_model(), clip_s=2.0)(noise_video(250), aligned=True).table
+    table = Recognizer(small_model(), clip_s=2.0)(noise_video(250), aligned=True).clips
     assert (table["end_s"] - table["start_s"]).to_numpy() == pytest.approx(2.0, rel=0.13)
 
 
@@ -101,11 +101,11 @@ def test_an_answer_below_one_half_is_marked_uncertain():
     model = small_model()
     model.classifier.weight.data.zero_()
     model.classifier.bias.data.zero_()
-    table = Recognizer(model)(noise_video(30), aligned=True).table
+    table = Recognizer(model)(noise_video(30), aligned=True).clips
     assert (table["mark"] == "uncertain").all()
     assert table["emotion"].notna().all()
     model.classifier.bias.data[EMOTIONS.index("anger")] = 9
-    table = Recognizer(model)(noise_video(30), aligned=True).table
+    table = Recognizer(model)(noise_video(30), aligned=True).clips
     assert (table["mark"] == "").all()
     assert (table["emotion"] == "anger").all()
 
@@ -114,26 +114,26 @@ def test_an_answer_below_one_half_is_marked_uncertain():
 
 
 def test_every_face_has_its_own_timeline(prediction: Prediction):
-    spans = prediction.table.groupby("face").agg({"start_s": "min", "end_s": "max"})
+    spans = prediction.clips.groupby("track").agg({"start_s": "min", "end_s": "max"})
     assert spans.loc[1].tolist() == pytest.approx([0, 2])
     assert spans.loc[2].tolist() == pytest.approx([0, 2])
     assert spans.loc[3].tolist() == pytest.approx([3, 4]), "a face that comes back is a new one"
-    boxes = prediction.faces.groupby("face")["x1"].first()
+    boxes = prediction.frames.groupby("track")["x1"].first()
     assert boxes.tolist() == [0, 70, 70]
-    assert prediction.faces["face"].value_counts().to_dict() == {1: 50, 2: 50, 3: 25}
-    assert prediction.faces["frame"].max() == 99
+    assert prediction.frames["track"].value_counts().to_dict() == {1: 50, 2: 50, 3: 25}
+    assert prediction.frames["frame"].max() == 99
 
 
 def test_real_videos(shared: Path):
     recognizer = Recognizer(small_model())
     frames = list(islice(read_video(shared / "data/videos/single_face.mp4", fps=10), 12))
     prediction = recognizer(frames)
-    assert set(prediction.table["face"]) == {1}
-    assert len(prediction.faces) == len(frames)
-    assert prediction.faces[["x1", "y1"]].min().min() > 0
-    assert prediction.faces["x2"].max() < 640
+    assert set(prediction.clips["track"]) == {1}
+    assert len(prediction.frames) == len(frames)
+    assert prediction.frames[["x1", "y1"]].min().min() > 0
+    assert prediction.frames["x2"].max() < 640
     empty = list(islice(read_video(shared / "data/videos/no_face.mp4", fps=2), 4))
-    assert recognizer(empty).table.empty
+    assert recognizer(empty).clips.empty
 
 
 # --- sources -------------------------------------------------------------------------------------
@@ -181,7 +181,7 @@ def test_frames_too_small_for_a_face_are_an_input_error(
 def test_a_long_strip_has_no_face_unless_it_is_said_to_be_one(shape: tuple[int, int]):
     strip = [Frame(0, 0.0, np.zeros((*shape, 3), np.uint8))]
     assert "no face was found" in Recognizer(small_model())(strip).note
-    assert len(Recognizer(small_model())(strip, aligned=True).table) == 1
+    assert len(Recognizer(small_model())(strip, aligned=True).clips) == 1
 
 
 # --- models and settings -------------------------------------------------------------------------

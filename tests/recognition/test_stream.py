@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from m3dfel.errors import InputError
-from m3dfel.recognition.prediction import Prediction, Update
+from m3dfel.predictions.prediction import Prediction, Update
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video import tracks
 from m3dfel.video.decode import Frame
@@ -28,12 +28,12 @@ def recognizer(*faces: tuple[float, set[int]], **settings) -> Recognizer:
 def row(update: Update) -> list:
     """The row of the table that an update is."""
     answer = [update.emotion, update.confidence, *update.probabilities.tolist(), update.mark]
-    return [update.face, update.face, update.start_s, update.end_s, *answer, *update.raw.tolist()]
+    return [update.track, update.track, update.start_s, update.end_s, *answer, *update.raw.tolist()]
 
 
 def table_of(updates: list[Update], prediction: Prediction) -> pd.DataFrame:
     """The updates as a table, in the order of faces."""
-    ordered = sorted(updates, key=lambda update: (update.face, update.start_s))
+    ordered = sorted(updates, key=lambda update: (update.track, update.start_s))
     return pd.DataFrame([row(update) for update in ordered], columns=prediction.clips.columns)
 
 
@@ -52,7 +52,7 @@ def test_the_updates_are_the_very_table_of_a_prediction(live: bool, smooth_s: fl
     assert len(updates) > 15
     exact = {"rtol": 0, "atol": 3e-6} if live else {"check_exact": True}
     pd.testing.assert_frame_equal(table_of(updates, prediction), prediction.clips)
-    for name in ("clips", "instances", "faces"):
+    for name in ("clips", "instances", "frames"):
         pd.testing.assert_frame_equal(getattr(prediction, name), getattr(expected, name), **exact)
 
 
@@ -80,7 +80,7 @@ def test_an_update_says_everything_about_its_clip():
     with recognizer().stream(noise_video(117, side=128)) as stream:
         update = next(iter(stream))
     record = update.to_dict()
-    assert (record["face"], record["start_s"], record["end_s"]) == (1, 0, 0.64)
+    assert (record["track"], record["start_s"], record["end_s"]) == (1, 0, 0.64)
     assert record["box"] == [0, 4, 40, 44]
     assert record["probabilities"][record["emotion"]] == record["confidence"]
     assert sum(record["probabilities"].values()) == pytest.approx(1, abs=1e-4)
@@ -128,7 +128,7 @@ def test_faces_of_several_people_are_read_together():
     model.backbone.register_forward_hook(lambda module, inputs, output: read.append(len(output)))
     faces = [(50.0 * number, set(range(100))) for number in range(3)]
     with Recognizer(model, ScriptedDetector(*faces)).stream(noise_video(100, side=160)) as stream:
-        assert {update.face for update in stream} == {1, 2, 3}
+        assert {update.track for update in stream} == {1, 2, 3}
     assert sum(read) == 3 * 25
     assert read[0] == 3 * 4
     assert set(read[1:-1]) == {3 * 2}, "four at a time or a few more"
@@ -216,7 +216,7 @@ def test_errors_come_with_the_first_update():
 
 def test_steps_show_each_frame_with_its_faces():
     with recognizer().stream(noise_video(117, side=128)) as stream:
-        steps = [(step.frame.index, [face.face for face in step.faces]) for step in stream.steps()]
+        steps = [(step.frame.index, [face.track for face in step.faces]) for step in stream.steps()]
     assert [index for index, _ in steps] == list(range(117))
     assert steps[10][1] == [1]
     assert steps[45][1] == [1, 2]
@@ -239,11 +239,11 @@ def test_tables_of_several_faces_are_below_each_other():
             if step.frame.index == 95:
                 early = stream.prediction()
     prediction = stream.prediction()
-    assert early.clips["face"].unique().tolist() == [1, 2]
-    assert early.faces["face"].unique().tolist() == [1, 2]
-    assert prediction.clips["face"].unique().tolist() == [1, 2, 3]
+    assert early.clips["track"].unique().tolist() == [1, 2]
+    assert early.frames["track"].unique().tolist() == [1, 2]
+    assert prediction.clips["track"].unique().tolist() == [1, 2, 3]
     clips = prediction.clips.loc[prediction.instances["clip"]].reset_index(drop=True)
-    assert clips["face"].tolist() == prediction.instances["face"].tolist()
+    assert clips["track"].tolist() == prediction.instances["track"].tolist()
     first = prediction.instances["instance"] == 0
     assert prediction.instances["start_s"][first].tolist() == clips["start_s"][first].tolist()
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from m3dfel.emotions import EMOTIONS, colours
+from m3dfel.emotions import EMOTIONS, colors
 from m3dfel.errors import InputError
 from m3dfel.report.annotate import Annotator, annotate_video
 from m3dfel.report.sprites import rgb
@@ -13,7 +13,7 @@ from m3dfel.video.encode import write_video
 from made_up import MAFW, made_up_prediction
 
 FPS = 25
-COLOURS = colours(EMOTIONS)
+COLORS = colors(EMOTIONS)
 
 
 def film_of(*spans: tuple[float, float], width: int = 640, labels=EMOTIONS, **options):
@@ -24,10 +24,10 @@ def film_of(*spans: tuple[float, float], width: int = 640, labels=EMOTIONS, **op
         left = 20 + (face - 1) * (width - 40) / len(spans)
         for frame in range(round(start_s * FPS), round(end_s * FPS)):
             box = {"x1": left, "y1": 100.0, "x2": left + 60, "y2": 180.0}
-            row = {"face": face, "person": face, "frame": frame, "time_s": frame / FPS}
+            row = {"track": face, "person": face, "frame": frame, "time_s": frame / FPS}
             rows.append({**row, **box, "score": 0.9, "mark": ""})
-    columns = ["face", "person", "frame", "time_s", "x1", "y1", "x2", "y2", "score", "mark"]
-    prediction.faces = pd.DataFrame(rows, columns=columns)
+    columns = ["track", "person", "frame", "time_s", "x1", "y1", "x2", "y2", "score", "mark"]
+    prediction.frames = pd.DataFrame(rows, columns=columns)
     return prediction
 
 
@@ -37,12 +37,12 @@ def drawn(prediction, time_s: float, width: int = 640, height: int = 360) -> np.
     return annotator.draw(Frame(round(time_s * FPS), time_s, image))
 
 
-def has_colour(picture: np.ndarray, colour: str) -> bool:
-    return bool((np.abs(picture.astype(int) - rgb(colour)).max(-1) <= 2).any())
+def has_color(picture: np.ndarray, color: str) -> bool:
+    return bool((np.abs(picture.astype(int) - rgb(color)).max(-1) <= 2).any())
 
 
-def pixels(picture: np.ndarray, colour: str) -> int:
-    return int((np.abs(picture.astype(int) - rgb(colour)).max(-1) <= 2).sum())
+def pixels(picture: np.ndarray, color: str) -> int:
+    return int((np.abs(picture.astype(int) - rgb(color)).max(-1) <= 2).sum())
 
 
 # --- picture -------------------------------------------------------------------------------------
@@ -54,8 +54,8 @@ def test_the_picture_is_unchanged_but_for_boxes_and_names():
     assert np.all(picture[:60] == 100)
     assert np.all(picture[:, 220:] == 100)
     assert np.all(picture[110:170, 30:70] == 100), "the face itself stays free"
-    assert has_colour(picture, "#16325c")
-    assert has_colour(picture, COLOURS["happiness"]), "the dot of the emotion"
+    assert has_color(picture, "#16325c")
+    assert has_color(picture, COLORS["happiness"]), "the dot of the emotion"
 
 
 def test_nothing_is_drawn_into_a_frame_without_a_face():
@@ -63,30 +63,30 @@ def test_nothing_is_drawn_into_a_frame_without_a_face():
     assert np.all(picture == 100)
 
 
-def test_every_face_has_a_colour_of_its_own():
+def test_every_face_has_a_color_of_its_own():
     picture = drawn(film_of((0, 4), (0, 4), (0, 4)), 1.0)[:360, :640]
-    for colour in ("#16325c", "#a8326e", "#0b7285"):
-        assert has_colour(picture, colour)
+    for color in ("#16325c", "#a8326e", "#0b7285"):
+        assert has_color(picture, color)
 
 
 @pytest.mark.parametrize("box", [(0, 0, 640, 360), (-30, -20, 40, 60), (600, 300, 700, 400)])
 def test_a_face_at_the_edge_still_has_its_name_in_the_picture(box: tuple[int, int, int, int]):
     prediction = film_of((0, 4))
-    prediction.faces[["x1", "y1", "x2", "y2"]] = box
+    prediction.frames[["x1", "y1", "x2", "y2"]] = box
     picture = drawn(prediction, 1.0)[:360, :640]
-    assert has_colour(picture, COLOURS["happiness"])
+    assert has_color(picture, COLORS["happiness"])
 
 
 def test_the_name_does_not_jump_when_a_face_bobs_at_the_top_of_the_picture():
     prediction = film_of((0, 4))
-    bobbing = 24 + 20 * np.sin(np.arange(len(prediction.faces)))
-    prediction.faces["y1"] = bobbing
+    bobbing = 24 + 20 * np.sin(np.arange(len(prediction.frames)))
+    prediction.frames["y1"] = bobbing
     annotator = Annotator(prediction, 640, 360, duration_s=10.0)
     image = np.full((360, 640, 3), 100, np.uint8)
     below = []
     for index in range(30, 60):
         picture = annotator.draw(Frame(index, index / FPS, image))[:360, :640]
-        below.append(has_colour(picture[188:], "#16325c"))
+        below.append(has_color(picture[188:], "#16325c"))
     assert len(set(below)) == 1
 
 
@@ -95,7 +95,7 @@ def test_the_name_does_not_jump_when_a_face_bobs_at_the_top_of_the_picture():
 
 def test_bars_are_as_long_as_the_probabilities():
     panel = drawn(film_of((0, 4)), 0.5)[:360, 640:]
-    happiness = np.abs(panel.astype(int) - rgb(COLOURS["happiness"])).max(-1) <= 2
+    happiness = np.abs(panel.astype(int) - rgb(COLORS["happiness"])).max(-1) <= 2
     track = np.abs(panel.astype(int) - 0xF3).max(-1) <= 2
     row = happiness.any(1).argmax()
     assert happiness[row].sum() / (happiness[row].sum() + track[row].sum()) == pytest.approx(
@@ -110,8 +110,8 @@ def test_an_unreadable_face_has_its_mark_and_no_bars():
     prediction.clips.loc[:, columns] = np.nan
     prediction.clips["mark"] = "turned away"
     canvas = drawn(prediction, 1.0)
-    for emotion in set(EMOTIONS) - {"neutral"}:  # whose grey is also that of text
-        assert not has_colour(canvas, COLOURS[emotion])
+    for emotion in set(EMOTIONS) - {"neutral"}:  # whose gray is also that of text
+        assert not has_color(canvas, COLORS[emotion])
     prediction.clips["mark"] = "blurred"
     assert not np.array_equal(canvas, drawn(prediction, 1.0)), "the mark is written"
 
@@ -120,7 +120,7 @@ def test_an_uncertain_emotion_is_pale():
     prediction = film_of((0, 4))
     prediction.clips["mark"] = "uncertain"
     canvas = drawn(prediction, 1.0)
-    assert not has_colour(canvas, COLOURS["happiness"])
+    assert not has_color(canvas, COLORS["happiness"])
 
 
 def test_a_face_takes_over_the_card_and_the_lane_of_one_that_left():
@@ -146,7 +146,7 @@ def test_any_size_and_number_of_faces_gives_even_sides(faces: int, width: int, h
 def test_other_label_sets_fit():
     canvas = drawn(film_of((0, 4), labels=MAFW), 1.0)
     assert canvas.shape[1] < 900
-    assert has_colour(canvas, colours(MAFW)["anger"])
+    assert has_color(canvas, colors(MAFW)["anger"])
 
 
 # --- timeline ------------------------------------------------------------------------------------
@@ -155,8 +155,8 @@ def test_other_label_sets_fit():
 def test_the_timeline_fills_up_as_the_playhead_moves():
     prediction = film_of((0, 10))
     early, late = (drawn(prediction, time_s)[372:392] for time_s in (1.0, 4.0))
-    colour = COLOURS["happiness"]
-    assert pixels(late, colour) > 2 * pixels(early, colour)
+    color = COLORS["happiness"]
+    assert pixels(late, color) > 2 * pixels(early, color)
     x = [np.flatnonzero((strip == 0x22).all((0, 2))) for strip in (early, late)]
     assert x[0].mean() / early.shape[1] == pytest.approx(0.1, abs=0.03)
     assert x[1].mean() / late.shape[1] == pytest.approx(0.4, abs=0.03)

@@ -13,7 +13,7 @@ def test_a_single_row_has_no_differences(tmp_path):
     assert is_png(tmp_path / "table.png")
 
 
-def test_differences_whose_interval_includes_zero_are_grey(tmp_path):
+def test_differences_whose_interval_includes_zero_are_gray(tmp_path):
     columns = {
         "name": ["unchanged", "model.bag_size = 1", "a name that is much too long for its column"],
         "war": [80.0, 82.0, 75.0],
@@ -30,8 +30,8 @@ def test_differences_whose_interval_includes_zero_are_grey(tmp_path):
     differences = figure.axes[1]
     zero, *lines = differences.lines
     assert zero.get_xdata() == [0, 0]
-    colours = {line.get_xdata()[0]: to_hex(line.get_color()) for line in lines}
-    assert colours[2.0] == colours[-1.0] == FAINT
-    assert colours[-5.0] == colours[-8.0] == INK
+    colors = {line.get_xdata()[0]: to_hex(line.get_color()) for line in lines}
+    assert colors[2.0] == colors[-1.0] == FAINT
+    assert colors[-5.0] == colors[-8.0] == INK
     assert "…t is much too long for its column" in " ".join(texts(figure))
     assert_nothing_is_cut_off(figure)

@@ -11,9 +11,9 @@ from matplotlib import rc_context
 from matplotlib.font_manager import fontManager
 
 from m3dfel.cli import main
-from m3dfel.emotions import EMOTIONS, colours, names_in, parse_emotion
+from m3dfel.emotions import EMOTIONS, colors, names_in, parse_emotion
 from m3dfel.errors import InputError
-from m3dfel.recognition.prediction import Prediction
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report import fonts, sprites
 from m3dfel.report.confusion import plot_confusion
@@ -90,10 +90,10 @@ def test_predict_says_so_before_it_reads_the_video(no_chinese_font, capsys):
     assert "no font with Chinese characters is installed" in capsys.readouterr().err
 
 
-def test_figures_show_chinese_names_and_the_colours_of_the_english_ones(
+def test_figures_show_chinese_names_and_the_colors_of_the_english_ones(
     chinese_font, prediction: Prediction, results, tmp_path: Path
 ):
-    assert list(colours(NAMES).values()) == list(colours(EMOTIONS).values())
+    assert list(colors(NAMES).values()) == list(colors(EMOTIONS).values())
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # such as: glyph missing from font
         timeline = plot_timeline(prediction.in_language("zh"), tmp_path / "timeline.png")

@@ -1,11 +1,11 @@
 import pytest
 
-from m3dfel.emotions import EMOTIONS, colours
+from m3dfel.emotions import EMOTIONS, colors
 from m3dfel.report.recalls import plot_recalls
 from made_up import MAFW, TWO, assert_no_overlap, assert_nothing_is_cut_off, random_results, texts
 
 
-def test_one_run_has_the_colours_of_the_emotions_and_no_value_without_clips(results):
+def test_one_run_has_the_colors_of_the_emotions_and_no_value_without_clips(results):
     figure = plot_recalls({"run": results})
     (axes,) = figure.axes
     bars = dict(zip(EMOTIONS, axes.patches, strict=True))
@@ -30,4 +30,4 @@ def test_any_label_set_fits(labels):
     for figure in (one, several):
         assert_nothing_is_cut_off(figure)
         assert_no_overlap(figure.axes[0].get_xticklabels())
-    assert len({patch.get_facecolor() for patch in one.axes[0].patches}) == len(colours(labels))
+    assert len({patch.get_facecolor() for patch in one.axes[0].patches}) == len(colors(labels))

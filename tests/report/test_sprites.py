@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from m3dfel.emotions import EMOTIONS, colours
+from m3dfel.emotions import EMOTIONS, colors
 from m3dfel.report.sprites import (
     fitting_text,
     mix,
@@ -10,7 +10,7 @@ from m3dfel.report.sprites import (
     rounded_rectangle,
     tag,
     text,
-    text_colour,
+    text_color,
 )
 
 
@@ -49,16 +49,16 @@ def test_text_that_is_too_wide_becomes_smaller():
     )
 
 
-def test_a_tag_shows_the_colours_of_the_face_and_of_the_emotion():
+def test_a_tag_shows_the_colors_of_the_face_and_of_the_emotion():
     sprite = tag(2, "anger", 19, "#a8326e", "#c8402f")
-    shown = {tuple(colour) for colour in sprite[..., :3].reshape(-1, 3).round().tolist()}
+    shown = {tuple(color) for color in sprite[..., :3].reshape(-1, 3).round().tolist()}
     assert {(168, 50, 110), (200, 64, 47), (255, 255, 255)} <= shown
     without_dot = tag(2, "anger", 19, "#a8326e", None)
     assert without_dot.shape[1] < sprite.shape[1]
 
 
-def test_text_is_dark_on_light_colours_and_white_on_dark_ones():
-    on_emotions = {emotion: text_colour(colour) for emotion, colour in colours(EMOTIONS).items()}
-    dark = {emotion for emotion, colour in on_emotions.items() if colour == "#222222"}
+def test_text_is_dark_on_light_colors_and_white_on_dark_ones():
+    on_emotions = {emotion: text_color(color) for emotion, color in colors(EMOTIONS).items()}
+    dark = {emotion for emotion, color in on_emotions.items() if color == "#222222"}
     assert dark == {"happiness", "surprise", "disgust"}
-    assert text_colour("#3b6fb6") == "#ffffff"
+    assert text_color("#3b6fb6") == "#ffffff"

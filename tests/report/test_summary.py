@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from m3dfel.recognition.summary import summarize
+from m3dfel.batch.summary import summarize
 from m3dfel.report.summary import plot_summary
 from made_up import assert_nothing_is_cut_off, is_png, made_up_prediction, texts
 

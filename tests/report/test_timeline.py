@@ -33,7 +33,7 @@ def test_timeline_names_every_row_of_every_face(tmp_path):
     assert not shaded(figure)
 
 
-def test_recognised_emotions_are_bold():
+def test_recognized_emotions_are_bold():
     assert bold_texts(plot_timeline(made_up_prediction((0, 4)))) == {
         "person 1",
         "happiness",

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from m3dfel.checkpoints import load_model
 from m3dfel.evaluation.measure import SplitOutputs, measure
+from m3dfel.models.checkpoints import load_model
 from m3dfel.training import calibration
 from m3dfel.training.calibration import calibrate, restored_balance
 from m3dfel.training.loop import train

@@ -78,7 +78,7 @@ def test_an_epoch_can_be_shorter_than_the_data(dfew: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_clips_for_a_gpu_are_read_into_pinned_memory_and_get_their_colours_there(
+def test_clips_for_a_gpu_are_read_into_pinned_memory_and_get_their_colors_there(
     device: str, dfew: Path, tmp_path: Path
 ):
     fabric = SimpleNamespace(
@@ -90,4 +90,4 @@ def test_clips_for_a_gpu_are_read_into_pinned_memory_and_get_their_colours_there
     clips = read_manifest(str(dfew)).split("train")
     _, loader = training_batches(fabric, clips, tiny(tmp_path / "run", dfew))
     assert loader.pin_memory is (device == "cuda")
-    assert (next(iter(loader))["colours"] is not None) is (device == "cuda")
+    assert (next(iter(loader))["colors"] is not None) is (device == "cuda")

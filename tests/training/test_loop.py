@@ -16,11 +16,11 @@ import pytest
 import torch
 import yaml
 
-from m3dfel.checkpoints import load_model
 from m3dfel.config import LossConfig, Stage, TrainConfig, previous_stage
 from m3dfel.data.dataset import TrainingClips
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import evaluate
+from m3dfel.models.checkpoints import load_model
 from m3dfel.training import clips as training_clips
 from m3dfel.training import loop
 from m3dfel.training import results as training_results
@@ -111,14 +111,14 @@ def test_epochs_are_compared_in_the_precision_of_the_run(dfew: Path, tmp_path: P
     assert precisions == [*val, *calibrated, *calibrated_on_test, *last_on_test]
 
 
-def test_colours_changed_on_the_model_s_device_train_the_same(
+def test_colors_changed_on_the_model_s_device_train_the_same(
     dfew: Path, tmp_path: Path, monkeypatch
 ):
-    def leave_colours(*arguments, **options):
-        return TrainingClips(*arguments, **{**options, "leave_colours": True})
+    def leave_colors(*arguments, **options):
+        return TrainingClips(*arguments, **{**options, "leave_colors": True})
 
     expected = train(tiny(tmp_path / "plain", dfew))
-    monkeypatch.setattr(training_clips, "TrainingClips", leave_colours)
+    monkeypatch.setattr(training_clips, "TrainingClips", leave_colors)
     left = train(tiny(tmp_path / "left", dfew))
     for ours, theirs in zip(left["history"], expected["history"], strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.02)
@@ -272,7 +272,7 @@ def test_each_stage_starts_from_the_weights_of_the_previous_one(dfew: Path, tmp_
     assert numbers(train(config, resume=True)) == numbers(results)
     frame_model = load_model(str(tmp_path / "run" / "stage-2" / "stage-1"))
     assert (frame_model.frames, frame_model.bag_size) == (1, 1)
-    # The kernels for neighbouring frames start at zero, so a face that does not move looks the
+    # The kernels for neighboring frames start at zero, so a face that does not move looks the
     # same to the initial model of instances as to the trained model of single frames.
     instance_model = build_model(previous_stage(config)).eval()
     still = torch.rand(2, 1, 3, 16, 16)

@@ -148,7 +148,7 @@ def test_the_focal_loss_with_gamma_0_is_the_cross_entropy(classes: int, seed: in
     torch.testing.assert_close(focal_cross_entropy(logits, targets, 0.0, smoothing), expected)
 
 
-def test_the_focal_loss_makes_recognised_clips_count_less():
+def test_the_focal_loss_makes_recognized_clips_count_less():
     logits, targets = torch.tensor([[3.0, 0.0], [0.0, 0.0]]), torch.tensor([0, 0])
     ratio = focal_cross_entropy(logits, targets, 2.0) / F.cross_entropy(
         logits, targets, reduction="none"

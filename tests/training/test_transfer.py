@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from m3dfel.checkpoints import save_model
 from m3dfel.errors import InputError
+from m3dfel.models.checkpoints import save_model
 from m3dfel.models.exported import export_model
 from m3dfel.training import transfer
 from m3dfel.training.transfer import build_model, transfer_weights
@@ -84,7 +84,7 @@ def test_a_larger_bag_of_the_same_instances_keeps_the_bag_vector(tmp_path: Path)
     torch.testing.assert_close(pooled[0], pooled[1])
 
 
-def test_kernels_of_single_frames_start_without_the_neighbouring_frames(tmp_path: Path):
+def test_kernels_of_single_frames_start_without_the_neighboring_frames(tmp_path: Path):
     save_model(model_with(tmp_path, seed=2, frames=1, bag_size=1), tmp_path / "trained")
     model = model_with(tmp_path, frames=4, bag_size=1, weights=str(tmp_path / "trained"))
     kernels = [p for p in model.backbone.parameters() if p.ndim == 5 and p.shape[2] == 3]

@@ -69,7 +69,7 @@ def test_at_a_border_the_crop_is_that_of_a_larger_image_that_shows_the_mirrored_
     margins = ((100, 100), (100, 100), (0, 0))
     larger = np.pad(image, margins, mode="symmetric")
     crop, expected = align_face(image, landmarks, 64), align_face(larger, landmarks + 100, 64)
-    # OpenCV keeps positions to a 32nd of a pixel, and neighbouring pixels differ by 85 grey levels.
+    # OpenCV keeps positions to a 32nd of a pixel, and neighboring pixels differ by 85 gray levels.
     assert np.abs(crop.astype(int) - expected).max() <= 8
 
 

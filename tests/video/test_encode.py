@@ -29,7 +29,7 @@ def write_film(
     size: tuple[int, int] = (SIDE, SIDE),
     time_base: Fraction = Fraction(1, 12_800),
 ) -> Path:
-    """A film of grey pictures with these time stamps and, if named, two seconds of a tone."""
+    """A film of gray pictures with these time stamps and, if named, two seconds of a tone."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"bf": "0"})
         (stream.width, stream.height), stream.pix_fmt = size, "yuv420p"

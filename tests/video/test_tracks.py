@@ -59,14 +59,14 @@ def test_a_track_survives_a_short_gap_and_not_a_long_one():
     short = track_faces(frames(30), ScriptedDetector(*[here] * 10, *[[]] * 10, *[here] * 10), 16)
     assert [track.indices.tolist() for track in short] == [[*range(10), *range(20, 30)]]
     long = track_faces(frames(40), ScriptedDetector(*[here] * 10, *[[]] * 15, *[here] * 15), 16)
-    assert [(track.face, len(track.indices)) for track in long] == [(1, 10), (2, 15)]
+    assert [(track.track, len(track.indices)) for track in long] == [(1, 10), (2, 15)]
 
 
 def test_false_detections_are_left_out_without_gaps_in_the_numbers():
     face, false_face = face_at(200), face_at(10)
     detections = [[false_face, face], [false_face, face], *[[face]] * 8]
     (track,) = track_faces(frames(10), ScriptedDetector(*detections), 16)
-    assert track.face == 1
+    assert track.track == 1
     assert track.boxes[:, 0].tolist() == [200] * 10
 
 
@@ -104,7 +104,7 @@ def test_smoothing_reduces_jitter_without_lag():
 
 
 class PatientDetector:
-    """A detector with windows that finds a face where the grey level of the image says."""
+    """A detector with windows that finds a face where the gray level of the image says."""
 
     def __init__(self) -> None:
         self.looks = 0
@@ -165,7 +165,7 @@ def test_two_people_side_by_side_are_two_tracks(shared, tmp_path, detector):
     ]
     write_video(tmp_path / "pair.mp4", pair, fps=5)
     tracks = track_faces(read_video(tmp_path / "pair.mp4"), detector, 64)
-    assert [(track.face, len(track.indices)) for track in tracks] == [
+    assert [(track.track, len(track.indices)) for track in tracks] == [
         (1, len(pair)),
         (2, len(pair)),
     ]

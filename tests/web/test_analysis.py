@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 
-from m3dfel.recognition.prediction import Prediction
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import probe
 from m3dfel.video.sources import Source, read_frames
-from m3dfel.web.analysis import Analysis, UnsuitableVideo, analyse
+from m3dfel.web.analysis import Analysis, UnsuitableVideo, analyze
 from small_videos import ScriptedDetector, small_model
 
 
@@ -21,7 +21,7 @@ def do_nothing(step: str, progress: float) -> None:
 
 @pytest.fixture
 def analysis(noise: Path) -> Analysis:
-    return analyse(noise, one_face(), 60, do_nothing)
+    return analyze(noise, one_face(), 60, do_nothing)
 
 
 def test_everything_that_can_be_downloaded_lies_beside_the_video(analysis: Analysis, noise: Path):
@@ -66,7 +66,7 @@ class SecondLook(Recognizer):
 def test_progress_never_goes_back_and_ends_at_one(noise: Path, kind: type[Recognizer]):
     recognizer = kind(small_model(), ScriptedDetector((0, set(range(50)))))
     reports: list[tuple[str, float]] = []
-    analyse(noise, recognizer, 60, lambda *report: reports.append(report))
+    analyze(noise, recognizer, 60, lambda *report: reports.append(report))
     steps, progress = zip(*reports, strict=True)
     assert list(dict.fromkeys(steps)) == ["reading", "drawing"]
     assert list(progress) == sorted(progress)
@@ -84,7 +84,7 @@ def test_the_work_can_be_stopped_at_any_frame(noise: Path, stopped_step: str):
             raise Stop
 
     with pytest.raises(Stop):
-        analyse(noise, one_face(), 60, report)
+        analyze(noise, one_face(), 60, report)
     assert [path.name for path in noise.parent.iterdir()] == ["noise.mp4"]
 
 
@@ -98,7 +98,7 @@ def test_what_cannot_be_shown_has_a_reason(noise: Path, tmp_path: Path):
         (noise, one_face(), 1.9, "too_long"),
     ):
         with pytest.raises(UnsuitableVideo) as caught:
-            analyse(video, recognizer, max_s, do_nothing)
+            analyze(video, recognizer, max_s, do_nothing)
         assert str(caught.value) == reason
 
 
@@ -107,5 +107,5 @@ def test_a_length_that_the_file_does_not_state_is_measured(noise: Path, monkeypa
     unstated = probe(noise).__class__(96, 96, 25.0, None, None, 0)
     monkeypatch.setattr("m3dfel.web.analysis.probe", lambda path: unstated)
     with pytest.raises(UnsuitableVideo, match="too_long"):
-        analyse(noise, one_face(), 1.5, do_nothing)
-    assert analyse(noise, one_face(), 60, do_nothing).duration_s == pytest.approx(2, abs=0.05)
+        analyze(noise, one_face(), 1.5, do_nothing)
+    assert analyze(noise, one_face(), 60, do_nothing).duration_s == pytest.approx(2, abs=0.05)

@@ -17,7 +17,7 @@ import pytest
 from PIL import Image, ImageSequence
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from m3dfel.checkpoints import BUNDLED, load_model
+from m3dfel.models.checkpoints import BUNDLED, load_model
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import read_video
 from m3dfel.video.encode import write_video
@@ -215,7 +215,7 @@ def test_a_person_who_comes_back_has_one_timeline(
     with page.expect_download() as download:
         page.locator(".m3-files a", has_text="CSV").click()
     table = pd.read_csv(download.value.path())
-    assert (set(table["face"]), set(table["person"])) == ({1, 2}, {1})
+    assert (set(table["track"]), set(table["person"])) == ({1, 2}, {1})
 
 
 def test_all_files_can_be_downloaded_until_the_user_is_done(

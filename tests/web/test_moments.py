@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from m3dfel.emotions import EMOTIONS
-from m3dfel.recognition.prediction import Prediction
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import Frame
 from m3dfel.web.moments import Gallery, View, clearest_moments, portraits
@@ -31,22 +31,22 @@ def test_the_clearest_moment_has_the_strongest_evidence(prediction: Prediction):
         best = prediction.instances.loc[
             relative[prediction.instances["clip"].isin(candidates)].idxmax()
         ]
-        assert best["face"] == moment.view.person
+        assert best["track"] == moment.view.person
         assert best["start_s"] - 0.02 <= moment.view.time_s <= best["end_s"] + 0.02
         time_s = (best["start_s"] + best["end_s"]) / 2
-        of_face = certain[(certain["face"] == best["face"]) & certain.index.isin(candidates)]
+        of_face = certain[(certain["track"] == best["track"]) & certain.index.isin(candidates)]
         distances = ((of_face["start_s"] + of_face["end_s"]) / 2 - time_s).abs()
         assert moment.probability == of_face.loc[distances.idxmin(), "confidence"]
 
 
 def test_uncertain_clips_have_no_clear_moment(prediction: Prediction):
     clips = prediction.clips.assign(mark="uncertain")
-    uncertain = Prediction("", prediction.labels, clips, prediction.instances, prediction.faces)
+    uncertain = Prediction("", prediction.labels, clips, prediction.instances, prediction.frames)
     assert clearest_moments(uncertain) == []
 
 
 def test_each_person_has_a_portrait_from_a_readable_frame(prediction: Prediction):
-    faces = prediction.faces.copy()
+    faces = prediction.frames.copy()
     faces.loc[faces["frame"] == 20, "score"] = 0.99
     faces.loc[faces["frame"] == 30, ["score", "mark"]] = [1.0, "blurred"]
     marked = Prediction("", prediction.labels, prediction.clips, prediction.instances, faces)

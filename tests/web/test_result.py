@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from m3dfel.emotions import EMOTIONS
-from m3dfel.recognition.prediction import Prediction
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.web.analysis import Analysis
 from m3dfel.web.moments import clearest_moments, portraits
@@ -50,14 +50,14 @@ def test_each_person_has_a_timeline_and_each_file_a_link(prediction: Prediction)
 def test_a_person_who_comes_back_has_one_timeline(prediction: Prediction):
     """The second face is the first one, two seconds later."""
     late = {
-        name: table.assign(**{c: table[c] + 2 * (table["face"] == 2) for c in columns})
+        name: table.assign(**{c: table[c] + 2 * (table["track"] == 2) for c in columns})
         for name, table, columns in (
             ("clips", prediction.clips, ("start_s", "end_s")),
             ("instances", prediction.instances, ("start_s", "end_s")),
-            ("faces", prediction.faces, ("time_s",)),
+            ("frames", prediction.frames, ("time_s",)),
         )
     }
-    for name in ("clips", "faces"):
+    for name in ("clips", "frames"):
         late[name]["person"] = 1
     page = render_result(analysis_of(replace(prediction, **late)), "en")
     assert page.count('class="m3-lane"') == 1
@@ -79,7 +79,7 @@ def test_timelines_span_the_whole_video(prediction: Prediction):
     assert max(xs) == pytest.approx(500, abs=1)
 
 
-def test_the_height_is_the_probability_and_strong_colour_marks_the_winner(prediction: Prediction):
+def test_the_height_is_the_probability_and_strong_color_marks_the_winner(prediction: Prediction):
     certain = {f"p_{e}": 0.02 for e in EMOTIONS} | {"p_anger": 0.9}
     page = shown_as(prediction, **certain, emotion="anger", confidence=0.9, mark="")
     strong = re.findall(r'<path d="([^"]*)" fill="(#\w+)" />', page)[: len(EMOTIONS)]
@@ -104,9 +104,9 @@ def test_an_unreadable_face_says_why(prediction: Prediction):
 def test_many_people_are_folded(prediction: Prediction):
     tables = {
         name: pd.concat(
-            [getattr(prediction, name).assign(face=face, person=face) for face in range(1, 8)]
+            [getattr(prediction, name).assign(track=track, person=track) for track in range(1, 8)]
         )
-        for name in ("clips", "instances", "faces")
+        for name in ("clips", "instances", "frames")
     }
     crowd = Prediction(
         "", prediction.labels, **{k: t.reset_index(drop=True) for k, t in tables.items()}

@@ -16,8 +16,8 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser
 from rich.logging import RichHandler
 
+from m3dfel.cli.argv import load_plugins, with_recipes
 from m3dfel.cli.messages import ERRORS, print_error
-from m3dfel.cli.words import load_plugins, with_recipes
 from m3dfel.errors import InputError
 from m3dfel.ranges import explain
 
@@ -25,8 +25,8 @@ from m3dfel.ranges import explain
 COMMANDS = {
     "train": "train a model on a data set",
     "evaluate": "measure a model on a data set",
-    "predict": "recognise the faces in videos",
-    "live": "recognise the faces before a camera",
+    "predict": "recognize the faces in videos",
+    "live": "recognize the faces before a camera",
     "export": "write a model for another engine",
     "summarize": "sum up many predictions",
     "crossval": "train and measure all folds",
@@ -70,7 +70,7 @@ def parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="m3dfel",
         exit_on_error=False,
-        description="Recognise facial expressions in video, and train and measure the models that "
+        description="Recognize facial expressions in video, and train and measure the models that "
         "do: M3DFEL with the intensity-aware loss.",
         epilog="First steps: `m3dfel predict VIDEO`, or `m3dfel demo` to train a model now.",
     )

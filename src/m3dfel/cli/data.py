@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.messages import print_error, print_sentence
 from m3dfel.cli.options import Parser
-from m3dfel.data.pack_settings import PackSettings
+from m3dfel.data.packed.settings import PackSettings
 
 
 def parser() -> ArgumentParser:
@@ -73,7 +73,7 @@ def _pack_parser() -> ArgumentParser:
 
 
 def _pack(options: Namespace) -> int:
-    from m3dfel.data.packing import pack
+    from m3dfel.data.packed.packing import pack
 
     names = [field.name for field in fields(PackSettings)]
     settings = PackSettings(**{name: options[name] for name in names})

@@ -40,8 +40,8 @@ def parser() -> ArgumentParser:
 def run(options: Namespace) -> int:
     import pandas as pd
 
-    from m3dfel.checkpoints import load_model, move_model
     from m3dfel.evaluation.evaluate import evaluate
+    from m3dfel.models.checkpoints import load_model, move_model
     from m3dfel.report.confusion import plot_confusion
     from m3dfel.report.coverage import plot_risk_coverage
     from m3dfel.report.fonts import prepare_fonts

@@ -37,7 +37,7 @@ def _formats() -> str:
 
 
 def run(options: Namespace) -> int:
-    from m3dfel.checkpoints import load_model
+    from m3dfel.models.checkpoints import load_model
     from m3dfel.models.exported import calibration_instances, export_model
 
     model = load_model(options.model)

@@ -1,4 +1,4 @@
-"""`m3dfel live`: recognise the faces in front of a camera."""
+"""`m3dfel live`: recognize the faces in front of a camera."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def parser() -> ArgumentParser:
 
 
 def run(options: Namespace) -> int:
-    from m3dfel.recognition.live import run_live
+    from m3dfel.live.session import run_live
     from m3dfel.recognition.recognizer import Recognizer
 
     recognizer = Recognizer.from_pretrained(

@@ -1,4 +1,4 @@
-"""`m3dfel predict`: recognise what the faces in videos express, and when."""
+"""`m3dfel predict`: recognize what the faces in videos express, and when."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from m3dfel.registry import PLUGINS
 from m3dfel.video.defaults import SEARCH_EVERY
 
 if TYPE_CHECKING:
-    from m3dfel.recognition.predictor import PredictSettings
+    from m3dfel.batch.predictor import PredictSettings
 
 _MAX_PROBLEMS = 20  # printed; a table has all
 
@@ -24,7 +24,7 @@ _MAX_PROBLEMS = 20  # printed; a table has all
 def parser() -> ArgumentParser:
     parser = Parser(
         lists=_formats,
-        description="Recognise what the faces in videos express, and when. Writes for each video "
+        description="Recognize what the faces in videos express, and when. Writes for each video "
         "a table (CSV, Parquet), all details (JSON) and a timeline picture. Of several videos, "
         "those that cannot be read are listed (problems.csv; the exit status is then 1), all are "
         "summed up (summary.csv, summary.png), and the same command continues where it was "
@@ -118,15 +118,15 @@ def parser() -> ArgumentParser:
 
 
 def _formats() -> str:
-    from m3dfel.recognition.exports import FORMATS
+    from m3dfel.report.exports import FORMATS
 
     return list_names("formats", {name: FORMATS[name].meaning for name in FORMATS})
 
 
 def run(options: Namespace) -> int:
-    from m3dfel.recognition.baseline import Baseline
+    from m3dfel.batch.predictor import PredictSettings
+    from m3dfel.predictions.baseline import Baseline
     from m3dfel.recognition.persons import PersonMap, parse_region
-    from m3dfel.recognition.predictor import PredictSettings
     from m3dfel.video.sources import find_sources
 
     settings = PredictSettings(
@@ -154,8 +154,8 @@ def run(options: Namespace) -> int:
 
 
 def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
-    from m3dfel.recognition.folders import plan_videos
-    from m3dfel.recognition.predictor import VideoPredictor
+    from m3dfel.batch.folders import plan_videos
+    from m3dfel.batch.predictor import VideoPredictor
     from m3dfel.recognition.stream import leave_a_core_to_detection
     from m3dfel.report.terminal import print_timeline
     from m3dfel.video.sources import source_path
@@ -166,7 +166,7 @@ def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
     if prediction.clips.empty:
         print_error(prediction.note)
         return 2
-    print_timeline(prediction.table, source_path(prediction.source).name, prediction.note)
+    print_timeline(prediction.clips, source_path(prediction.source).name, prediction.note)
     print_sentence(f"written: {Path(settings.output, video.stem)}.*")
     return 0
 
@@ -174,13 +174,13 @@ def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
 def _predict_many(
     sources: list[str | list[str]], settings: PredictSettings, options: Namespace
 ) -> int:
-    from m3dfel.recognition.folders import PROBLEMS, Run, predict_videos
-    from m3dfel.recognition.processes import predict_in_processes, usable_cores
+    from m3dfel.batch.folders import PROBLEMS, Run, predict_videos
+    from m3dfel.batch.workers import predict_in_processes, usable_cores
     from m3dfel.report.terminal import print_people
 
     run_videos: Run
     if options.cluster:
-        from m3dfel.recognition.cluster import predict_on_cluster
+        from m3dfel.batch.cluster import predict_on_cluster
 
         run_videos = partial(predict_on_cluster, address=options.cluster, jobs=options.jobs)
     else:

@@ -22,7 +22,7 @@ def parser() -> ArgumentParser:
 
 
 def run(options: Namespace) -> int:
-    from m3dfel.recognition.summary import find_predictions, write_summary
+    from m3dfel.batch.summary import find_predictions, write_summary
     from m3dfel.report.terminal import print_people
 
     output = options.output or options.folder

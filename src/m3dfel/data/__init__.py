@@ -1,1 +1,1 @@
-"""Labelled clips: from data sets on disk to batches for the model."""
+"""Labeled clips: from data sets on disk to batches for the model."""

@@ -25,13 +25,13 @@ class Batch(TypedDict):
         clips: uint8 (B, T, 3, S, S).
         targets: int64 (B,), indices into the label set, or float (B, C), votes.
         indices: int64 (B,), indices of the clips in the data set.
-        colours: float (B, 7, 3), how `change_colours` is to change them; None if they are final.
+        colors: float (B, 7, 3), how `change_colors` is to change them; None if they are final.
     """
 
     clips: Tensor
     targets: Tensor
     indices: Tensor
-    colours: Tensor | None
+    colors: Tensor | None
 
 
 class EpochBatches:
@@ -147,12 +147,12 @@ def _collate(samples: list[Sample | None]) -> Batch | None:
     if not readable:
         return None
     targets: list[Any] = [sample.target for sample in readable]
-    colours = [sample.colours for sample in readable if sample.colours is not None]
+    colors = [sample.colors for sample in readable if sample.colors is not None]
     return Batch(
         clips=torch.stack([sample.clip for sample in readable]),
         targets=torch.stack(targets) if isinstance(targets[0], Tensor) else torch.tensor(targets),
         indices=torch.tensor([sample.index for sample in readable]),
-        colours=torch.stack(colours) if colours else None,
+        colors=torch.stack(colors) if colors else None,
     )
 
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import track
 
 from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
+from m3dfel.data.packed.store import opened_store, split_address
 from m3dfel.data.reading import read_clip
-from m3dfel.data.store import opened_store, split_address
 from m3dfel.errors import InputError
 
 

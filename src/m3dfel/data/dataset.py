@@ -15,15 +15,15 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from m3dfel.config import AugmentConfig
-from m3dfel.data.augmentation import FrameAugmentation
-from m3dfel.data.colours import NO_CHANGE
+from m3dfel.data.augment.augmentation import FrameAugmentation
+from m3dfel.data.augment.color_jitter import NO_CHANGE
+from m3dfel.data.augment.stills import moving_clip
+from m3dfel.data.augment.transforms import evaluation_transform, training_transform
 from m3dfel.data.frames import read_frames
 from m3dfel.data.manifest import Clip, label_distribution
 from m3dfel.data.reading import read_clip, read_picture
-from m3dfel.data.sampling import centred_indices, random_indices
+from m3dfel.data.sampling import centered_indices, random_indices
 from m3dfel.data.seeds import combine_seeds, seeded
-from m3dfel.data.stills import moving_clip
-from m3dfel.data.transforms import evaluation_transform, training_transform
 from m3dfel.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -37,17 +37,17 @@ class Sample:
         clip: uint8 (T, 3, S, S).
         target: an index into the label set or, for training on votes, float (C,) with sum 1.
         index: which clip of the data set it is.
-        colours: how `change_colours` is to change it; None if its colours are final.
+        colors: how `change_colors` is to change it; None if its colors are final.
     """
 
     clip: Tensor
     target: int | Tensor
     index: int
-    colours: Tensor | None = None
+    colors: Tensor | None = None
 
 
 class EvaluationClips(Dataset[Sample | None]):
-    """Clips for evaluation: centred frames, resized, the same every time.
+    """Clips for evaluation: centered frames, resized, the same every time.
 
     A clip that cannot be read is None, with a warning in the log; loaders leave it out.
 
@@ -78,7 +78,7 @@ class EvaluationClips(Dataset[Sample | None]):
         # A still is the same in all frames: one is enough to transform.
         frames = 1 if clip.kind == "still" else self.frames
         try:
-            read = self.transform(read_clip(clip, frames, self.size, centred_indices))
+            read = self.transform(read_clip(clip, frames, self.size, centered_indices))
         except InputError as error:
             logger.warning("left out: %s", error)
             return None
@@ -101,10 +101,10 @@ class TrainingClips(Dataset[Sample]):
         neutral_mix: probability that the clip of an expressive still also shows a neutral still of
             the same person.
         grayscale: read stills as luminance only, which is three times less work, for a model that
-            sees no colour.
+            sees no color.
         votes: the target is how the annotators' votes are distributed over the labels.
-        leave_colours: leave the colour jitter of frames and videos to the model's device, which
-            makes it with `change_colours`; only if nothing is to come after it.
+        leave_colors: leave the color jitter of frames and videos to the model's device, which
+            makes it with `change_colors`; only if nothing is to come after it.
     """
 
     def __init__(
@@ -118,14 +118,14 @@ class TrainingClips(Dataset[Sample]):
         neutral_mix: float = 0.0,
         grayscale: bool = False,
         votes: bool = False,
-        leave_colours: bool = False,
+        leave_colors: bool = False,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
         self.votes = votes
         self.augment, self.seed, self.neutral_mix = augment, seed, neutral_mix
         self.grayscale = grayscale
         self.augment_frames = FrameAugmentation(size, augment)
-        self.leave_colours = leave_colours and self.augment_frames.colours_come_last
+        self.leave_colors = leave_colors and self.augment_frames.colors_come_last
         self.transform = training_transform(size, augment)
         self.transform_still = training_transform(size, augment, crop=False)
         self.neutral_stills = _neutral_stills(clips)
@@ -139,8 +139,8 @@ class TrainingClips(Dataset[Sample]):
             for step in range(len(self)):
                 index = (first + step) % len(self)
                 try:
-                    clip, colours = self._read(index)
-                    return Sample(clip, self._target(self.clips[index]), index, colours)
+                    clip, colors = self._read(index)
+                    return Sample(clip, self._target(self.clips[index]), index, colors)
                 except InputError as error:
                     logger.warning("left out: %s", error)
         raise InputError("no training clip can be read: run `m3dfel data check`")
@@ -153,10 +153,10 @@ class TrainingClips(Dataset[Sample]):
     def _read(self, index: int) -> tuple[Tensor, Tensor | None]:
         clip = self.clips[index]
         if clip.kind not in ("frames", "video"):
-            return self._read_picture(clip), NO_CHANGE if self.leave_colours else None
+            return self._read_picture(clip), NO_CHANGE if self.leave_colors else None
         frames = read_frames(clip, self.frames, random_indices)
-        if self.leave_colours:
-            return self.augment_frames.leaving_colours(frames)
+        if self.leave_colors:
+            return self.augment_frames.leaving_colors(frames)
         return self.augment_frames(frames), None
 
     def _read_picture(self, clip: Clip) -> Tensor:

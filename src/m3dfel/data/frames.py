@@ -21,7 +21,7 @@ from torch import Tensor
 
 from m3dfel._opencv import cv2
 from m3dfel.data.manifest import Clip
-from m3dfel.data.store import opened_store, split_address
+from m3dfel.data.packed.store import opened_store, split_address
 from m3dfel.errors import InputError
 from m3dfel.video.decode import frame_files, read_chosen
 

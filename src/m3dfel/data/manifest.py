@@ -1,4 +1,4 @@
-"""The manifest: one table of labelled clips for every data set.
+"""The manifest: one table of labeled clips for every data set.
 
 `read_manifest` finds the layout of the data set at a path (`layouts/`), reads its clips and checks
 every one. Clips that cannot be used are collected as problems, so that one bad clip among
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from m3dfel.data.archives import split_member, zip_members
 from m3dfel.data.layouts import GENERIC, Entry, find_layout, unknown_layout
-from m3dfel.data.store import opened_store, split_address
+from m3dfel.data.packed.store import opened_store, split_address
 from m3dfel.emotions import EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
 from m3dfel.synthetic.clips import is_synthetic
@@ -31,7 +31,7 @@ Kind = Literal["frames", "video", "still", "synthetic"]
 
 @dataclass(frozen=True)
 class Clip:
-    """A labelled clip.
+    """A labeled clip.
 
     Attributes:
         path: a folder of frames, a video, a picture (`archive.zip!member` if it is in an archive),
@@ -107,7 +107,7 @@ class Manifest:
 
 
 def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manifest:
-    """Read and check the labelled clips at a path.
+    """Read and check the labeled clips at a path.
 
     The emotions are given by words (the seven of `EMOTIONS`, those of the layout, and `labels`) or,
     in text files, by numbers from 0: indices into `labels` if these contain other words than the
@@ -131,7 +131,7 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
             kept.
 
     Raises:
-        InputError: no layout recognises the path, its label files cannot be read, it has no such
+        InputError: no layout recognizes the path, its label files cannot be read, it has no such
             fold, or no usable clip.
 
     Example:

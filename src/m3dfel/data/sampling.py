@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-def centred_indices(available: int, frames: int) -> Tensor:
+def centered_indices(available: int, frames: int) -> Tensor:
     """Return the indices of the frames for evaluation, in the middle of each part.
 
     Args:
@@ -23,8 +23,8 @@ def centred_indices(available: int, frames: int) -> Tensor:
         int64 (T,), in ascending order, each from 0 to n - 1.
 
     Example:
-        >>> from m3dfel.data.sampling import centred_indices
-        >>> centred_indices(40, 4).tolist()
+        >>> from m3dfel.data.sampling import centered_indices
+        >>> centered_indices(40, 4).tolist()
         [5, 15, 25, 35]
     """
     return _indices(available, frames, 0.5)
@@ -33,7 +33,7 @@ def centred_indices(available: int, frames: int) -> Tensor:
 def random_indices(available: int, frames: int) -> Tensor:
     """Return the indices of the frames for training, at one random offset in all parts.
 
-    Arguments and result are those of `centred_indices`; the offset is from torch's generator.
+    Arguments and result are those of `centered_indices`; the offset is from torch's generator.
     """
     return _indices(available, frames, float(torch.rand(())))
 

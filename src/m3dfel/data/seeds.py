@@ -13,7 +13,7 @@ import torch
 
 
 def combine_seeds(*numbers: int) -> int:
-    """Return one seed for several numbers; neighbouring numbers give unrelated seeds."""
+    """Return one seed for several numbers; neighboring numbers give unrelated seeds."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 

@@ -66,7 +66,7 @@ def _warn_of_empty_classes(clips: Iterable[Clip], labels: Iterable[str]) -> None
     missing = [label for label in labels if label not in trained]
     if missing:
         logger.warning(
-            "no training clip is labelled %s: the model cannot learn an emotion without clips; "
+            "no training clip is labeled %s: the model cannot learn an emotion without clips; "
             "check the data set with `m3dfel data check` or shorten data.labels",
             " or ".join(missing),
         )

@@ -68,7 +68,7 @@ def evaluate(
         >>> from tempfile import TemporaryDirectory
         >>> from PIL import Image
         >>> from m3dfel import evaluate
-        >>> from m3dfel.checkpoints import load_model
+        >>> from m3dfel.models.checkpoints import load_model
         >>> temporary = TemporaryDirectory()
         >>> data, output = Path(temporary.name, "faces"), Path(temporary.name, "results")
         >>> for name in "happiness/1.png", "anger/2.png":

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 from scipy.stats import mannwhitneyu
 
-from m3dfel.data.sampling import centred_indices
+from m3dfel.data.sampling import centered_indices
 from m3dfel.evaluation.runs import Run, Values
 from m3dfel.synthetic.clips import is_synthetic, parse_synthetic, target_frames
 
@@ -108,7 +108,7 @@ def localization(run: Run) -> dict[str, float] | None:
 def sampled_target_frames(path: str, frames: int) -> npt.NDArray[np.bool_]:
     """Return which frames are target frames, of the T that evaluation samples: bool (T,)."""
     clip = parse_synthetic(path)
-    return target_frames(clip)[centred_indices(clip.n_frames, frames).numpy()]
+    return target_frames(clip)[centered_indices(clip.n_frames, frames).numpy()]
 
 
 def _localization_in_clip(

@@ -27,14 +27,14 @@ class Aggregation(nn.Module):
         >>> from m3dfel.models.aggregation import Aggregation
         >>> from m3dfel.models.pooling import MeanPooling
         >>> from m3dfel.registry import AGGREGATIONS
-        >>> @AGGREGATIONS.register("centred")
-        ... class Centred(Aggregation):
+        >>> @AGGREGATIONS.register("centered")
+        ... class Centered(Aggregation):
         ...     def __init__(self, features: int, bag_size: int) -> None:
         ...         super().__init__(features, MeanPooling())
         ...
         ...     def relate(self, features):
         ...         return features - features.mean(dim=2, keepdim=True)
-        >>> Centred(features=8, bag_size=4)(torch.randn(2, 4, 8)).shape
+        >>> Centered(features=8, bag_size=4)(torch.randn(2, 4, 8)).shape
         torch.Size([2, 8])
     """
 

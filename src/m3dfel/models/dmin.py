@@ -40,7 +40,7 @@ class DMIN(nn.Module):
         mean_in = a.mean(dim=1, keepdim=True)
         var_in = a.var(dim=1, keepdim=True, correction=int(self.unbiased))
         # Over the bag: E[a²] - E[a]², with E[a²] = E_c[σ²_in + μ_in²], which is the paper's
-        # variance only when σ²_in is the biased one. Centred first, so that nothing cancels.
+        # variance only when σ²_in is the biased one. Centered first, so that nothing cancels.
         mean_bn = mean_in.mean(dim=2, keepdim=True)
         var_bn = (var_in + (mean_in - mean_bn) ** 2).mean(dim=2, keepdim=True)
 

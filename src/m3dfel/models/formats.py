@@ -135,7 +135,7 @@ def quantize(path: Path, calibration: Tensor) -> None:
 def _without_usage_reports() -> Iterator[None]:
     """Keep OpenVINO's converter and NNCF from reporting their use over the internet.
 
-    They only refrain from it in continuous integration, which they recognise by a variable.
+    They only refrain from it in continuous integration, which they recognize by a variable.
     """
     before = os.environ.get("CI")
     os.environ["CI"] = "true"

@@ -32,7 +32,7 @@ class M3DFEL(
     pipeline_tag="video-classification",
     tags=["facial-expression-recognition", "video-classification"],
 ):
-    """Recognise the emotion of a clip: float (B, T, 3, S, S) → logits (B, classes).
+    """Recognize the emotion of a clip: float (B, T, 3, S, S) → logits (B, classes).
 
     `save_pretrained` writes the weights and a `config.json` with every argument below;
     `from_pretrained` reads them back.
@@ -53,7 +53,7 @@ class M3DFEL(
         std: their standard deviation.
         zoom: magnification of the input relative to an aligned crop of a face: clips must be the
             middle 1/zoom of the width and height of such crops, S pixels a side.
-        grayscale: replace colour by luminance before the backbone.
+        grayscale: replace color by luminance before the backbone.
         mirror: mirror every second instance of a bag left to right: both sides of a face are seen,
             at no cost, where averaging the answers for a clip and its mirror image doubles it.
         context: frames before and after an instance that the backbone reads as well, so that motion

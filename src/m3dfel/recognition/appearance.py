@@ -39,7 +39,7 @@ class AppearanceEncoder(Protocol):
 
 
 class AppearanceDescriptor:
-    """The default encoder: how a face is shaded, where its edges run, and its colours.
+    """The default encoder: how a face is shaded, where its edges run, and its colors.
 
     Needs no trained network. It tells people apart who are seen by the same camera within minutes,
     by face, hair, clothes and light together, and is no face recognition: in other light or years
@@ -47,10 +47,10 @@ class AppearanceDescriptor:
 
     - the shades of the face at 12×12 pixels,
     - histograms of oriented gradients on 8×8 cells (Dalal and Triggs, 2005),
-    - a histogram of the colours of face, hair and clothes.
+    - a histogram of the colors of face, hair and clothes.
 
     The dot product of two faces is 3/8, 3/8 and 2/8 of the three cosines. On pairs of photographs
-    of different people, 0.3 % are above `min_similarity` (if their colours agree entirely).
+    of different people, 0.3 % are above `min_similarity` (if their colors agree entirely).
     """
 
     size = 128
@@ -66,8 +66,8 @@ class AppearanceDescriptor:
         return np.stack([self._vector(crop) for crop in crops])
 
     def _vector(self, crop: Crops) -> Vectors:
-        grey = np.asarray(cv2.cvtColor(self._face(crop), cv2.COLOR_RGB2GRAY), np.uint8)
-        parts = _shades(grey), _edges(grey), _colours(crop)
+        gray = np.asarray(cv2.cvtColor(self._face(crop), cv2.COLOR_RGB2GRAY), np.uint8)
+        parts = _shades(gray), _edges(gray), _colors(crop)
         weighted = [np.sqrt(weight) * part for weight, part in zip(self._PARTS, parts, strict=True)]
         return np.concatenate(weighted).astype(np.float32)
 
@@ -79,16 +79,16 @@ class AppearanceDescriptor:
         return np.asarray(face, np.uint8)
 
 
-def _shades(grey: npt.NDArray[np.uint8]) -> Vectors:
-    small = cv2.resize(grey, (12, 12), interpolation=cv2.INTER_AREA).astype(np.float32)
+def _shades(gray: npt.NDArray[np.uint8]) -> Vectors:
+    small = cv2.resize(gray, (12, 12), interpolation=cv2.INTER_AREA).astype(np.float32)
     return _unit(small.ravel() - small.mean())
 
 
-def _edges(grey: npt.NDArray[np.uint8], cells: int = 8, directions: int = 9) -> Vectors:
-    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), 1.0)
+def _edges(gray: npt.NDArray[np.uint8], cells: int = 8, directions: int = 9) -> Vectors:
+    smooth = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), 1.0)
     x, y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
     direction = (np.arctan2(y, x) % np.pi / np.pi * directions).astype(int) % directions
-    cell = np.arange(len(grey)) * cells // len(grey)
+    cell = np.arange(len(gray)) * cells // len(gray)
     index = (cell[:, None] * cells + cell) * directions + direction
     strength = np.bincount(index.ravel(), np.hypot(x, y).ravel(), cells * cells * directions)
     by_cell = strength.reshape(-1, directions)
@@ -97,13 +97,13 @@ def _edges(grey: npt.NDArray[np.uint8], cells: int = 8, directions: int = 9) -> 
     return _unit(levels - levels.mean())
 
 
-def _colours(crop: npt.NDArray[np.uint8]) -> Vectors:
-    """Return a histogram of the colours in the middle of a crop, where there is no background."""
+def _colors(crop: npt.NDArray[np.uint8]) -> Vectors:
+    """Return a histogram of the colors in the middle of a crop, where there is no background."""
     side = len(crop)
     middle = crop[side // 10 : -side // 20, side // 4 : -side // 4]
     lab = cv2.cvtColor(middle, cv2.COLOR_RGB2LAB)
     histogram = cv2.calcHist([lab], [0, 1, 2], None, [6, 12, 12], [0, 256, 104, 152, 104, 152])
-    # Smoothed, so that a slightly different colour is not another one.
+    # Smoothed, so that a slightly different color is not another one.
     return _unit(np.sqrt(gaussian_filter(histogram, 1.0)).ravel())
 
 

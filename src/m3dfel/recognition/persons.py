@@ -18,9 +18,9 @@ import pandas as pd
 
 from m3dfel.errors import InputError, first_line
 from m3dfel.files import csv_separator
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.appearance import AppearanceEncoder, Crops, Vectors
-from m3dfel.recognition.exports import BOX
-from m3dfel.recognition.prediction import Prediction
+from m3dfel.report.exports import BOX
 from m3dfel.video.align import align_face
 from m3dfel.video.faces import Detection, FaceDetector, WindowDetector
 from m3dfel.video.follow import closest_detection, window_around
@@ -84,13 +84,13 @@ class _Track:
 
 def _tracks(prediction: Prediction) -> dict[int, _Track]:
     tracks = {}
-    for _, rows in prediction.faces.groupby("face"):
+    for _, rows in prediction.frames.groupby("track"):
         boxes, times_s = rows[BOX].to_numpy(float), rows["time_s"].to_numpy(float)
         readable = np.flatnonzero(rows["mark"].to_numpy(str) == "")
         picked = np.unique(np.linspace(0, len(readable) - 1, _LOOKS).round().astype(int))
         indices = readable[picked] if len(readable) else readable
         looks = {int(rows["frame"].iloc[i]): boxes[i] for i in indices}
-        number = int(rows["face"].iloc[0])
+        number = int(rows["track"].iloc[0])
         tracks[number] = _Track(times_s[0], times_s[-1], boxes[0], boxes[-1], looks)
     return tracks
 
@@ -177,7 +177,7 @@ class PersonMap:
             InputError: the file cannot be read, or has other columns or values.
         """
         try:
-            kinds = {"video": str, "face": int, "person": int}
+            kinds = {"video": str, "track": int, "person": int}
             table = pd.read_csv(path, sep=csv_separator(path), usecols=list(kinds), dtype=kinds)
             rows = table[list(kinds)].to_numpy().tolist()
         except (OSError, ValueError, KeyError) as error:
@@ -209,7 +209,7 @@ class PersonMap:
                 f"{self.path} names face {unknown[0]} of {name}, but its faces are "
                 f"{', '.join(map(str, tracks)) or 'none'}"
             )
-        pairs = prediction.clips[["face", "person"]].drop_duplicates().to_numpy().tolist()
+        pairs = prediction.clips[["track", "person"]].drop_duplicates().to_numpy().tolist()
         persons = dict(pairs) | chosen
         for a, b in combinations(tracks, 2):
             if persons[a] == persons[b] and _overlap(tracks[a], tracks[b]):
@@ -223,10 +223,10 @@ class PersonMap:
 def _with_persons(prediction: Prediction, persons: Mapping[int, int]) -> Prediction:
     """Return a prediction whose faces belong to these persons."""
     clips, faces = (
-        table.assign(person=table["face"].map(persons).astype(int))
-        for table in (prediction.clips, prediction.faces)
+        table.assign(person=table["track"].map(persons).astype(int))
+        for table in (prediction.clips, prediction.frames)
     )
-    return replace(prediction, clips=clips, faces=faces)
+    return replace(prediction, clips=clips, frames=faces)
 
 
 # --- one face only -------------------------------------------------------------------------------
@@ -235,7 +235,7 @@ def _with_persons(prediction: Prediction, persons: Mapping[int, int]) -> Predict
 def only_person(prediction: Prediction, person: int) -> Prediction:
     """Return the part of a prediction that is about one person; without the person, a note."""
     persons = prediction.clips["person"].unique().tolist()
-    faces = prediction.clips["face"][prediction.clips["person"] == person].unique().tolist()
+    faces = prediction.clips["track"][prediction.clips["person"] == person].unique().tolist()
     there = ", ".join(map(str, persons)) or "none"
     note = f"person {person} is not in {prediction.source}: the persons in it are {there}"
     return _only_faces(prediction, faces, note)
@@ -264,12 +264,12 @@ def only_region(prediction: Prediction, region: Sequence[float]) -> Prediction:
 
     Args:
         prediction: of a video.
-        region: left, top, right and bottom in pixels. A face belongs to it if the centre of its
+        region: left, top, right and bottom in pixels. A face belongs to it if the center of its
             box does, on average over its frames.
     """
     left, top, right, bottom = region
     faces = []
-    for face, rows in prediction.faces.groupby("face"):
+    for face, rows in prediction.frames.groupby("track"):
         x, y = rows[["x1", "x2"]].to_numpy().mean(), rows[["y1", "y2"]].to_numpy().mean()
         if left <= x <= right and top <= y <= bottom:
             faces.append(face)
@@ -282,15 +282,15 @@ def only_region(prediction: Prediction, region: Sequence[float]) -> Prediction:
 def _only_faces(prediction: Prediction, faces: Sequence[object], note: str) -> Prediction:
     if prediction.clips.empty:
         return prediction
-    clips = prediction.clips[prediction.clips["face"].isin(faces)]
+    clips = prediction.clips[prediction.clips["track"].isin(faces)]
     rows = pd.Series(range(len(clips)), index=clips.index, dtype=int)
-    instances = prediction.instances[prediction.instances["face"].isin(faces)]
+    instances = prediction.instances[prediction.instances["track"].isin(faces)]
     return replace(
         prediction,
         clips=clips.reset_index(drop=True),
         instances=instances.assign(clip=instances["clip"].map(rows).astype(int)).reset_index(
             drop=True
         ),
-        faces=prediction.faces[prediction.faces["face"].isin(faces)].reset_index(drop=True),
+        frames=prediction.frames[prediction.frames["track"].isin(faces)].reset_index(drop=True),
         note=prediction.note if len(clips) else note,
     )

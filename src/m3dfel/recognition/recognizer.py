@@ -13,24 +13,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from m3dfel.checkpoints import BUNDLED, load_model, move_model
-from m3dfel.data.transforms import evaluation_transform
+from m3dfel.data.augment.transforms import evaluation_transform
 from m3dfel.errors import InputError
+from m3dfel.models.checkpoints import BUNDLED, load_model, move_model
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.appearance import AppearanceDescriptor, AppearanceEncoder
 from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
+from m3dfel.recognition.instances import smoothing_reach
 from m3dfel.recognition.persons import join_tracks
-from m3dfel.recognition.prediction import Prediction
 from m3dfel.recognition.progress import show_progress
 from m3dfel.recognition.stream import Stream, TrackFaces
-from m3dfel.recognition.timeline import smoothing_reach
-from m3dfel.video.ahead import AHEAD
 from m3dfel.video.align import TEMPLATE
 from m3dfel.video.camera import read_camera
 from m3dfel.video.decode import PICTURES_PER_S, Frame
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import CenterFace, Detection, FaceDetector
 from m3dfel.video.follow import LOOK_EVERY_S, can_follow
+from m3dfel.video.prefetch import AHEAD
 from m3dfel.video.sources import Source, read_frames, source_duration, source_name
 from m3dfel.video.tracks import DETECTED_AHEAD, LOOK_AHEAD, TrackedFace, TrackedFrame, stream_faces
 
@@ -43,7 +43,7 @@ _LIVE_AHEAD = 1
 
 
 class Recognizer:
-    """Recognises what every face of a video expresses, and when.
+    """Recognizes what every face of a video expresses, and when.
 
     Args:
         model: a trained model, which is put into evaluation mode; None for the bundled one.
@@ -52,7 +52,7 @@ class Recognizer:
         clip_s: seconds a clip covers. Longer clips give steadier answers; shorter ones show more
             precisely when an expression starts.
         smooth_s: standard deviation in seconds of the Gaussian that averages the probabilities of
-            neighbouring clips. It is symmetric, so that changes appear without delay. 0 for no
+            neighboring clips. It is symmetric, so that changes appear without delay. 0 for no
             averaging.
         search_every: search the whole frame for faces every so many frames and follow known faces
             in between; 1 searches every frame, which takes several times as long.
@@ -79,7 +79,7 @@ class Recognizer:
 
         >>> recognizer = Recognizer()
         >>> prediction = recognizer(video, aligned=True)
-        >>> prediction.table["emotion"].unique().tolist()
+        >>> prediction.clips["emotion"].unique().tolist()
         ['happiness']
         >>> folder.cleanup()
     """
@@ -144,7 +144,7 @@ class Recognizer:
         return clips * instance_s + context_s + LOOK_AHEAD / PICTURES_PER_S + look_s
 
     def __call__(self, source: Source, aligned: bool = False) -> Prediction:
-        """Recognise the faces of a video.
+        """Recognize the faces of a video.
 
         Args:
             source: a video file; a folder of frames or a list of pictures, taken as 25 frames per
@@ -166,7 +166,7 @@ class Recognizer:
         return join_tracks(stream.prediction(), source, self.detector, self.encoder)
 
     def stream(self, source: Source | int, aligned: bool = False) -> Stream:
-        """Recognise the faces of a video or of a camera while it runs.
+        """Recognize the faces of a video or of a camera while it runs.
 
         An update comes once it is final: `delay_s` after the end of its clip. No frame or crop is
         kept, whatever the length, only the rows of the tables: 20 MB an hour for each face.

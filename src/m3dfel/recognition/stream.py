@@ -1,7 +1,7 @@
 """The stream of recognition: frames go in, and answers come out as soon as they are final.
 
 Every track is cut into instances while its frames come, the backbone runs once for each instance,
-and every N neighbouring instances are fused into one clip of the timeline. So overlapping clips
+and every N neighboring instances are fused into one clip of the timeline. So overlapping clips
 cost no more than clips side by side. Reading and face detection run in threads of their own. No
 frame or crop is kept once it is read, so memory grows only by the rows of the tables.
 """
@@ -22,23 +22,23 @@ from torch import Tensor
 
 from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
-from m3dfel.recognition.prediction import (
+from m3dfel.predictions.prediction import (
     FaceRows,
     Prediction,
     Update,
     Values,
     build_prediction,
-    recognised,
+    recognized,
 )
-from m3dfel.recognition.timeline import (
+from m3dfel.recognition.instances import (
     Instance,
     InstanceCutter,
     prevailing_mark,
     smooth_probabilities,
     smoothing_reach,
 )
-from m3dfel.video.ahead import run_ahead
 from m3dfel.video.decode import Frame
+from m3dfel.video.prefetch import run_ahead
 from m3dfel.video.tracks import TrackedFace, TrackedFrame
 
 TrackFaces: TypeAlias = Callable[[Iterable[Frame]], Generator[TrackedFrame, None, None]]
@@ -51,7 +51,7 @@ _NO_FACE = (
 
 
 def leave_a_core_to_detection() -> None:
-    """Let torch use one thread less from now on, for a program that does nothing but recognise.
+    """Let torch use one thread less from now on, for a program that does nothing but recognize.
 
     Where its threads share a core with face detection, most of their time is waiting: on two cores,
     a whole prediction then costs half as much again.
@@ -150,7 +150,7 @@ class Stream:
         with closing(frames), closing(tracked_frames):
             for tracked in tracked_frames:
                 for seen in tracked.faces:
-                    face = self._open.get(seen.face) or self._new_face(seen.face)
+                    face = self._open.get(seen.track) or self._new_face(seen.track)
                     self._unread += [(face, instance) for instance in face.add(seen)]
                 for number in tracked.ended:
                     face = self._open[number]
@@ -307,13 +307,13 @@ class _Face:
             unreadable=np.array([other.mark != "" for other in around]),
             spread=self._spread,
         )
-        emotion, confidence, mark = recognised(
+        emotion, confidence, mark = recognized(
             self._labels, probabilities, clip.mark, self._min_confidence
         )
         number = len(self.rows)
         borders_s = self._borders_s[number : number + self._bag_size + 1]
         return Update(
-            face=self.rows.face,
+            track=self.rows.track,
             start_s=round(borders_s[0], 3),
             end_s=round(borders_s[-1], 3),
             labels=self._labels,

@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 from m3dfel._opencv import cv2
-from m3dfel.emotions import colours
+from m3dfel.emotions import colors
 from m3dfel.report.spans import emotion_spans, probabilities_at
 from m3dfel.report.sprites import (
     Sprite,
@@ -29,7 +29,7 @@ from m3dfel.report.sprites import (
     paste,
     tag,
     text,
-    text_colour,
+    text_color,
     text_width,
 )
 from m3dfel.report.style import EMPTY, INK, MUTED, RULE
@@ -38,7 +38,7 @@ from m3dfel.video.encode import rewrite_video
 from m3dfel.video.sources import Source, source_name
 
 if TYPE_CHECKING:
-    from m3dfel.recognition.prediction import Prediction
+    from m3dfel.predictions.prediction import Prediction
 
 Values: TypeAlias = npt.NDArray[np.float64]
 
@@ -51,16 +51,16 @@ _ROW, _MIN_ROW = 22.0, 12.5  # from bar to bar; smaller where several cards shar
 _LANE, _MIN_LANE, _LANE_GAP, _AXIS, _TICK = 22.0, 8.0, 6.0, 24.0, 80.0  # of the timeline
 _TAG, _TAG_GAP, _DISK, _LINE, _RIM = 19.0, 5.0, 15.0, 1.4, 3.2  # of a face in the picture
 
-_LANE_MIDDLE = 0.62  # where words are in a lane, as a part of its height: in the colour
+_LANE_MIDDLE = 0.62  # where words are in a lane, as a part of its height: in the color
 _MAX_TIMELINE = 0.4  # of the picture's height
-_PALE = 0.35  # opacity of what is not recognised, as in the timeline figure
+_PALE = 0.35  # opacity of what is not recognized, as in the timeline figure
 _AHEAD = 0.4  # opacity of the timeline after the playhead
 _STEADY_FRAMES = 1.5  # standard deviation of the Gaussian that steadies the boxes
 _TAG_STAYS_FRAMES = 49  # looked at to choose whether a name is above or below its box
 _FREE_S = 0.3  # a face takes over the card of one that left at least this long ago
 
 # Dark, so that white text is legible on them.
-FACE_COLOURS = ("#16325c", "#a8326e", "#0b7285", "#7a4b12", "#4a4a4a", "#5f6b0a")
+FACE_COLORS = ("#16325c", "#a8326e", "#0b7285", "#7a4b12", "#4a4a4a", "#5f6b0a")
 
 
 def annotate_video(
@@ -75,7 +75,7 @@ def annotate_video(
     a card for each face is added on the right, and the timeline below.
 
     Args:
-        prediction: the recognised faces of the video.
+        prediction: the recognized faces of the video.
         path: of the annotated video, ending in `.mp4`.
         source: the video; None for the one that the prediction names.
         on_frame: called with every frame before it is drawn; an exception it raises ends the work.
@@ -130,8 +130,8 @@ class _Face:
     marks: npt.NDArray[np.str_]
 
     @property
-    def colour(self) -> str:
-        return FACE_COLOURS[(self.number - 1) % len(FACE_COLOURS)]
+    def color(self) -> str:
+        return FACE_COLORS[(self.number - 1) % len(FACE_COLORS)]
 
     def index_at(self, frame: int) -> int | None:
         """Return the index of a frame, or of the last one before it; None while it is away."""
@@ -142,9 +142,9 @@ class _Face:
 
 def _faces(prediction: Prediction) -> list[_Face]:
     faces, free_from_s, slots = [], list[float](), dict[int, int]()
-    for track in prediction.clips["face"].unique().tolist():
-        clips = prediction.clips[prediction.clips["face"] == track]
-        rows = prediction.faces[prediction.faces["face"] == track]
+    for track in prediction.clips["track"].unique().tolist():
+        clips = prediction.clips[prediction.clips["track"] == track]
+        rows = prediction.frames[prediction.frames["track"] == track]
         times_s = rows["time_s"].to_numpy(float)
         free = [slot for slot, time_s in enumerate(free_from_s) if time_s <= times_s[0]]
         person = int(clips["person"].iloc[0])
@@ -173,7 +173,7 @@ class Annotator:
     """Draws the annotated frames of one video.
 
     Args:
-        prediction: the recognised faces of the video.
+        prediction: the recognized faces of the video.
         width: of the video in pixels.
         height: of the video in pixels.
         duration_s: length of the timeline in seconds.
@@ -181,7 +181,7 @@ class Annotator:
 
     def __init__(self, prediction: Prediction, width: int, height: int, duration_s: float) -> None:
         self._labels = prediction.labels
-        self._colour_of = colours(prediction.labels)
+        self._color_of = colors(prediction.labels)
         self._faces = _faces(prediction)
         self._duration_s = duration_s
         self._width, self._height = width, height
@@ -287,15 +287,15 @@ class Annotator:
             if np.isnan(probabilities[0, x]):
                 part[:, x] = _opaque(EMPTY)
                 continue
-            colour = self._colour_of[self._labels[int(probabilities[:, x].argmax())]]
+            color = self._color_of[self._labels[int(probabilities[:, x].argmax())]]
             strength = _PALE if marks[x] else 1.0
-            part[:, x] = _opaque(colour) * opacity[:, x, None] * np.float32(strength)
+            part[:, x] = _opaque(color) * opacity[:, x, None] * np.float32(strength)
         left = self._write_number(part, face)
         self._write_words(part, face, times_s, filled, left)
 
     def _write_number(self, part: Sprite, face: _Face) -> int:
         """Write the face's number at the start of its timeline; return where there is room."""
-        disk = number_disk(face.number, min(self._px(_DISK), self._lane), face.colour)
+        disk = number_disk(face.number, min(self._px(_DISK), self._lane), face.color)
         side = disk.shape[0]
         if part.shape[1] < 2 * side:
             return 0
@@ -312,17 +312,17 @@ class Annotator:
             part: the face's part of its lane.
             face: the face.
             times_s: (P,), of each column of `part`.
-            filled: (P,), height of the colour in each column.
+            filled: (P,), height of the color in each column.
             left: the first column that is free.
         """
         size, gap = self._px(_TEXT), self._px(5)
         if self._lane < 1.5 * size:
             return
         for start_s, end_s, word, confidence in emotion_spans(face.clips):
-            if np.isnan(confidence) == (word in self._colour_of):
-                continue  # uncertain, which the pale colour says
-            colour = self._colour_of.get(word)
-            label = text(word, size, text_colour(colour) if colour else MUTED)
+            if np.isnan(confidence) == (word in self._color_of):
+                continue  # uncertain, which the pale color says
+            color = self._color_of.get(word)
+            label = text(word, size, text_color(color) if color else MUTED)
             first, last = np.searchsorted(times_s, (start_s, end_s))
             for x in range(max(first, left) + gap, last - gap - label.shape[1], gap):
                 if filled[x : x + label.shape[1]].min() > 1.2 * size:
@@ -354,20 +354,20 @@ class Annotator:
                 paste(canvas, label, left, middle - label.shape[0] // 2)
 
     def _axis_left(self, time_s: float, label: Sprite) -> float:
-        """Return where a label starts that is centred on a moment, inside of the timeline."""
+        """Return where a label starts that is centered on a moment, inside of the timeline."""
         left = self._x(time_s) - label.shape[1] / 2
         return max(self._lanes_left - 1, min(left, self._lanes_right - label.shape[1] + 1))
 
     # --- cards -----------------------------------------------------------------------------------
 
-    def _card(self, recognised: int | None) -> Picture:
-        """Draw an empty card, with the recognised emotion in bold."""
+    def _card(self, recognized: int | None) -> Picture:
+        """Draw an empty card, with the recognized emotion in bold."""
         card = np.full((self._card_height, self._card_width, 3), 255, np.uint8)
         if self._compact:
             card[self._px(_HEADER) :] = mix(EMPTY, 1)
             return card
         for index, word in enumerate(self._labels):
-            strong = index == recognised
+            strong = index == recognized
             label = text(word, self._px(_TEXT), INK if strong else MUTED, bold=strong)
             middle = self._px(_HEADER) + index * self._row + self._row // 2
             paste(card, label, self._label_width - label.shape[1], middle - label.shape[0] // 2)
@@ -385,41 +385,41 @@ class Annotator:
         probabilities, mark = face.probabilities[index], face.marks[index]
         readable = not np.isnan(probabilities[0])
         best = int(probabilities.argmax())
-        recognised = None if mark else best
-        card[:] = self._cards[recognised]
+        recognized = None if mark else best
+        card[:] = self._cards[recognized]
         self._draw_header(card, face, index)
         if readable and self._compact:
-            colour = self._colour_of[self._labels[best]]
-            _fill(card[self._px(_HEADER) :], probabilities[best], colour, not mark)
+            color = self._color_of[self._labels[best]]
+            _fill(card[self._px(_HEADER) :], probabilities[best], color, not mark)
         elif readable:
             for label, probability in enumerate(probabilities):
-                colour = self._colour_of[self._labels[label]]
+                color = self._color_of[self._labels[label]]
                 bar = card[self._bar(label), self._bars_left :]
-                _fill(bar, float(probability), colour, label == recognised)
+                _fill(bar, float(probability), color, label == recognized)
 
     def _draw_header(self, card: Picture, face: _Face, index: int) -> None:
-        word, colour = self._word(face, index)
+        word, color = self._word(face, index)
         middle = self._px(_DISK) // 2 + 1
-        disk = number_disk(face.number, self._px(_DISK), face.colour)
+        disk = number_disk(face.number, self._px(_DISK), face.color)
         paste(card, disk, 0, middle - disk.shape[0] // 2)
         left, right = disk.shape[1] + self._px(6), self._card_width
         best = float(np.nan_to_num(face.probabilities[index]).max())
-        if colour:
+        if color:
             number = text(f"{100 * best:.0f} %", self._px(_TEXT), MUTED)
             right -= number.shape[1]
             paste(card, number, right, middle - number.shape[0] // 2)
             right -= self._px(4)
-        ink = INK if colour else MUTED
-        name = fitting_text(word, self._px(_TITLE), ink, right - left, bold=colour is not None)
+        ink = INK if color else MUTED
+        name = fitting_text(word, self._px(_TITLE), ink, right - left, bold=color is not None)
         paste(card, name, left, middle - name.shape[0] // 2)
 
     def _word(self, face: _Face, index: int) -> tuple[str, str | None]:
-        """Return the recognised emotion and its colour, or the mark and None."""
+        """Return the recognized emotion and its color, or the mark and None."""
         mark = str(face.marks[index])
         if mark:
             return mark, None
         emotion = self._labels[int(face.probabilities[index].argmax())]
-        return emotion, self._colour_of[emotion]
+        return emotion, self._color_of[emotion]
 
     # --- picture ---------------------------------------------------------------------------------
 
@@ -437,9 +437,9 @@ class Annotator:
 
     def _draw_box(self, picture: Picture, face: _Face, index: int) -> None:
         box = face.boxes[index]
-        draw_outline(picture, box, self._px(9), self._px(_LINE), self._px(_RIM), face.colour)
-        word, colour = self._word(face, index)
-        name = tag(face.number, word, self._px(_TAG), face.colour, colour)
+        draw_outline(picture, box, self._px(9), self._px(_LINE), self._px(_RIM), face.color)
+        word, color = self._word(face, index)
+        name = tag(face.number, word, self._px(_TAG), face.color, color)
         height, width = name.shape[:2]
         gap = self._px(_TAG_GAP)
         above, below = box[1] - gap - height, min(box[3] + gap, self._height - height)
@@ -449,9 +449,9 @@ class Annotator:
 
 
 def draw_outline(
-    picture: Picture, box: Values, radius: int, line: int, rim: int, colour: str
+    picture: Picture, box: Values, radius: int, line: int, rim: int, color: str
 ) -> None:
-    """Draw a rounded box as a white line with a coloured rim, which shows on any background."""
+    """Draw a rounded box as a white line with a colored rim, which shows on any background."""
     x1, y1, x2, y2 = box
     radius = min(radius, (x2 - x1) / 3, (y2 - y1) / 3)
     angles = np.linspace(0, np.pi / 2, 7)
@@ -463,21 +463,21 @@ def draw_outline(
         (x2 - radius, y1 + radius) + arc[::-1] * (1, -1),
     ]
     points = np.round(np.concatenate(corners) * 16).astype(np.int32)
-    for width, shade in ((rim, mix(colour, 1).tolist()), (line, (255, 255, 255))):
+    for width, shade in ((rim, mix(color, 1).tolist()), (line, (255, 255, 255))):
         cv2.polylines(picture, [points], True, shade, width, cv2.LINE_AA, shift=4)
 
 
-def _fill(bar: Picture, fraction: float, colour: str, strong: bool) -> None:
+def _fill(bar: Picture, fraction: float, color: str, strong: bool) -> None:
     """Fill a part of a bar from the left, to a fraction of a pixel."""
     whole, rest = divmod(fraction * bar.shape[1], 1)
     opacity = 1.0 if strong else 0.5
-    bar[:, : int(whole)] = mix(colour, opacity)
+    bar[:, : int(whole)] = mix(color, opacity)
     if int(whole) < bar.shape[1]:
-        bar[:, int(whole)] = mix(colour, opacity * rest, EMPTY)
+        bar[:, int(whole)] = mix(color, opacity * rest, EMPTY)
 
 
-def _opaque(colour: str) -> npt.NDArray[np.float32]:
-    return np.array([*mix(colour, 1), 1], np.float32)
+def _opaque(color: str) -> npt.NDArray[np.float32]:
+    return np.array([*mix(color, 1), 1], np.float32)
 
 
 def _resized(image: Picture, width: int, height: int) -> Picture:

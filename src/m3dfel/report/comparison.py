@@ -32,7 +32,7 @@ def plot_comparison(table: pd.DataFrame, path: str | Path | None = None) -> Figu
     """Draw WAR and UAR of every row, and their differences to the first row.
 
     A dot is the mean of the runs and the line through it one standard deviation. Beside it is the
-    difference to the first row with its 95 % interval, grey where the interval includes zero.
+    difference to the first row with its 95 % interval, gray where the interval includes zero.
 
     Args:
         table: returned by `experiments.ablate` or `experiments.compare`.
@@ -48,7 +48,7 @@ def plot_comparison(table: pd.DataFrame, path: str | Path | None = None) -> Figu
         top + height + bottom,
         "Effect of each change",
         "Dot and line: mean and standard deviation of the runs. Δ: difference to the first row "
-        "with its\n95 % interval, grey where the interval includes zero and no difference is "
+        "with its\n95 % interval, gray where the interval includes zero and no difference is "
         "shown.",
     )
     y = np.arange(len(table), dtype=np.float64)[::-1]

@@ -18,7 +18,7 @@ from m3dfel.emotions import names_in
 from m3dfel.report.fonts import prepare_fonts
 from m3dfel.report.style import (
     ABOVE_AXES,
-    CENTRED,
+    CENTERED,
     EMPTY,
     FAINT,
     HEAT,
@@ -48,7 +48,7 @@ def plot_confusion(
     path: str | Path | None = None,
     lang: str = "en",
 ) -> Figure:
-    """Draw what each emotion was recognised as, for one model or several side by side.
+    """Draw what each emotion was recognized as, for one model or several side by side.
 
     Args:
         results: for each model, what `Metrics.to_dict` returns or `results.json` holds.
@@ -76,9 +76,9 @@ def plot_confusion(
     figure = new_figure(
         left + sum(panels) + between * (len(panels) - 1) + 0.25,
         _TOP + label_height + max(sides) + _BOTTOM,
-        "What each emotion was recognised as",
+        "What each emotion was recognized as",
         "Each row: the clips of one true emotion, in percent, with their number below.\n"
-        "Outlined: recognised correctly.",
+        "Outlined: recognized correctly.",
     )
     x = left
     for index, (result, name, side) in enumerate(zip(results, names, sides, strict=True)):
@@ -107,7 +107,7 @@ def _draw_cells(axes: Axes, result: dict[str, Any]) -> None:
             axes.add_patch(Rectangle((column, row), 1, 1, **_CELL_BORDER))
         if not counts[row].any():
             axes.add_patch(Rectangle((0, row), size, 1, color=EMPTY, linewidth=0))
-            axes.text(size / 2, row + 0.5, "no clips", **CENTRED, color=MUTED, size=9)
+            axes.text(size / 2, row + 0.5, "no clips", **CENTERED, color=MUTED, size=9)
             continue
         for column in range(size):
             fraction, count = float(fractions[row, column]), int(counts[row, column])
@@ -117,11 +117,11 @@ def _draw_cells(axes: Axes, result: dict[str, Any]) -> None:
 
 def _write_cell(axes: Axes, x: float, y: float, fraction: float, count: int) -> None:
     if not count:
-        axes.text(x, y, "0", **CENTRED, size=8, color=FAINT)
+        axes.text(x, y, "0", **CENTERED, size=8, color=FAINT)
         return
-    colour = "white" if fraction > 0.45 else INK
-    axes.text(x, y - 0.1, percent(fraction), **CENTRED, size=10.5, color=colour)
-    axes.text(x, y + 0.24, f"{count:,}", **CENTRED, size=7, color=colour, alpha=0.8)
+    color = "white" if fraction > 0.45 else INK
+    axes.text(x, y - 0.1, percent(fraction), **CENTERED, size=10.5, color=color)
+    axes.text(x, y + 0.24, f"{count:,}", **CENTERED, size=7, color=color, alpha=0.8)
 
 
 def _draw_column_labels(axes: Axes, labels: Sequence[str], rotated: bool) -> None:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from m3dfel.emotions import colours
+from m3dfel.emotions import colors
 from m3dfel.report.style import INK, MUTED, PLAIN, RULE, TARGET, add_axes, new_figure, text_width
 
 _LEGEND = 7.5  # points
@@ -39,12 +39,12 @@ def plot_evidence(
     figure = new_figure(max(5.4, 4.25 + legend_width), 1.9)
     axes = add_axes(figure, 0.45, 0.35, 3.8, 1.2)
     axes.set_title(title, size=8.5, loc="left", color=INK, **PLAIN)
-    for index, (label, colour) in enumerate(colours(labels).items()):
+    for index, (label, color) in enumerate(colors(labels).items()):
         named = index in strongest
         style: dict[str, Any] = {"linewidth": 1.8 if named else 0.8, "alpha": 1.0 if named else 0.4}
         values = [*strength[:, index], strength[-1, index]]
         legend = label if named else None
-        axes.step(range(len(values)), values, where="post", color=colour, label=legend, **style)
+        axes.step(range(len(values)), values, where="post", color=color, label=legend, **style)
     if target_frames is not None:
         width = len(evidence) / len(target_frames)
         for frame in np.flatnonzero(target_frames):

@@ -16,7 +16,7 @@ from PIL import Image
 
 from m3dfel.data.manifest import clip_from_path
 from m3dfel.data.reading import read_clip
-from m3dfel.data.sampling import centred_indices
+from m3dfel.data.sampling import centered_indices
 from m3dfel.errors import InputError
 from m3dfel.evaluation.failures import count_causes, failure_causes, localization
 from m3dfel.evaluation.runs import Run, short_names
@@ -90,7 +90,7 @@ def _describe(run: Run, row: dict[Any, Any], index: int) -> dict[str, Any]:
 
 def _embed_frames(path: str, frames: int) -> str:
     """Return the frames that the model saw, in two rows, as an embedded image."""
-    clip = read_clip(clip_from_path(path), frames, _THUMBNAIL, centred_indices)
+    clip = read_clip(clip_from_path(path), frames, _THUMBNAIL, centered_indices)
     thumbnails = [
         np.asarray(Image.fromarray(frame).resize((_THUMBNAIL, _THUMBNAIL)))
         for frame in clip.permute(0, 2, 3, 1).numpy()

@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from m3dfel.emotions import colours
+from m3dfel.emotions import colors
 from m3dfel.report.style import MUTED, PLAIN, RULE, add_axes, new_figure, percent, text_width
 
 _LABEL: dict[str, Any] = {"size": 8.5}
 
 
 def plot_recalls(results: Mapping[str, dict[str, Any]]) -> Figure:
-    """Draw the recall of each emotion: the colours of the emotions for one run, else of the runs.
+    """Draw the recall of each emotion: the colors of the emotions for one run, else of the runs.
 
     Args:
         results: from the run's name to what `Metrics.to_dict` returns.
@@ -33,8 +33,8 @@ def plot_recalls(results: Mapping[str, dict[str, Any]]) -> Figure:
         recalls = [result["recall"][label] for label in labels]
         bars = axes.bar(x, [100 * (recall or 0) for recall in recalls], 0.92 * bar, label=name)
         if len(results) == 1:
-            for patch, colour in zip(bars, colours(labels).values(), strict=True):
-                patch.set_color(colour)
+            for patch, color in zip(bars, colors(labels).values(), strict=True):
+                patch.set_color(color)
             words = ["no clips" if recall is None else percent(recall) for recall in recalls]
             axes.bar_label(bars, words, size=8, color=MUTED)
     axes.set_ylim(0, 105)

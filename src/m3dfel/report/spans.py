@@ -1,4 +1,4 @@
-"""The spans of a timeline: when each emotion was recognised, and the probabilities at any moment.
+"""The spans of a timeline: when each emotion was recognized, and the probabilities at any moment.
 
 Pictures, annotations and tables share them. Only arrays and tables here, no drawing.
 """
@@ -17,14 +17,14 @@ Values: TypeAlias = npt.NDArray[np.float64]
 
 
 def equal_spans(values: Sequence[Any]) -> Iterator[tuple[int, int, Any]]:
-    """Yield the first and last index of every run of equal neighbours, and their value."""
+    """Yield the first and last index of every run of equal neighbors, and their value."""
     for value, group in groupby(range(len(values)), key=values.__getitem__):
         indices = list(group)
         yield indices[0], indices[-1], value
 
 
 def emotion_spans(clips: pd.DataFrame) -> Iterator[tuple[float, float, str, float]]:
-    """Yield the runs of neighbouring clips of one face that say the same.
+    """Yield the runs of neighboring clips of one face that say the same.
 
     Args:
         clips: the face's clips, from a prediction.
@@ -44,7 +44,7 @@ def emotion_spans(clips: pd.DataFrame) -> Iterator[tuple[float, float, str, floa
 
 def person_spans(clips: pd.DataFrame) -> Iterator[tuple[float, float, str, float]]:
     """Yield the spans of one person as `emotion_spans` does, track by track."""
-    for _, track in clips.groupby("face"):
+    for _, track in clips.groupby("track"):
         yield from emotion_spans(track)
 
 

@@ -23,30 +23,30 @@ _OVERSAMPLING = 4  # shapes are drawn larger and made smaller, which smooths the
 _EM_ABOVE_MIDDLE = 0.33  # from the middle of a line of lower-case text down to its baseline
 
 
-def rgb(colour: str) -> npt.NDArray[np.float32]:
-    """Return red, green and blue from 0 to 255 of a colour such as `#3b6fb6`."""
-    return np.array(ImageColor.getrgb(colour)[:3], np.float32)
+def rgb(color: str) -> npt.NDArray[np.float32]:
+    """Return red, green and blue from 0 to 255 of a color such as `#3b6fb6`."""
+    return np.array(ImageColor.getrgb(color)[:3], np.float32)
 
 
-def mix(colour: str, opacity: float, background: str = "#ffffff") -> Picture:
-    """Return the colour (3,) that one with this opacity has on a background."""
-    mixed = rgb(background) * (1 - opacity) + rgb(colour) * opacity
+def mix(color: str, opacity: float, background: str = "#ffffff") -> Picture:
+    """Return the color (3,) that one with this opacity has on a background."""
+    mixed = rgb(background) * (1 - opacity) + rgb(color) * opacity
     return mixed.round().astype(np.uint8)
 
 
-def text_colour(background: str) -> str:
-    """Return the colour in which text is legible on a background: white, or the figures' ink."""
+def text_color(background: str) -> str:
+    """Return the color in which text is legible on a background: white, or the figures' ink."""
     return INK if rgb(background) @ (0.299, 0.587, 0.114) > 135 else "#ffffff"
 
 
 @lru_cache(maxsize=4096)
-def text(word: str, size: int, colour: str, bold: bool = False) -> Sprite:
+def text(word: str, size: int, color: str, bold: bool = False) -> Sprite:
     """Return a line of text; its lower-case letters are vertically in the middle.
 
     Args:
         word: the text.
         size: of the font in pixels.
-        colour: as `#rrggbb`.
+        color: as `#rrggbb`.
         bold: whether the text is bold.
     """
     font = text_font(size, bold, is_chinese(word))
@@ -55,7 +55,7 @@ def text(word: str, size: int, colour: str, bold: bool = False) -> Sprite:
     picture = Image.new("L", (width + 2, 2 * half))
     baseline = half + round(_EM_ABOVE_MIDDLE * size)
     ImageDraw.Draw(picture).text((1, baseline), word, fill=255, font=font, anchor="ls")
-    return _coloured(picture, colour)
+    return _colored(picture, color)
 
 
 def text_width(word: str, size: int, bold: bool = False) -> int:
@@ -63,32 +63,32 @@ def text_width(word: str, size: int, bold: bool = False) -> int:
     return text(word, size, "#000000", bold).shape[1]
 
 
-def fitting_text(word: str, size: int, colour: str, width: int, bold: bool = False) -> Sprite:
+def fitting_text(word: str, size: int, color: str, width: int, bold: bool = False) -> Sprite:
     """Return a line of text, smaller where it would be wider than `width` pixels."""
     while size > 6 and text_width(word, size, bold) > width:
         size -= 1
-    return text(word, size, colour, bold)
+    return text(word, size, color, bold)
 
 
 @lru_cache
-def number_disk(number: int, diameter: int, colour: str) -> Sprite:
+def number_disk(number: int, diameter: int, color: str) -> Sprite:
     """Return a disk with a white number on it."""
-    disk = rounded_rectangle(diameter, diameter, diameter / 2, colour)
+    disk = rounded_rectangle(diameter, diameter, diameter / 2, color)
     digits = str(number)
     size = round(diameter * (0.62 if len(digits) == 1 else 0.5))
-    word = text(digits, size, text_colour(colour), bold=True)
+    word = text(digits, size, text_color(color), bold=True)
     return overlaid(disk, word, (diameter - word.shape[1]) / 2)
 
 
 @lru_cache(maxsize=1024)
-def tag(number: int, word: str, height: int, colour: str, dot: str | None) -> Sprite:
-    """Return a name tag: a number, a dot in a second colour (None for none), and a word."""
+def tag(number: int, word: str, height: int, color: str, dot: str | None) -> Sprite:
+    """Return a name tag: a number, a dot in a second color (None for none), and a word."""
     size, gap = round(0.6 * height), round(0.36 * height)
     digits, name = text(str(number), size, "#ffffff", bold=True), text(word, size, "#ffffff")
     ring = round(0.54 * height) if dot else 0
     widths = [digits.shape[1], ring, name.shape[1]]
     total = sum(widths) + gap * (4 if dot else 3)
-    sprite = rounded_rectangle(total, height, 0.28 * height, colour)
+    sprite = rounded_rectangle(total, height, 0.28 * height, color)
     x = gap
     sprite = overlaid(sprite, digits, x)
     x += digits.shape[1] + gap
@@ -102,17 +102,17 @@ def tag(number: int, word: str, height: int, colour: str, dot: str | None) -> Sp
 
 
 @lru_cache
-def rounded_rectangle(width: int, height: int, radius: float, colour: str) -> Sprite:
+def rounded_rectangle(width: int, height: int, radius: float, color: str) -> Sprite:
     """Return a filled rectangle with rounded corners; a disk if `radius` is half its side."""
     scale = _OVERSAMPLING
     picture = Image.new("L", (width * scale, height * scale))
     corner = (width * scale - 1, height * scale - 1)
     ImageDraw.Draw(picture).rounded_rectangle((0, 0, *corner), radius * scale, fill=255)
-    return _coloured(picture.resize((width, height), Image.Resampling.BOX), colour)
+    return _colored(picture.resize((width, height), Image.Resampling.BOX), color)
 
 
 def overlaid(below: Sprite, above: Sprite, left: float) -> Sprite:
-    """Return a sprite with another on it, `left` pixels from its left and vertically centred."""
+    """Return a sprite with another on it, `left` pixels from its left and vertically centered."""
     result = below.copy()
     lay(result, above, round(left), (below.shape[0] - above.shape[0]) // 2)
     return result
@@ -137,6 +137,6 @@ def paste(canvas: Picture, sprite: Sprite, left: float, top: float) -> None:
         part[:] = part * (1 - sprite[..., 3:]) + sprite[..., :3] + 0.5
 
 
-def _coloured(opacity: Image.Image, colour: str) -> Sprite:
+def _colored(opacity: Image.Image, color: str) -> Sprite:
     alpha = np.asarray(opacity, np.float32)[..., None] / 255
-    return np.concatenate([rgb(colour) * alpha, alpha], axis=2)
+    return np.concatenate([rgb(color) * alpha, alpha], axis=2)

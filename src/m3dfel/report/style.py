@@ -1,4 +1,4 @@
-"""The style that all figures share: colours, text, axes in inches, headings and saving."""
+"""The style that all figures share: colors, text, axes in inches, headings and saving."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#a9c3e0", "#3b6fb6
 
 # A dollar sign in a file name or label does not start a formula.
 PLAIN: dict[str, Any] = {"parse_math": False}
-CENTRED: dict[str, Any] = {"ha": "center", "va": "center", **PLAIN}
+CENTERED: dict[str, Any] = {"ha": "center", "va": "center", **PLAIN}
 RIGHT_ALIGNED: dict[str, Any] = {"ha": "right", "va": "center", **PLAIN}
 ABOVE_AXES: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", **PLAIN}
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from m3dfel.emotions import colours
+from m3dfel.emotions import colors
 from m3dfel.report.style import (
     EMPTY,
     FAINT,
@@ -40,14 +40,14 @@ def plot_summary(table: pd.DataFrame, path: str | Path | None = None) -> Figure:
     names, and sorted by the emotion that is shown most.
 
     Args:
-        table: as `recognition.summary.summarize` returns it.
+        table: as `batch.summary.summarize` returns it.
         path: image file to write, if any.
 
     Raises:
         InputError: the file cannot be written.
     """
     people = table[table["person"].notna()].reset_index(drop=True)
-    parts, colour_of = _parts(people), _colours(people)
+    parts, color_of = _parts(people), _colors(people)
     named = len(people) <= _MAX_NAMED
     if not named:
         most = parts.to_numpy(float)
@@ -58,14 +58,14 @@ def plot_summary(table: pd.DataFrame, path: str | Path | None = None) -> Figure:
     height = _ROW * len(people) if named else min(_ROW * len(people), _MAX_HEIGHT)
     figure = new_figure(left + _WIDTH + 0.9, height + 1.7, *_heading(table, people))
     axes = add_axes(figure, left, 0.45, _WIDTH, max(height, 0.01))
-    _draw_bars(axes, parts, colour_of, thin=not named)
+    _draw_bars(axes, parts, color_of, thin=not named)
     for row, name in enumerate(names):
         axes.text(-0.015, row, name, **RIGHT_ALIGNED, size=9, color=INK)
         changes = f"{people['changes_per_min'].iloc[row]:.0f}"
         axes.text(1.06, row, changes, **RIGHT_ALIGNED, size=8, color=MUTED)
     if names:
         axes.text(1.015, -0.75, "changes/min", va="bottom", size=7, color=MUTED, **PLAIN)
-    _draw_legend(figure, colour_of)
+    _draw_legend(figure, color_of)
     return save(figure, path)
 
 
@@ -79,10 +79,10 @@ def _parts(people: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _colours(people: pd.DataFrame) -> dict[str, str]:
-    """Return the colour of each part of a bar."""
+def _colors(people: pd.DataFrame) -> dict[str, str]:
+    """Return the color of each part of a bar."""
     labels = [str(name) for name in _parts(people)][:-2]
-    return colours(labels) | {_UNCERTAIN: RULE, _UNREADABLE: EMPTY}
+    return colors(labels) | {_UNCERTAIN: RULE, _UNREADABLE: EMPTY}
 
 
 def _names(people: pd.DataFrame) -> list[str]:
@@ -106,25 +106,25 @@ def _heading(table: pd.DataFrame, people: pd.DataFrame) -> tuple[str, str]:
     return title, explanation + (f" Videos without a face: {without}." if without else "")
 
 
-def _draw_bars(axes: Axes, parts: pd.DataFrame, colour_of: dict[str, str], thin: bool) -> None:
+def _draw_bars(axes: Axes, parts: pd.DataFrame, color_of: dict[str, str], thin: bool) -> None:
     rows, start = np.arange(len(parts)), np.zeros(len(parts))
     edges = np.stack([rows - 0.5, rows + 0.5], axis=1).ravel()
-    for name, colour in colour_of.items():
+    for name, color in color_of.items():
         end = start + parts[name].to_numpy(float)
         if thin:  # all bars as one shape, since thousands would take minutes
-            axes.fill_betweenx(edges, start.repeat(2), end.repeat(2), color=colour, linewidth=0)
+            axes.fill_betweenx(edges, start.repeat(2), end.repeat(2), color=color, linewidth=0)
         else:
-            axes.barh(rows, end - start, 0.8, left=start, color=colour, linewidth=0)
+            axes.barh(rows, end - start, 0.8, left=start, color=color, linewidth=0)
         start = end
     axes.set(xlim=(0, 1), ylim=(max(len(parts), 1) - 0.5, -0.5), yticks=[])
     axes.xaxis.set_major_formatter(lambda fraction, _: f"{100 * fraction:.0f} %")
     axes.tick_params(labelsize=8, labelcolor=MUTED, pad=4)
 
 
-def _draw_legend(figure: Figure, colour_of: dict[str, str]) -> None:
+def _draw_legend(figure: Figure, color_of: dict[str, str]) -> None:
     patches = [
-        Patch(facecolor=colour, label=name, edgecolor=FAINT if name == _UNREADABLE else "none")
-        for name, colour in colour_of.items()
+        Patch(facecolor=color, label=name, edgecolor=FAINT if name == _UNREADABLE else "none")
+        for name, color in color_of.items()
     ]
     width, height = figure.get_size_inches()
     figure.legend(

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from m3dfel.data.manifest import Manifest
-from m3dfel.emotions import colours
+from m3dfel.emotions import colors
 from m3dfel.experiments.tables import format_table
 from m3dfel.report.spans import person_spans
 from m3dfel.report.style import percent
@@ -87,7 +87,7 @@ def _most_frequent_error(row: Sequence[float], own: int, labels: Sequence[str]) 
 def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
     """Print when each person shows which emotion, and the note, if any.
 
-    Neighbouring clips with the same emotion are one row, which begins and ends midway between
+    Neighboring clips with the same emotion are one row, which begins and ends midway between
     clips. Clips without a certain emotion show their mark instead.
 
     Args:
@@ -102,10 +102,10 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
         table.add_column("emotion")
         table.add_column("confidence %", justify="right")
         labels = [name.removeprefix("p_") for name in clips.columns if name.startswith("p_")]
-        colour_of = colours(labels)
+        color_of = colors(labels)
         for person, of_person in clips.groupby("person"):
             for start_s, end_s, word, confidence in person_spans(of_person):
-                square = f"[{colour_of[word]}]■[/] " if word in colour_of else "  "
+                square = f"[{color_of[word]}]■[/] " if word in color_of else "  "
                 table.add_row(
                     str(person) if start_s == of_person["start_s"].iloc[0] else "",
                     f"{start_s:.2f}",
@@ -123,7 +123,7 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
     """Print what each person in each video shows most, and for which part of the time.
 
     Args:
-        table: returned by `recognition.summary.summarize`.
+        table: returned by `batch.summary.summarize`.
         folder: where the whole table is.
     """
     printed = _new_table(folder)
@@ -132,7 +132,7 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
         printed.add_column(column, justify="right")
     printed.add_column("most of the time")
     times = table.filter(like="time_").fillna(0.0)
-    colour_of = colours([str(name).removeprefix("time_") for name in times])
+    color_of = colors([str(name).removeprefix("time_") for name in times])
     for (_, row), (_, fractions) in zip(
         table.head(_MAX_ROWS).iterrows(), times.head(_MAX_ROWS).iterrows(), strict=True
     ):
@@ -143,7 +143,7 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
             word = str(fractions.idxmax()).removeprefix("time_")
             fraction = f"{100 * fractions.max():.0f} %"
             cells += [str(row["person"]), f"{row['seen_s']:.1f}", percent(row["coverage"])]
-            cells += [f"[{colour_of[word]}]■[/] {escape(word.replace('_', ' '))} {fraction}"]
+            cells += [f"[{color_of[word]}]■[/] {escape(word.replace('_', ' '))} {fraction}"]
         printed.add_row(*cells)
     more = f"{len(table) - _MAX_ROWS:,} more rows, and " if len(table) > _MAX_ROWS else ""
     printed.caption = f"{more}all details in {escape(folder)}/summary.*"

@@ -14,12 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from m3dfel.emotions import colours
+from m3dfel.emotions import colors
 from m3dfel.report.fonts import prepare_fonts
 from m3dfel.report.spans import equal_spans, probabilities_at
 from m3dfel.report.style import (
     ABOVE_AXES,
-    CENTRED,
+    CENTERED,
     EMPTY,
     INK,
     MUTED,
@@ -35,7 +35,7 @@ from m3dfel.report.style import (
 from m3dfel.video.sources import source_path
 
 if TYPE_CHECKING:
-    from m3dfel.recognition.prediction import Prediction
+    from m3dfel.predictions.prediction import Prediction
 
 Values: TypeAlias = npt.NDArray[np.float64]
 
@@ -54,13 +54,13 @@ def plot_timeline(
 ) -> Figure:
     """Draw what each person expresses over time: one block per person, one row per emotion.
 
-    A row's height is the emotion's probability, in strong colour where it is the recognised
+    A row's height is the emotion's probability, in strong color where it is the recognized
     emotion: the likeliest, and not marked as uncertain. Where a face is unreadable, the rows are
     empty and the mark says why. The lowest row is the evidence: the emotion that each instance
     supports most, averaged over the clips that contain the instance.
 
     Args:
-        prediction: the recognised faces of a video.
+        prediction: the recognized faces of a video.
         path: image file to write, if any.
         target_frames: (T,), the frames of the video that show its emotion, which are shaded; None
             if unknown.
@@ -69,7 +69,7 @@ def plot_timeline(
     Raises:
         InputError: the file cannot be written.
     """
-    labels, colour_of = prediction.labels, colours(prediction.labels)
+    labels, color_of = prediction.labels, colors(prediction.labels)
     prepare_fonts(labels)
     people = [clips for _, clips in prediction.clips.groupby("person")]
     width, top, bottom, between = 8.6, 0.8, 0.5, 0.55
@@ -86,10 +86,10 @@ def plot_timeline(
         axes.set(xlim=(0, prediction.clips["end_s"].max()), ylim=(_EVIDENCE_BASE, len(labels)))
         if target_frames is not None:
             _shade_target_frames(axes, target_frames, fps, named=index == 0)
-        _draw_person(axes, clips, colour_of)
+        _draw_person(axes, clips, color_of)
         instances = prediction.instances
-        _draw_evidence(axes, instances[instances["face"].isin(clips["face"])], colour_of)
-        _draw_time_axis(axes, labelled=index == len(people) - 1)
+        _draw_evidence(axes, instances[instances["track"].isin(clips["track"])], color_of)
+        _draw_time_axis(axes, labeled=index == len(people) - 1)
     return save(figure, path)
 
 
@@ -102,39 +102,39 @@ def _heading(prediction: Prediction, people: int) -> tuple[str, str]:
     )
     return (
         f"What {who}, moment by moment",
-        "Height: probability of each emotion. Strong colour: the recognised emotion, where it is "
+        "Height: probability of each emotion. Strong color: the recognized emotion, where it is "
         "certain.\nEvidence: the emotion that each instance supports most; taller is stronger.",
     )
 
 
-def _draw_person(axes: Axes, clips: pd.DataFrame, colour_of: Mapping[str, str]) -> None:
+def _draw_person(axes: Axes, clips: pd.DataFrame, color_of: Mapping[str, str]) -> None:
     """Draw one person's probabilities, track by track, and why the face is unreadable."""
     shown = set[int]()
-    for _, track in clips.groupby("face"):
-        shown |= _draw_track(axes, track, colour_of)
-    for index, label in enumerate(colour_of):
+    for _, track in clips.groupby("track"):
+        shown |= _draw_track(axes, track, color_of)
+    for index, label in enumerate(color_of):
         weight = "bold" if index in shown else "normal"
-        _label_row(axes, len(colour_of) - 1 - index, label, weight=weight, color=INK)
+        _label_row(axes, len(color_of) - 1 - index, label, weight=weight, color=INK)
     title: dict[str, Any] = {"ha": "right", "size": 10.5, "weight": "bold", "color": INK}
     axes.annotate(f"person {clips['person'].iloc[0]}", (0, 1), (-8, 6), **ABOVE_AXES, **title)
-    _draw_scale(axes, len(colour_of) - 1)
+    _draw_scale(axes, len(color_of) - 1)
 
 
-def _draw_track(axes: Axes, clips: pd.DataFrame, colour_of: Mapping[str, str]) -> set[int]:
-    """Draw the probabilities of one track; return which emotions are recognised, by index."""
-    times, probabilities, marks = _curves(clips, list(colour_of))
-    recognised = np.where(marks == "", probabilities.argmax(0), -1)
-    for index, colour in enumerate(colour_of.values()):
-        base = len(colour_of) - 1 - index
+def _draw_track(axes: Axes, clips: pd.DataFrame, color_of: Mapping[str, str]) -> set[int]:
+    """Draw the probabilities of one track; return which emotions are recognized, by index."""
+    times, probabilities, marks = _curves(clips, list(color_of))
+    recognized = np.where(marks == "", probabilities.argmax(0), -1)
+    for index, color in enumerate(color_of.values()):
+        base = len(color_of) - 1 - index
         height = base + _PEAK * probabilities[index]
-        strong = recognised == index
+        strong = recognized == index
         axes.plot(times[[0, -1]], [base, base], color=RULE, linewidth=0.8, zorder=1)
-        axes.fill_between(times, base, height, color=colour, alpha=0.35, linewidth=0, zorder=2)
-        axes.fill_between(times, base, height, where=strong, color=colour, linewidth=0, zorder=3)
+        axes.fill_between(times, base, height, color=color, alpha=0.35, linewidth=0, zorder=2)
+        axes.fill_between(times, base, height, where=strong, color=color, linewidth=0, zorder=3)
     for first, last, mark in equal_spans(marks.tolist()):
         if np.isnan(probabilities[0, first]):
-            _write_mark(axes, times[first], times[last], len(colour_of), mark)
-    return set(recognised.tolist())
+            _write_mark(axes, times[first], times[last], len(color_of), mark)
+    return set(recognized.tolist())
 
 
 def _curves(
@@ -148,7 +148,7 @@ def _curves(
 def _write_mark(axes: Axes, start_s: float, end_s: float, rows: int, mark: str) -> None:
     """Write why a face is unreadable for a while: upright, and smaller, if space is short."""
     axes.axvspan(start_s, end_s, 0.13, 1, facecolor=EMPTY, linewidth=0, zorder=1)
-    text = axes.text((start_s + end_s) / 2, rows / 2, mark, **CENTRED, **_MARK, color=MUTED)
+    text = axes.text((start_s + end_s) / 2, rows / 2, mark, **CENTERED, **_MARK, color=MUTED)
     if end_s - start_s <= 0.12 * axes.get_xlim()[1]:
         text.set_rotation(90)
         text.set_fontsize(_MARK["size"] * min(1, _ROW * rows / text_width(mark, **_MARK)))
@@ -169,10 +169,10 @@ def _draw_scale(axes: Axes, base: float) -> None:
         )
 
 
-def _draw_evidence(axes: Axes, instances: pd.DataFrame, colour_of: Mapping[str, str]) -> None:
-    labels = list(colour_of)
+def _draw_evidence(axes: Axes, instances: pd.DataFrame, color_of: Mapping[str, str]) -> None:
+    labels = list(color_of)
     # Clips overlap, so an instance is part of several; its evidence is averaged over them.
-    means = instances.groupby(["face", "start_s"], as_index=False).mean(numeric_only=True)
+    means = instances.groupby(["track", "start_s"], as_index=False).mean(numeric_only=True)
     evidence = means[[f"evidence_{label}" for label in labels]].to_numpy()
     # Softmax depends on differences only, so the mean over the emotions carries no meaning.
     evidence = evidence - evidence.mean(1, keepdims=True)
@@ -185,13 +185,13 @@ def _draw_evidence(axes: Axes, instances: pd.DataFrame, colour_of: Mapping[str, 
         ends - starts,
         bottom=_EVIDENCE_BASE,
         align="edge",
-        color=[colour_of[emotion] for emotion in strongest],
+        color=[color_of[emotion] for emotion in strongest],
         edgecolor="white",
         linewidth=0.4,
         zorder=3,
     )
     base = [_EVIDENCE_BASE, _EVIDENCE_BASE]
-    for _, rows in means.groupby("face"):
+    for _, rows in means.groupby("track"):
         i = rows.index.to_numpy()
         axes.plot([starts[i[0]], ends[i[-1]]], base, color=MUTED, linewidth=0.8, clip_on=False)
         _name_spans(axes, strongest[i].tolist(), starts[i], ends[i])
@@ -204,7 +204,7 @@ def _name_spans(axes: Axes, emotions: Sequence[str], starts: Values, ends: Value
     for first, last, emotion in equal_spans(emotions):
         if (ends[last] - starts[first]) * inches_per_s > 0.07 * len(emotion):
             middle = (starts[first] + ends[last]) / 2
-            axes.text(middle, -0.26, emotion, **CENTRED, size=7.5, color=MUTED)
+            axes.text(middle, -0.26, emotion, **CENTERED, size=7.5, color=MUTED)
 
 
 def _shade_target_frames(
@@ -231,12 +231,12 @@ def _shade_target_frames(
         )
 
 
-def _draw_time_axis(axes: Axes, labelled: bool) -> None:
+def _draw_time_axis(axes: Axes, labeled: bool) -> None:
     axes.set_yticks([])
     axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10], min_n_ticks=3))
     axes.xaxis.set_major_formatter("{x:g} s")
     axes.grid(axis="x", color=RULE, linewidth=0.5, zorder=0)
-    axes.tick_params(labelsize=8, labelcolor=MUTED, labelbottom=labelled, pad=6)
+    axes.tick_params(labelsize=8, labelcolor=MUTED, labelbottom=labeled, pad=6)
 
 
 def _label_row(axes: Axes, base: float, word: str, **style: Any) -> None:

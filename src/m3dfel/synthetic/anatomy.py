@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from m3dfel.synthetic.curves import MIDDLE, Points, between, circle, curve, mirrored, stroke
 
-Colour = NDArray[np.float64]
+Color = NDArray[np.float64]
 
 GRID = 128
 
 HAIR_STYLES = ("crop", "side", "fringe", "bob", "bob fringe", "curls", "receding", "bald")
-BEARDS = ("none", "none", "none", "none", "stubble", "full", "goatee", "moustache")
+BEARDS = ("none", "none", "none", "none", "stubble", "full", "goatee", "mustache")
 _SKINS = [
     (250, 222, 203), (245, 209, 182), (236, 192, 160), (224, 175, 138), (206, 155, 117),
     (184, 132, 96), (158, 108, 76), (132, 88, 61), (108, 71, 50), (88, 58, 43),
@@ -52,12 +52,12 @@ _SQUARE = (1 - np.abs(_MOUTH) ** 3)[:, None] * _DOWN
 
 @dataclass(frozen=True, eq=False)
 class Face:
-    """An identity: RGB colours from 0 to 255, lengths in grid units, `age` from 0 to 1."""
+    """An identity: RGB colors from 0 to 255, lengths in grid units, `age` from 0 to 1."""
 
-    skin: Colour
-    hair: Colour
-    iris: Colour
-    lips: Colour
+    skin: Color
+    hair: Color
+    iris: Color
+    lips: Color
     hair_style: str
     beard: str
     glasses: bool
@@ -93,18 +93,18 @@ def random_face(rng: np.random.Generator) -> Face:
 
     tone = rng.uniform(0, len(_SKINS) - 1.001)
     fair = tone < 4
-    skin = mix(_colour(_SKINS[int(tone)]), _colour(_SKINS[int(tone) + 1]), tone % 1)
+    skin = mix(_color(_SKINS[int(tone)]), _color(_SKINS[int(tone) + 1]), tone % 1)
     age = float(rng.uniform() ** 1.5)
-    grey = age > 0.7
-    hair = int(rng.integers(8, 10) if grey else rng.integers(8 if fair else 3))
+    gray = age > 0.7
+    hair = int(rng.integers(8, 10) if gray else rng.integers(8 if fair else 3))
     beard = str(rng.choice(BEARDS))
     lips = mix(skin, np.array([178.0, 64, 68]), 0.42)
     if beard == "none" and rng.uniform() < 0.3:
-        lips = mix(lips, _colour(_LIPSTICKS[int(rng.integers(len(_LIPSTICKS)))]), 0.75)
+        lips = mix(lips, _color(_LIPSTICKS[int(rng.integers(len(_LIPSTICKS)))]), 0.75)
     return Face(
         skin=skin + rng.normal(0, 3, 3),
-        hair=_colour(_HAIRS[hair]),
-        iris=_colour(_IRISES[int(rng.integers(len(_IRISES) if fair else 3))]),
+        hair=_color(_HAIRS[hair]),
+        iris=_color(_IRISES[int(rng.integers(len(_IRISES) if fair else 3))]),
         lips=lips,
         hair_style=str(rng.choice(HAIR_STYLES)),
         beard=beard,
@@ -200,7 +200,7 @@ class Pose:
         return upper, corners + ARCH[:, None] * _DOWN * (low - (low - 2.4) * self.closed)
 
     def iris(self, side: int) -> Points:
-        """Return the centre of the iris, (2,)."""
+        """Return the center of the iris, (2,)."""
         middle = np.array([MIDDLE + side * self.face.eye_x, self.face.eye_y - 0.2])
         return middle + self.turn + self.gaze * [3.2, 1.8]
 
@@ -329,13 +329,13 @@ class Pose:
         """Return the shapes of the beard in painting order, and whether each is hair."""
         top, _, _, bottom = self.lips()
         y, jaw, w = self.face.mouth_y + self.turn[1], 0.5 * self._drop, self.face.width
-        moustache = between(top - 4.2 * UPPER_LIP - [0, 0.6], top)
-        if self.face.beard == "moustache":
-            return [(moustache, True)]
+        mustache = between(top - 4.2 * UPPER_LIP - [0, 0.6], top)
+        if self.face.beard == "mustache":
+            return [(mustache, True)]
         mouth = between(top - [0, 0.3], bottom + [0, 0.6])
         if self.face.beard == "goatee":
             chin = circle() * [13, 11] + [MIDDLE + self.turn[0], y + 17 + jaw]
-            return [(moustache, True), (chin, True), (mouth, False)]
+            return [(mustache, True), (chin, True), (mouth, False)]
         full = [
             (0, y - 8), (15, y - 7), (24, y - 2), (w - 6, y - 20), (w + 3, y - 40), (w + 4, y),
             (24, 134 + jaw), (0, 138 + jaw),
@@ -390,13 +390,13 @@ def hair_front(face: Face) -> list[Points]:
     return shapes
 
 
-# --- colours --------------------------------------------------------------------------------------
+# --- colors --------------------------------------------------------------------------------------
 
 
-def _colour(rgb: tuple[int, int, int]) -> Colour:
+def _color(rgb: tuple[int, int, int]) -> Color:
     return np.array(rgb, np.float64)
 
 
-def mix(first: Colour, second: Colour, weight: float) -> Colour:
-    """Return a colour between two: the first at weight 0, the second at 1."""
+def mix(first: Color, second: Color, weight: float) -> Color:
+    """Return a color between two: the first at weight 0, the second at 1."""
     return first + weight * (second - first)

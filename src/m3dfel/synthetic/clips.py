@@ -312,7 +312,7 @@ class _Camera:
         clip: the clip it films.
         path: (n_frames, 4): shift x and y in grid units, angle in radians, log scale.
         blur: standard deviation in grid units.
-        noise: standard deviation in grey levels of 0 to 255.
+        noise: standard deviation in gray levels of 0 to 255.
     """
 
     clip: SyntheticClip
@@ -324,8 +324,8 @@ class _Camera:
     def of(cls, clip: SyntheticClip) -> _Camera:
         rng, n = _random(clip, _CAMERA), clip.n_frames
         limits = np.array([2.5, 2.5, 0.07, 0.04])
-        centre = rng.uniform(-0.7, 0.7, 4) * limits
-        path = centre + np.stack([_slow_motion(n, limit, rng) for limit in limits], 1)
+        center = rng.uniform(-0.7, 0.7, 4) * limits
+        path = center + np.stack([_slow_motion(n, limit, rng) for limit in limits], 1)
         return cls(clip, path, float(rng.uniform(0, 0.9)), float(rng.uniform(1, 5)))
 
     def shoot(self, canvas: Picture, index: int, size: int) -> Picture:
@@ -333,8 +333,8 @@ class _Camera:
         x, y, angle, log_scale = self.path[index]
         side = OVERSAMPLING * size
         unit = side / GRID
-        centre = (MIDDLE + MARGIN) * unit
-        turn = cv2.getRotationMatrix2D((centre, centre), np.degrees(angle), np.exp(log_scale))
+        center = (MIDDLE + MARGIN) * unit
+        turn = cv2.getRotationMatrix2D((center, center), np.degrees(angle), np.exp(log_scale))
         turn = turn + np.array([[0, 0, x - MARGIN], [0, 0, y - MARGIN]]) * unit
         seen = cv2.warpAffine(canvas, turn, (side, side), borderMode=cv2.BORDER_REFLECT)
         seen = cv2.resize(seen, (size, size), interpolation=cv2.INTER_AREA)

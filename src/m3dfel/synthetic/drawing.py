@@ -19,7 +19,7 @@ from m3dfel.synthetic.anatomy import (
     ARCH,
     BULGE,
     GRID,
-    Colour,
+    Color,
     Face,
     Pose,
     hair_behind,
@@ -53,19 +53,19 @@ class Scene:
     """The surroundings of a face in one clip.
 
     Attributes:
-        background: the two colours of a gradient, RGB from 0 to 255.
-        clothes: colour of the collar.
-        light: vector towards the light: right, down, towards the viewer.
+        background: the two colors of a gradient, RGB from 0 to 255.
+        clothes: color of the collar.
+        light: vector toward the light: right, down, toward the viewer.
         contrast: how much darker the side away from the light is, 0 to 1.
-        tint: colour of the light, around 1 in each channel.
+        tint: color of the light, around 1 in each channel.
         seed: seed of the spots in the background.
     """
 
-    background: tuple[Colour, Colour]
-    clothes: Colour
+    background: tuple[Color, Color]
+    clothes: Color
     light: tuple[float, float, float]
     contrast: float
-    tint: Colour
+    tint: Color
     seed: int
 
 
@@ -106,11 +106,11 @@ class Brush:
         self,
         picture: Picture,
         points: Points,
-        colour: Colour | float,
+        color: Color | float,
         corner: NDArray[np.int32] | int = 0,
     ) -> None:
         """Fill an outline; `corner` is the top left pixel (x, y) of a picture cut from a canvas."""
-        tone = (colour,) if isinstance(colour, (int, float)) else tuple(colour.tolist())
+        tone = (color,) if isinstance(color, (int, float)) else tuple(color.tolist())
         cv2.fillPoly(picture, [self.pixels(points) - 16 * corner], tone, cv2.LINE_AA, 4)
 
     def soften(self, picture: Picture, sigma: float) -> Picture:
@@ -138,7 +138,7 @@ class Portrait:
         coarse = Brush(_COARSE)
         self._back = self._brush.enlarge(_background(coarse, scene))
         _paint_behind(self._brush, self._back, face, scene)
-        self._skin = self._brush.enlarge(_modelled_skin(coarse, face))
+        self._skin = self._brush.enlarge(_modeled_skin(coarse, face))
         if face.freckles:
             _paint_freckles(self._brush, self._skin, face)
         self._front, self._front_gap = _front(self._brush, face)
@@ -184,8 +184,8 @@ class Portrait:
         for points, is_hair in pose.beard():
             self._brush.fill(cover, points, weight if is_hair else 0.0)
         cover = cv2.merge([self._brush.soften(cover, 1.5)] * 3)
-        colour = _to_picture(mix(self._face.hair, self._face.skin, 0.12))
-        beard = cv2.multiply(cover, np.broadcast_to(colour, cover.shape).copy(), None, 1 / 255)
+        color = _to_picture(mix(self._face.hair, self._face.skin, 0.12))
+        beard = cv2.multiply(cover, np.broadcast_to(color, cover.shape).copy(), None, 1 / 255)
         return cv2.add(cv2.multiply(skin, 255 - cover, None, 1 / 255), beard)
 
     def _nose(self, picture: Picture, pose: Pose) -> None:
@@ -212,7 +212,7 @@ class Portrait:
         window = picture[top:bottom, left:right]
         ball = np.full_like(window, 234)
         corner, at, iris = np.array([left, top], np.int32), pose.iris(side), self._face.iris
-        for points, colour in (
+        for points, color in (
             (at + 4.8 * circle(), iris * 0.5),
             (at + 4.1 * circle(), iris),
             (at + [0, 1.3] + [2.8, 2.1] * circle(), iris * 1.25),
@@ -220,7 +220,7 @@ class Portrait:
             (at + [1.4, -1.6] + 1.0 * circle(), np.array([252.0, 252, 252])),
             (between(opening[:15] - [0, 2], opening[:15] + [0, 0.9]), np.array([120.0, 106, 102])),
         ):
-            self._brush.fill(ball, points, colour, corner)
+            self._brush.fill(ball, points, color, corner)
         mask = np.zeros(window.shape[:2], np.uint8)
         self._brush.fill(mask, opening, 255.0, corner)
         cv2.copyTo(ball, mask, window)
@@ -229,8 +229,8 @@ class Portrait:
         line = pose.brow(side)
         along = np.linspace(0, 1, len(line))
         width = (1.25 + np.minimum(4 * along, 1.0)) * (1 - along**2.5) + 0.2
-        colour = mix(self._face.hair * 0.75, self._face.skin, 0.14)
-        self._brush.fill(picture, ribbon(line, self._face.brow_thickness * width), colour)
+        color = mix(self._face.hair * 0.75, self._face.skin, 0.14)
+        self._brush.fill(picture, ribbon(line, self._face.brow_thickness * width), color)
 
     def _mouth(self, picture: Picture, pose: Pose) -> None:
         lips, fill = self._face.lips, self._brush.fill
@@ -261,8 +261,8 @@ def _background(brush: Brush, scene: Scene) -> Picture:
     rng = np.random.default_rng(scene.seed)
     for _ in range(4):
         spot = rng.uniform(-20, 148, 2) + rng.uniform(12, 35) * circle()
-        colour = rng.uniform(30, 230) + rng.normal(0, 25, 3)
-        brush.fill(picture, spot, mix(first, colour, 0.45))
+        color = rng.uniform(30, 230) + rng.normal(0, 25, 3)
+        brush.fill(picture, spot, mix(first, color, 0.45))
     return brush.soften(picture, 6)
 
 
@@ -282,7 +282,7 @@ def _paint_behind(brush: Brush, picture: Picture, face: Face, scene: Scene) -> N
         brush.fill(picture, at + circle() * [3, 6], face.skin * [0.78, 0.68, 0.64])
 
 
-def _modelled_skin(brush: Brush, face: Face) -> Picture:
+def _modeled_skin(brush: Brush, face: Face) -> Picture:
     """Paint the skin of a face at rest, with soft shadows."""
     shade = brush.canvas(128)
 
@@ -314,26 +314,26 @@ def _paint_freckles(brush: Brush, skin: Picture, face: Face) -> None:
 
 
 def _front(brush: Brush, face: Face) -> tuple[Picture, Picture]:
-    """Return hair and glasses in front of the face: colour times opacity, and 255 - opacity."""
-    colour, gap = brush.canvas(0, 3), brush.canvas(255, 3)
+    """Return hair and glasses in front of the face: color times opacity, and 255 - opacity."""
+    color, gap = brush.canvas(0, 3), brush.canvas(255, 3)
 
-    def lay(points: Points, tone: Colour) -> None:
+    def lay(points: Points, tone: Color) -> None:
         brush.fill(gap, points, np.zeros(3))
-        brush.fill(colour, points, tone)
+        brush.fill(color, points, tone)
 
     for i, points in enumerate(hair_front(face)):
         lay(points, face.hair * (1 + 0.12 * (i % 3 - 1) * (face.hair_style == "curls")))
     for i, bend in enumerate(np.linspace(-1, 1, 23)):
         knots = [(MIDDLE + 8 * bend, -24), (MIDDLE + 34 * bend, -4), (MIDDLE + 49 * bend, 34)]
         tone = face.hair * (0.9 if i % 2 else 1.06)
-        brush.fill(colour, stroke(curve(knots), 0.9), tone)
+        brush.fill(color, stroke(curve(knots), 0.9), tone)
     # Keep strands within the hair.
-    colour = cv2.min(brush.soften(colour, 0.6), 255 - gap)
+    color = cv2.min(brush.soften(color, 0.6), 255 - gap)
     if face.glasses:
         tone = face.hair * 0.35 if face.asymmetry > 0 else np.array([128.0, 92, 58])
         for line in _spectacles(face):
             lay(ribbon(line, 0.8), tone)
-    return colour, gap
+    return color, gap
 
 
 def _spectacles(face: Face) -> list[Points]:
@@ -358,7 +358,7 @@ def _light(brush: Brush, scene: Scene) -> Picture:
 
 
 def _shaded(skin: Picture, shade: Picture) -> Picture:
-    """Multiply skin by a grey shade; 128 leaves a pixel unchanged."""
+    """Multiply skin by a gray shade; 128 leaves a pixel unchanged."""
     return cv2.multiply(skin, cv2.LUT(cv2.merge([shade] * 3), _SHADES), None, 1 / 128)
 
 

@@ -42,11 +42,11 @@ class SharedBatchNorm3d(nn.BatchNorm3d):
         count = torch.tensor(x.numel() / x.shape[1], device=x.device)
         count = _Sum.apply(count)
         mean = _Sum.apply(x.sum((0, 2, 3, 4))) / count
-        centred = x - mean.view(1, -1, 1, 1, 1)
-        var = _Sum.apply(centred.square().sum((0, 2, 3, 4))) / count
+        centered = x - mean.view(1, -1, 1, 1, 1)
+        var = _Sum.apply(centered.square().sum((0, 2, 3, 4))) / count
         self._update_running_statistics(mean.detach(), (var * count / (count - 1)).detach())
         scale = self.weight * torch.rsqrt(var + self.eps)
-        shifted = centred * scale.view(1, -1, 1, 1, 1) + self.bias.view(1, -1, 1, 1, 1)
+        shifted = centered * scale.view(1, -1, 1, 1, 1) + self.bias.view(1, -1, 1, 1, 1)
         return shifted.to(input.dtype)
 
     def _update_running_statistics(self, mean: Tensor, var: Tensor) -> None:

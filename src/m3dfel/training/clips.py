@@ -54,7 +54,7 @@ def training_batches(
         data.neutral_mix,
         model.grayscale,
         config.loss.votes,
-        leave_colours=fabric.device.type != "cpu",
+        leave_colors=fabric.device.type != "cpu",
     )
     on_gpu = fabric.device.type == "cuda"
     loader = training_loader(training_clips, batches, config.workers, pin_memory=on_gpu)

@@ -18,18 +18,18 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
-from m3dfel.checkpoints import load_model, save_model
 from m3dfel.config import TrainConfig, check, previous_stage
-from m3dfel.data.colours import change_colours
+from m3dfel.data.augment.color_jitter import change_colors
+from m3dfel.data.augment.transforms import mixup
 from m3dfel.data.manifest import read_manifests
 from m3dfel.data.seeds import combine_seeds
 from m3dfel.data.splits import split_clips
-from m3dfel.data.transforms import mixup
 from m3dfel.errors import InputError
 from m3dfel.evaluation.measure import SplitOutputs
 from m3dfel.evaluation.outputs import write_outputs
 from m3dfel.evaluation.split_metrics import split_metrics
 from m3dfel.files import write_text
+from m3dfel.models.checkpoints import load_model, save_model
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training.batchnorm import share_batch_norm
 from m3dfel.training.calibration import calibrate, restored_balance
@@ -163,7 +163,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                 step, remaining_part = divmod(part + 1, optim.accumulate)
                 step_complete = remaining_part == 0
                 seed = combine_seeds(config.seed, epoch, part, fabric.global_rank)
-                clips, targets = change_colours(batch["clips"], batch["colours"]), batch["targets"]
+                clips, targets = change_colors(batch["clips"], batch["colors"]), batch["targets"]
                 clips = model.normalize(clips)
                 clips, partners, weight = mixup(clips, targets, config.augment.mixup, seed)
                 with fabric.no_backward_sync(network, enabled=not step_complete):

@@ -4,7 +4,7 @@ L = L_CE + λ·L_IA (Li et al., "Intensity-Aware Loss for Dynamic Facial Express
 Wild", AAAI 2023). Low-intensity expressions are easily mistaken for one other class, so L_IA
 compares the target with its strongest rival only. Targets can be votes. For imbalanced classes
 there are class weights and logit adjustment (Menon et al., "Long-tail Learning via Logit
-Adjustment", ICLR 2021); for noisy labels agreement, the focal loss and relabelling.
+Adjustment", ICLR 2021); for noisy labels agreement, the focal loss and relabeling.
 """
 
 from __future__ import annotations

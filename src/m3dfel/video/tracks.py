@@ -1,7 +1,7 @@
 """Track faces: join detections over time, and align the face in each frame.
 
 The last step of the video room: its aligned crops with their times are ready to be cut into clips.
-It is a stream: a crop leaves as soon as it is known to show a face. Detections in neighbouring
+It is a stream: a crop leaves as soon as it is known to show a face. Detections in neighboring
 frames are matched so that the total overlap of their boxes is largest (Hungarian algorithm, as in
 SORT, Bewley et al., 2016).
 """
@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from m3dfel.video.ahead import run_ahead
 from m3dfel.video.align import align_face
 from m3dfel.video.cuts import CutFinder
 from m3dfel.video.decode import Frame
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.faces import Detection, FaceDetector
 from m3dfel.video.follow import MIN_OVERLAP, FaceFinder, box_overlaps, can_follow, interpolated
+from m3dfel.video.prefetch import run_ahead
 from m3dfel.video.quality import quality_mark
 
 # Landmarks are smoothed with a Gaussian of this standard deviation, over a few frames on each side;
@@ -44,16 +44,16 @@ class Track:
     """One face over T frames, which need not be consecutive.
 
     Attributes:
-        face: its number, from 1, in order of appearance.
+        track: its number, from 1, in order of appearance.
         times_s: float64 (T,), seconds.
         indices: int64 (T,), frame numbers in the source.
         boxes: float32 (T, 4), left, top, right, bottom in pixels.
         scores: float32 (T,), from 0 to 1.
-        landmarks: float32 (T, 5, 2), pixels, smoothed over neighbouring frames.
+        landmarks: float32 (T, 5, 2), pixels, smoothed over neighboring frames.
         crops: uint8 RGB (T, S, S, 3), aligned.
     """
 
-    face: int
+    track: int
     times_s: npt.NDArray[np.float64]
     indices: npt.NDArray[np.int64]
     boxes: npt.NDArray[np.float32]
@@ -65,7 +65,7 @@ class Track:
 class FaceTracker:
     """Gives every detection the number of its face, frame by frame.
 
-    A face is recognised by its position alone: after more than `max_gap_s` without a detection, or
+    A face is recognized by its position alone: after more than `max_gap_s` without a detection, or
     after a jump to another position, it gets a new number.
 
     Args:
@@ -149,7 +149,7 @@ def track_faces(
     tracks: dict[int, list[TrackedFace]] = defaultdict(list)
     for tracked in stream_faces(frames, detector, size, zoom, max_gap_s, min_frames, search_every):
         for face in tracked.faces:
-            tracks[face.face].append(face)
+            tracks[face.track].append(face)
     return [_track(number, tracks[number]) for number in sorted(tracks)]
 
 
@@ -189,11 +189,11 @@ def stream_faces(
     numbers = count(1)
     found_faces = _detect(frames, finder, FaceTracker(max_gap_s))
     with closing(run_ahead(found_faces, ahead)) as detected:
-        for frames_seen, (found, neighbours) in enumerate(_with_neighbours(detected), start=1):
-            frame, is_last = found.frame, neighbours[-1] is found
+        for frames_seen, (found, neighbors) in enumerate(_with_neighbors(detected), start=1):
+            frame, is_last = found.frame, neighbors[-1] is found
             ended = [tracks.pop(key) for key in list(tracks) if key not in found.known]
             for key, detection in found.faces.items():
-                landmarks = _smooth_landmarks(key, frame.time_s, neighbours, smooth_s)
+                landmarks = _smooth_landmarks(key, frame.time_s, neighbors, smooth_s)
                 crop = align_face(frame.image, landmarks, size, zoom)
                 smooth = replace(detection, landmarks=landmarks)
                 mark = quality_mark(landmarks, crop)
@@ -211,15 +211,15 @@ class TrackedFace:
     """A face in a frame.
 
     Attributes:
-        face: number of its track, from 1.
+        track: number of its track, from 1.
         index: number of the frame in the source.
         time_s: when the frame is shown, in seconds.
-        detection: box, score, and landmarks smoothed over neighbouring frames.
+        detection: box, score, and landmarks smoothed over neighboring frames.
         crop: uint8 RGB (S, S, 3), aligned.
         mark: why the face cannot be read, empty if it can; see `quality_mark`.
     """
 
-    face: int
+    track: int
     index: int
     time_s: float
     detection: Detection
@@ -262,7 +262,7 @@ class _OpenTrack:
         if not self.number:
             return []
         held, self.held = self.held, []
-        return [replace(face, face=self.number) for face in held]
+        return [replace(face, track=self.number) for face in held]
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,29 +306,29 @@ def _between(before: _Found, frame: Frame, after: _Found) -> _Found:
     return _Found(frame, faces, before.known)
 
 
-def _with_neighbours(frames: Iterable[_Found]) -> Iterator[tuple[_Found, list[_Found]]]:
-    """Yield each frame together with its neighbours before and after, and itself among them."""
+def _with_neighbors(frames: Iterable[_Found]) -> Iterator[tuple[_Found, list[_Found]]]:
+    """Yield each frame together with its neighbors before and after, and itself among them."""
     size = 2 * LOOK_AHEAD + 1
     window: deque[_Found | None] = deque([None] * size, maxlen=size)
     for item in chain(frames, repeat(None, LOOK_AHEAD)):
         window.append(item)
         middle = window[LOOK_AHEAD]
         if middle is not None:
-            yield middle, [neighbour for neighbour in window if neighbour is not None]
+            yield middle, [neighbor for neighbor in window if neighbor is not None]
 
 
 def _smooth_landmarks(
-    face: int, time_s: float, neighbours: Sequence[_Found], smooth_s: float
+    face: int, time_s: float, neighbors: Sequence[_Found], smooth_s: float
 ) -> npt.NDArray[np.float32]:
-    """Return a face's landmarks at a time, averaged over the neighbouring frames with a Gaussian.
+    """Return a face's landmarks at a time, averaged over the neighboring frames with a Gaussian.
 
     The detector's landmarks jitter by a hundredth of the face's width. Averaging reduces the
-    difference between neighbouring crops by a third, and since it is symmetric, it does not lag
+    difference between neighboring crops by a third, and since it is symmetric, it does not lag
     behind a moving head.
     """
     timed = [
         (found.frame.time_s, found.faces[face].landmarks)
-        for found in neighbours
+        for found in neighbors
         if face in found.faces
     ]
     offsets = np.array([other_s for other_s, _ in timed]) - time_s
@@ -339,7 +339,7 @@ def _smooth_landmarks(
 
 def _track(face: int, frames: Sequence[TrackedFace]) -> Track:
     return Track(
-        face=face,
+        track=face,
         times_s=np.array([frame.time_s for frame in frames], dtype=np.float64),
         indices=np.array([frame.index for frame in frames], dtype=np.int64),
         boxes=np.stack([frame.detection.box for frame in frames]),

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from m3dfel.errors import InputError
-from m3dfel.recognition.exports import FORMATS
-from m3dfel.recognition.prediction import Prediction
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report.annotate import annotate_video
+from m3dfel.report.exports import FORMATS
 from m3dfel.video.decode import Frame, probe, read_video
 from m3dfel.web.moments import Gallery, Moment, View, clearest_moments, portraits
 
@@ -38,7 +38,7 @@ class Analysis:
     """What the page shows about a video.
 
     Attributes:
-        prediction: the recognised faces.
+        prediction: the recognized faces.
         duration_s: length of the annotated video in seconds.
         portraits: a view of each person.
         moments: the clearest moment of each emotion.
@@ -54,12 +54,12 @@ class Analysis:
     files: dict[str, Path]
 
 
-def analyse(video: Path, recognizer: Recognizer, max_s: float, report: Report) -> Analysis:
-    """Recognise the faces of a video, and write the annotated video and all tables beside it.
+def analyze(video: Path, recognizer: Recognizer, max_s: float, report: Report) -> Analysis:
+    """Recognize the faces of a video, and write the annotated video and all tables beside it.
 
     Args:
         video: the file.
-        recognizer: recognises the faces.
+        recognizer: recognizes the faces.
         max_s: length in seconds that a video may have.
         report: called for every frame.
 
@@ -67,7 +67,7 @@ def analyse(video: Path, recognizer: Recognizer, max_s: float, report: Report) -
         UnsuitableVideo: the file is not a video, is too long, or shows no face.
         InputError: a result cannot be written.
     """
-    prediction, length_s = _recognise(video, recognizer, max_s, report)
+    prediction, length_s = _recognize(video, recognizer, max_s, report)
     people, moments = portraits(prediction), clearest_moments(prediction)
     gallery = Gallery([*people, *(moment.view for moment in moments)])
 
@@ -87,7 +87,7 @@ def analyse(video: Path, recognizer: Recognizer, max_s: float, report: Report) -
     )
 
 
-def _recognise(
+def _recognize(
     video: Path, recognizer: Recognizer, max_s: float, report: Report
 ) -> tuple[Prediction, float]:
     """Return the prediction and the length of the video in seconds."""

@@ -24,7 +24,7 @@ from m3dfel.web.analysis import UnsuitableVideo
 from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
 from m3dfel.web.jobs import Job, Jobs, Stopped
 from m3dfel.web.result import render, render_result
-from m3dfel.web.words import WORDS, Language, choose_language, say
+from m3dfel.web.translations import WORDS, Language, choose_language, say
 
 # Gradio reads it while it is imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -158,7 +158,7 @@ class _Page:
             quick: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
             gr.on(
                 [self._drop.upload, self._drop.stop_recording],
-                self._analyse,
+                self._analyze,
                 self._drop,
                 views,
                 show_progress="hidden",
@@ -170,7 +170,7 @@ class _Page:
             page.unload(self._close)
         self.blocks = page
 
-    async def _analyse(
+    async def _analyze(
         self, upload: str | None, request: gr.Request
     ) -> AsyncIterator[dict[Any, Any]]:
         """Work on a video; yield what the page shows meanwhile, and at the end."""

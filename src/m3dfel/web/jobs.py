@@ -15,7 +15,7 @@ from pathlib import Path
 from threading import Event
 
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.web.analysis import Analysis, Step, analyse
+from m3dfel.web.analysis import Analysis, Step, analyze
 from m3dfel.web.defaults import WORKERS
 
 
@@ -50,12 +50,12 @@ class Job:
 
         Raises:
             Stopped: the job was closed meanwhile.
-            UnsuitableVideo: as for `analyse`.
-            InputError: as for `analyse`.
+            UnsuitableVideo: as for `analyze`.
+            InputError: as for `analyze`.
         """
         self.started_s = time.monotonic()
         try:
-            analysis = analyse(self._video, recognizer(), max_s, self._report)
+            analysis = analyze(self._video, recognizer(), max_s, self._report)
             self._check_if_stopped()
             return analysis
         except Exception:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from m3dfel._opencv import cv2
-from m3dfel.recognition.exports import BOX
-from m3dfel.recognition.prediction import Prediction
+from m3dfel.predictions.prediction import Prediction
+from m3dfel.report.exports import BOX
 from m3dfel.video.decode import Frame, Picture
 
 # Side of a picture in pixels, and in sides of the face's box.
@@ -44,7 +44,7 @@ class Moment:
     """The moment of a video that speaks most for an emotion.
 
     Attributes:
-        emotion: one that was recognised somewhere in the video.
+        emotion: one that was recognized somewhere in the video.
         probability: of the emotion, in the clip whose middle is nearest to the moment.
         view: the face at this moment.
     """
@@ -57,22 +57,22 @@ class Moment:
 def clearest_moments(prediction: Prediction) -> list[Moment]:
     """Return where the evidence for each emotion is strongest, in the order of the label set.
 
-    Only clips that are recognised as the emotion count, uncertain ones do not.
+    Only clips that are recognized as the emotion count, uncertain ones do not.
     """
     instances = prediction.instances
     clips = prediction.clips.iloc[instances["clip"].to_numpy(int)]
-    recognised = np.where(clips["mark"] == "", clips["emotion"], "")
+    recognized = np.where(clips["mark"] == "", clips["emotion"], "")
     evidence = instances[[f"evidence_{label}" for label in prediction.labels]].to_numpy(float)
     # Softmax depends on differences only, so the mean over the emotions carries no meaning.
     evidence = evidence - evidence.mean(1, keepdims=True)
     moments = []
     for index, label in enumerate(prediction.labels):
-        rows = np.flatnonzero(recognised == label)
+        rows = np.flatnonzero(recognized == label)
         if len(rows):
             row = int(rows[evidence[rows, index].argmax()])
-            face = int(instances["face"].iloc[row])
+            face = int(instances["track"].iloc[row])
             time_s = float(instances[["start_s", "end_s"]].iloc[row].mean())
-            around = clips[(recognised == label) & (clips["face"] == face).to_numpy()]
+            around = clips[(recognized == label) & (clips["track"] == face).to_numpy()]
             nearest = (around[["start_s", "end_s"]].mean(axis=1) - time_s).abs().argmin()
             probability = float(around["confidence"].iloc[nearest])
             moments.append(Moment(label, probability, _view_at(prediction, face, time_s)))
@@ -82,7 +82,7 @@ def clearest_moments(prediction: Prediction) -> list[Moment]:
 def portraits(prediction: Prediction) -> list[View]:
     """Return each person where the face is surest to be one, in a frame without mark if any."""
     views = []
-    for _, rows in prediction.faces.groupby("person"):
+    for _, rows in prediction.frames.groupby("person"):
         readable = rows[rows["mark"] == ""]
         best = rows if readable.empty else readable
         views.append(_view(best, int(best["score"].to_numpy(float).argmax())))
@@ -90,7 +90,7 @@ def portraits(prediction: Prediction) -> list[View]:
 
 
 def _view_at(prediction: Prediction, face: int, time_s: float) -> View:
-    rows = prediction.faces[prediction.faces["face"] == face]
+    rows = prediction.frames[prediction.frames["track"] == face]
     return _view(rows, int(np.abs(rows["time_s"].to_numpy(float) - time_s).argmin()))
 
 

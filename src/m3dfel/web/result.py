@@ -17,11 +17,11 @@ import numpy.typing as npt
 import pandas as pd
 from jinja2 import Environment, PackageLoader
 
-from m3dfel.emotions import colours
+from m3dfel.emotions import colors
 from m3dfel.report.spans import equal_spans, person_spans, probabilities_at
 from m3dfel.web.analysis import Analysis
 from m3dfel.web.moments import Moment
-from m3dfel.web.words import Language, say
+from m3dfel.web.translations import Language, say
 
 Values: TypeAlias = npt.NDArray[np.float64]
 
@@ -55,7 +55,7 @@ def render_result(analysis: Analysis, language: Language) -> str:
     return render(
         "result.html",
         language,
-        labels=colours(labels),
+        labels=colors(labels),
         duration_s=duration_s,
         people=people,
         unfolded=_UNFOLDED,
@@ -121,13 +121,13 @@ def _timeline(
 def _rows(
     clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float
 ) -> list[tuple[str, str, str]]:
-    """Return the colour of each emotion and two SVG paths: its probability, and where it won."""
+    """Return the color of each emotion and two SVG paths: its probability, and where it won."""
     pale, strong = [""] * len(labels), [""] * len(labels)
-    for _, track in clips.groupby("face"):
+    for _, track in clips.groupby("track"):
         for row, (shown, won) in enumerate(_paths(track, labels, duration_s)):
             pale[row] += shown
             strong[row] += won
-    return list(zip(colours(labels).values(), pale, strong, strict=True))
+    return list(zip(colors(labels).values(), pale, strong, strict=True))
 
 
 def _paths(

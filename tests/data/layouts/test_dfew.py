@@ -56,7 +56,7 @@ def test_votes_that_contradict_the_label_are_a_problem(dfew: Path):
     write_votes(dfew, HEADER + "1,1,9,0,0,0,0,0,2\n2,0,x,0,0,0,0,0,2\n3,0,0,0,0,0,0,0,3\n")
     manifest = read_manifest(str(dfew))
     assert [problem.what for problem in manifest.problems] == [
-        "labelled happiness, but most annotators chose sadness: correct annotation.csv",
+        "labeled happiness, but most annotators chose sadness: correct annotation.csv",
         "the votes for sadness are 'x' but must be a number of annotators, 0 or more",
     ]
     assert len(manifest.clips) == 19

@@ -1,6 +1,6 @@
 """Layouts: how data sets lie on disk, one module per layout.
 
-A layout says whether it recognises a path and yields the labelled clips it finds there as `Entry`
+A layout says whether it recognizes a path and yields the labeled clips it finds there as `Entry`
 rows, unchecked; `read_manifest` checks them. To add a layout, register a subclass of `Layout` in a
 module of this package, or in a file of your own (`m3dfel --plugin FILE`).
 """
@@ -104,7 +104,7 @@ class Layout(ABC):
 
     @classmethod
     def describe(cls, path: Path) -> DataSet:
-        """Return the data set at a path that the layout recognises.
+        """Return the data set at a path that the layout recognizes.
 
         Most layouts are always the same data set; those that differ from path to path override
         this.
@@ -120,7 +120,7 @@ class Layout(ABC):
         """Yield all clips of a data set.
 
         Args:
-            path: a path that the layout recognises.
+            path: a path that the layout recognizes.
             fold: the official fold, from 1 to `folds`; meaningless without official folds.
 
         Raises:
@@ -129,13 +129,13 @@ class Layout(ABC):
 
 
 def find_layout(path: Path) -> tuple[str, type[Layout]]:
-    """Return the name and the class of the layout that recognises a path.
+    """Return the name and the class of the layout that recognizes a path.
 
     The layouts of single data sets are asked first, in the order of their names, then those of
     `GENERIC`.
 
     Raises:
-        InputError: nothing is at the path, or no layout recognises it.
+        InputError: nothing is at the path, or no layout recognizes it.
     """
     for name in _order():
         layout: type[Layout] = LAYOUTS.get(name)

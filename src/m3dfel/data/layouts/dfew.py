@@ -6,7 +6,7 @@ labels from 1 to 7.
 
 How the ten annotators of each clip voted is in `Annotation/annotation.xlsx`. The votes are read
 from a copy saved as `annotation.csv`, beside it or in the root folder. That table is known here
-only from other code that reads it: a row per clip, single-labelled or not, with the columns
+only from other code that reads it: a row per clip, single-labeled or not, with the columns
 `order`, `1happy`, `2sad`, `3neutral`, `4angry`, `5surprise`, `6disgust`, `7fear` and `label` (0: no
 single label). Therefore columns are found by their words, in any order and with any digits before
 them, and a clip whose label is not the emotion with most votes is a problem. Whether the votes of
@@ -32,7 +32,7 @@ _VOTES = ("Annotation/annotation.csv", "annotation.csv")
 
 @LAYOUTS.register("DFEW")
 class DFEW(Layout):
-    """The five folds of DFEW's single-labelled clips."""
+    """The five folds of DFEW's single-labeled clips."""
 
     folds = 5
     expects = "a folder with EmoLabel_DataSplit/"
@@ -72,7 +72,7 @@ def _entry(path: str, emotion: str, split: str, cells: Mapping[str, str]) -> Ent
         return Entry(path, emotion, split, problem=str(error))
     most = max(votes, key=lambda word: votes[word], default=emotion)
     if emotion in EMOTIONS and votes and votes[most] > votes.get(emotion, 0):
-        problem = f"labelled {emotion}, but most annotators chose {most}: correct annotation.csv"
+        problem = f"labeled {emotion}, but most annotators chose {most}: correct annotation.csv"
         return Entry(path, emotion, split, problem=problem)
     return Entry(path, emotion, split, votes=votes)
 

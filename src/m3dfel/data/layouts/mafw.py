@@ -17,7 +17,7 @@ from m3dfel.registry import LAYOUTS
 
 @LAYOUTS.register("MAFW")
 class MAFW(Layout):
-    """The five folds of MAFW's single-labelled clips."""
+    """The five folds of MAFW's single-labeled clips."""
 
     folds = 5
     labels = (
@@ -42,7 +42,7 @@ class MAFW(Layout):
     @staticmethod
     def read(path: Path, fold: int) -> Iterator[Entry]:
         folder = _label_folder(path)
-        assert folder, "the layout recognised the path"
+        assert folder, "the layout recognized the path"
         for split in ("train", "test"):
             labels = folder / f"set_{fold}" / f"{split}.txt"
             for number, line in label_lines(labels):

@@ -1,0 +1,1 @@
+"""Many videos: folders that resume, worker processes, clusters, and their summary."""

@@ -1,0 +1,160 @@
+"""Predict videos on many machines with Ray Data.
+
+In place of `predict_in_processes`, with the same answers and the same files. Each video is a row,
+and each actor loads the model once and computes on one thread. The folder for the results, the
+model, and videos that are not at URLs have to be at the same paths on all machines, such as on
+shared storage.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from m3dfel.batch.predictor import PredictSettings, Video, VideoPredictor
+from m3dfel.batch.workers import Outcome, attempt, prepare_process
+from m3dfel.errors import InputError
+
+AUTO = "auto"
+"""The cluster that this machine belongs to, or else a new one of this machine alone."""
+
+_MAX_DEATHS = 2  # of actors by the same video
+
+
+def predict_on_cluster(
+    videos: Sequence[Video], settings: PredictSettings, address: str, jobs: int | None = None
+) -> Iterator[Outcome]:
+    """Predict videos on a cluster, and yield what became of each, as it is done.
+
+    Args:
+        videos: the videos.
+        settings: of all videos.
+        address: of the cluster, such as `ray://head:10001`, or `auto`.
+        jobs: number of actors; None for one on each core of the cluster (each GPU with `cuda`).
+
+    Raises:
+        InputError: Ray is not installed, or there is no cluster at the address.
+    """
+    ray = _connect(address)
+    needs = {"num_gpus": 1} if settings.device.startswith("cuda") else {"num_cpus": 1}
+    available = ray.cluster_resources().get("GPU" if "num_gpus" in needs else "CPU", 1)
+    actors = jobs or int(available)
+    left = {video.stem: video for video in videos}
+    attempts = [_attempts(video, settings) for video in videos]
+    _remove(attempts)
+    try:
+        for outcome in _run(videos, settings, actors, needs):
+            del left[outcome.video.stem]
+            yield outcome
+    except ray.exceptions.RayError as error:
+        raise InputError(
+            f"the cluster cannot go on ({error}): check that all machines have this package and "
+            f"the folder {Path.cwd()}, and run the same command again"
+        ) from error
+    finally:
+        _remove(attempts)
+    for video in left.values():
+        yield Outcome(video, _LOST, finished=False)
+
+
+_LOST = (
+    "the process or the machine that predicted it ended, several times: perhaps the memory is too "
+    "small for it"
+)
+
+
+def _connect(address: str) -> Any:
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError("--cluster needs Ray: pip install 'm3dfel[scale]'") from error
+    if not ray.is_initialized():
+        try:
+            ray.init(
+                address=None if address == AUTO else address,
+                logging_level=logging.ERROR,
+                log_to_driver=False,
+            )
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise InputError(
+                f"there is no Ray cluster at {address} ({error}): start one with `ray start`, or "
+                f"give `{AUTO}`"
+            ) from error
+    return ray
+
+
+def _run(
+    videos: Sequence[Video],
+    settings: PredictSettings,
+    actors: int,
+    needs: dict[str, int],
+) -> Iterator[Outcome]:
+    """Predict videos, and yield what became of those whose actors lived."""
+    if not videos:
+        return
+    ray_data: Any = import_module("ray.data")
+    context = ray_data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = -1  # one video must not end the others
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    rows = [{"source": json.dumps(video.source), "stem": video.stem} for video in videos]
+    # One video in each block: what an actor had in hand when it died is all that is done again.
+    outcomes = ray_data.from_items(rows, override_num_blocks=len(rows)).map(
+        _Actor,
+        fn_constructor_args=(settings, str(Path.cwd())),
+        compute=ray_data.ActorPoolStrategy(size=min(actors, len(videos))),
+        **needs,
+    )
+    by_stem = {video.stem: video for video in videos}
+    for row in outcomes.iter_rows():
+        yield Outcome(by_stem[row["stem"]], row["problem"], row["finished"])
+
+
+class _Actor:
+    """Predicts one row, a video, after the other, on some machine.
+
+    Args:
+        settings: of all videos.
+        folder: the current folder of the run, which relative paths start from.
+    """
+
+    def __init__(self, settings: PredictSettings, folder: str) -> None:
+        prepare_process()
+        os.chdir(folder)
+        self._settings = settings
+        self._predict = VideoPredictor(settings)
+
+    def __call__(self, row: dict[str, str]) -> dict[str, Any]:
+        video = Video(json.loads(row["source"]), row["stem"])
+        outcome = self._attempt(video)
+        return {"stem": video.stem, "problem": outcome.problem, "finished": outcome.finished}
+
+    def _attempt(self, video: Video) -> Outcome:
+        """Predict a video unless that has ended too many actors, as Ray would never give up."""
+        attempts = _attempts(video, self._settings)
+        attempts.parent.mkdir(parents=True, exist_ok=True)
+        deaths = attempts.stat().st_size if attempts.exists() else 0
+        if deaths >= _MAX_DEATHS:
+            return Outcome(video, _LOST, finished=False)
+        with attempts.open("a") as file:
+            file.write(".")
+        outcome = attempt(self._predict, video)
+        if not outcome.finished:  # the storage may have been out of reach for a moment
+            outcome = attempt(self._predict, video)
+        _remove([attempts])
+        return outcome
+
+
+def _attempts(video: Video, settings: PredictSettings) -> Path:
+    """Return a file with one character for each attempt whose end is not known."""
+    return Path(settings.output) / f".{video.stem}.attempts"
+
+
+def _remove(files: Iterable[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)

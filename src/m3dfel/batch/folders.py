@@ -1,0 +1,212 @@
+"""Predict folders of videos: past bad files, and on from where a run stopped.
+
+Behind `m3dfel predict` with several videos. Plans what is left to do, lets `predict_in_processes`
+or a cluster do it, and writes what went wrong (`problems.csv`) and what was found (`summary.csv`,
+`summary.png`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, count
+from pathlib import Path
+from typing import TypeAlias
+
+import pandas as pd
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from m3dfel.batch.predictor import (
+    PredictSettings,
+    Video,
+    VideoPredictor,
+    different_settings,
+)
+from m3dfel.batch.summary import SUMMARY_FILES, write_summary
+from m3dfel.batch.workers import Outcome
+from m3dfel.errors import InputError
+from m3dfel.files import write_text
+from m3dfel.predictions.prediction import Header, read_header
+from m3dfel.report.exports import FORMATS
+from m3dfel.video.decode import ANNOTATED_ENDING
+from m3dfel.video.sources import source_name, source_path, source_stem
+
+PROBLEMS = "problems.csv"
+"""Name of the table of problems."""
+
+Run: TypeAlias = Callable[[Sequence[Video], PredictSettings], Iterable[Outcome]]
+"""Predicts videos, and yields what became of each, in any order."""
+
+_RATE_OVER_S = 3600  # the time left is estimated from the videos done in the last hour
+
+
+def predict_videos(
+    sources: Sequence[str | Sequence[str]],
+    settings: PredictSettings,
+    run: Run,
+    overwrite: bool = False,
+) -> tuple[list[Outcome], pd.DataFrame]:
+    """Predict all videos that are not finished, and write the tables of problems and results.
+
+    Args:
+        sources: from `find_sources`.
+        settings: of all videos. The JSON files are written in any case.
+        run: predicts the videos that are left.
+        overwrite: replace results that were made with other settings.
+
+    Returns:
+        What became of each video, in the order of the sources, and their summary; see `summarize`.
+
+    Raises:
+        InputError: there are results that were made with other settings, a result would overwrite a
+            source, a setting is invalid, or the folder cannot be written to.
+    """
+    settings = replace(settings, formats=tuple(dict.fromkeys([*settings.formats, "json"])))
+    folder = Path(settings.output)
+    videos, saved = plan_videos(sources, settings)
+    predictor = VideoPredictor(settings)
+    if not overwrite:
+        _check_settings(videos, saved, predictor)
+    outcomes = {
+        video.stem: Outcome(video, saved[video.stem].note, finished=True)
+        for video in videos
+        if predictor.has_finished(video) and all(map(Path.exists, video.files(settings).values()))
+    }
+    left = [video for video in videos if video.stem not in outcomes]
+    del predictor  # its memory is for the processes, each of which has its own
+    _remove_leftovers(folder, left, settings)
+    for outcome in _with_progress(run(left, settings), len(videos), len(outcomes)):
+        outcomes[outcome.video.stem] = outcome
+    in_order = [outcomes[video.stem] for video in videos]
+    _write_problems(folder / PROBLEMS, in_order)
+    files = [outcome.video.files(settings)["json"] for outcome in in_order if outcome.finished]
+    return in_order, write_summary(files, folder)
+
+
+def _with_progress(outcomes: Iterable[Outcome], videos: int, finished: int) -> Iterator[Outcome]:
+    """Yield what became of the videos, and show how many are done, how fast, and the time left."""
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        speed_estimate_period=_RATE_OVER_S,
+    )
+    start_s, problems = time.monotonic(), 0
+    with progress:
+        task = progress.add_task("predicting videos", total=videos, completed=finished, rate="")
+        for done, outcome in enumerate(outcomes, start=1):
+            problems += bool(outcome.problem)
+            rate = 60 * done / (time.monotonic() - start_s)
+            progress.update(task, advance=1, rate=f"{rate:.1f} a minute, problems: {problems}")
+            yield outcome
+
+
+def _write_problems(path: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write the videos with a problem, or remove the table if there is none."""
+    rows = [(outcome.video.name, outcome.problem) for outcome in outcomes if outcome.problem]
+    if rows:
+        write_text(path, pd.DataFrame(rows, columns=["video", "problem"]).to_csv(index=False))
+    else:
+        path.unlink(missing_ok=True)
+
+
+def plan_videos(
+    sources: Sequence[str | Sequence[str]], settings: PredictSettings
+) -> tuple[list[Video], dict[str, Header]]:
+    """Choose the names of all results, so that none overwrites another or a source.
+
+    The results are named after the source. If that name is taken, that of the source's folder comes
+    before it, and then a number after it. Results that are there already keep their names.
+
+    Args:
+        sources: from `find_sources`.
+        settings: of all videos.
+
+    Returns:
+        The videos, and the start of each prediction that is in the folder, by its `Video.stem`.
+
+    Raises:
+        InputError: a result would overwrite a source, or become a picture among frames.
+    """
+    headers = {path.stem: read_header(path) for path in Path(settings.output).glob("*.json")}
+    saved = {stem: header for stem, header in headers.items() if header}
+    videos = _name_videos(sources, saved)
+    for video in videos:
+        _check_files(video, settings)
+    return videos, saved
+
+
+def _name_videos(
+    sources: Sequence[str | Sequence[str]], saved: Mapping[str, Header]
+) -> list[Video]:
+    own = {header.id: stem for stem, header in saved.items()}
+    taken = {PROBLEMS, *SUMMARY_FILES}.union(*map(_file_names, saved))
+    videos = []
+    for source in sources:
+        stem = own.get(Video(source, "").id) or _free_stem(source_name(source), taken)
+        taken |= _file_names(stem)
+        videos.append(Video(source, stem))
+    return videos
+
+
+def _free_stem(name: str, taken: set[str]) -> str:
+    stem = source_stem(name)
+    with_folder = f"{source_path(name).parent.name}-{stem}"
+    numbered = (f"{with_folder}-{number}" for number in count(2))
+    return next(
+        stem for stem in chain([stem, with_folder], numbered) if taken.isdisjoint(_file_names(stem))
+    )
+
+
+def _file_names(stem: str) -> set[str]:
+    """Return all names that results may have; without case, which some file systems ignore."""
+    endings = [ANNOTATED_ENDING, *(kind.ending for kind in FORMATS.values())]
+    return {f"{stem}{ending}".casefold() for ending in endings}
+
+
+def _check_files(video: Video, settings: PredictSettings) -> None:
+    pictures = [video.source] if isinstance(video.source, str) else video.source
+    sources = {Path(picture).resolve() for picture in pictures}
+    for file in video.files(settings).values():
+        if not sources.isdisjoint({file.resolve(), file.parent.resolve()}):
+            raise InputError(
+                f"{file} would be written over or among the frames of {video.name}: choose another "
+                "folder with --output"
+            )
+
+
+def _check_settings(
+    videos: Sequence[Video], saved: Mapping[str, Header], predictor: VideoPredictor
+) -> None:
+    for video in videos:
+        header = saved.get(video.stem)
+        if header is None:
+            continue
+        was, now = header.settings, predictor.record(video)
+        if names := different_settings(was, now):
+            values = [f"{name} was {was.get(name)}, is now {now.get(name)}" for name in names]
+            known = f"other settings ({'; '.join(values)})"
+            raise InputError(
+                f"{video.stem}.json was made with {known if was else 'unknown settings'}: use the "
+                "same, choose another --output, or replace such results with --overwrite"
+            )
+
+
+def _remove_leftovers(folder: Path, videos: Sequence[Video], settings: PredictSettings) -> None:
+    """Remove the unfinished files of a run that was killed; see `files.atomic_write`."""
+    names = {path.name for video in videos for path in video.files(settings).values()}
+    for path in folder.glob(".*-*"):
+        if path.name.partition("-")[2] in names:
+            path.unlink(missing_ok=True)

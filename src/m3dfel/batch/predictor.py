@@ -1,0 +1,264 @@
+"""Predict videos and write their results, so that a run that is killed can go on.
+
+Between the `Recognizer` and `m3dfel predict`. The results of a video are written one by one, each
+atomically, and the JSON file last: a video with a JSON file of the same source, made with the same
+settings, is finished.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import m3dfel
+from m3dfel.emotions import EMOTIONS, names_in
+from m3dfel.errors import InputError
+from m3dfel.models.checkpoints import BUNDLED
+from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.predictions.baseline import Baseline, subtract_baseline
+from m3dfel.predictions.prediction import Prediction, read_header
+from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
+from m3dfel.recognition.persons import PersonMap, only_person, only_region
+from m3dfel.recognition.recognizer import Recognizer
+from m3dfel.registry import load_plugin
+from m3dfel.report.exports import FORMATS, check_formats, write_format
+from m3dfel.report.fonts import prepare_fonts
+from m3dfel.video.decode import ANNOTATED_ENDING
+from m3dfel.video.defaults import SEARCH_EVERY
+from m3dfel.video.remote import is_url
+from m3dfel.video.sources import readable, source_changed_s, source_id, source_name
+
+_ANNOTATED = "video"
+
+
+@dataclass(frozen=True)
+class PredictSettings:
+    """How videos are predicted, and what is written.
+
+    Attributes:
+        output: folder for the results.
+        formats: names from `exports.FORMATS`.
+        annotate: also write the annotated video.
+        lang: language of pictures, subtitles and annotated videos, `en` or `zh`.
+        model: whatever `checkpoints.load_model` takes.
+        device: the torch device of the model.
+        clip_s: as in `Recognizer`.
+        smooth_s: as in `Recognizer`.
+        search_every: as in `Recognizer`.
+        aligned: the frames already show one cropped face.
+        region: left, top, right and bottom in pixels: only faces in it.
+        persons: who is who, decided by hand.
+        person: only this person.
+        baseline: when the persons are at rest.
+        plugins: Python files or modules with parts of the model.
+
+    Raises:
+        InputError: there is no such format, or the output is a URL or a file.
+    """
+
+    output: str
+    formats: tuple[str, ...] = DEFAULT_FORMATS
+    annotate: bool = False
+    lang: str = "en"
+    model: str = BUNDLED
+    device: str = "cpu"
+    clip_s: float = CLIP_S
+    smooth_s: float = SMOOTH_S
+    search_every: int = SEARCH_EVERY
+    aligned: bool = False
+    region: tuple[float, float, float, float] | None = None
+    persons: PersonMap | None = None
+    person: int | None = None
+    baseline: Baseline | None = None
+    plugins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_formats(self.formats)
+        if is_url(self.output):
+            raise InputError(
+                f"cannot write to {self.output}: give a folder on this machine with --output, and "
+                "copy the results afterwards"
+            )
+        folder = Path(self.output)
+        in_the_way = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+        if in_the_way.is_file():
+            raise InputError(f"{in_the_way} is a file: give a folder with --output")
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video to predict.
+
+    Attributes:
+        source: a path, a URL, or the paths of pictures.
+        stem: what the names of its results start with.
+    """
+
+    source: str | Sequence[str]
+    stem: str
+
+    @property
+    def name(self) -> str:
+        """The path or URL of the source; the path of the first picture, if there are several."""
+        return source_name(self.source)
+
+    @property
+    def id(self) -> str:
+        """What tells the source from all others, from whatever folder it is named."""
+        if isinstance(self.source, str):
+            return source_id(self.source)
+        pictures = "\n".join(map(source_id, self.source))
+        return f"{source_id(self.name)} {hashlib.sha256(pictures.encode()).hexdigest()[:16]}"
+
+    def files(self, settings: PredictSettings) -> dict[str, Path]:
+        """Return the files with the results by format, in the order they are written."""
+        endings = {name: FORMATS[name].ending for name in settings.formats}
+        if settings.annotate:
+            endings[_ANNOTATED] = ANNOTATED_ENDING
+        if "json" in endings:
+            endings["json"] = endings.pop("json")
+        folder = Path(settings.output)
+        return {name: folder / f"{self.stem}{ending}" for name, ending in endings.items()}
+
+
+class VideoPredictor:
+    """Predicts one video after the other, and writes the results.
+
+    Raises:
+        InputError: there is no such model, or a setting is invalid.
+    """
+
+    def __init__(self, settings: PredictSettings) -> None:
+        prepare_fonts(names_in(settings.lang, EMOTIONS).values())
+        for plugin in settings.plugins:
+            load_plugin(plugin)
+        self.settings = settings
+        self.recognizer = Recognizer.from_pretrained(
+            settings.model,
+            device=settings.device,
+            clip_s=settings.clip_s,
+            smooth_s=settings.smooth_s,
+            search_every=settings.search_every,
+        )
+        self._weights = _checksum(self.recognizer.model, settings.model)
+
+    def record(self, video: Video) -> dict[str, Any]:
+        """Return what the results of a video depend on, which is saved with them."""
+        settings = self.settings
+        record: dict[str, Any] = {
+            "version": m3dfel.__version__,
+            "file": video.id,
+            "model": settings.model,
+            "weights": self._weights,
+            "clip_s": settings.clip_s,
+            "smooth_s": settings.smooth_s,
+            "search_every": settings.search_every,
+            "aligned": settings.aligned,
+        }
+        chosen = {
+            "lang": settings.lang if settings.lang != "en" else None,
+            "region": settings.region and list(settings.region),
+            "persons": settings.persons
+            and [list(pair) for pair in settings.persons.of(video.name).items()],
+            "person": settings.person,
+            "baseline": settings.baseline and str(settings.baseline),
+        }
+        return record | {name: value for name, value in chosen.items() if value}
+
+    def __call__(self, video: Video, again: bool = False) -> Prediction:
+        """Predict a video and write the results; if it is finished, only those that are missing.
+
+        Args:
+            video: the video.
+            again: predict it even if it is finished.
+
+        Raises:
+            InputError: the video cannot be read, or the results cannot be written.
+        """
+        files = video.files(self.settings)
+        finished = not again and self.has_finished(video)
+        left = {name: path for name, path in files.items() if not (finished and path.exists())}
+        needs_frames = not finished or _ANNOTATED in left
+        with readable(video.source) if needs_frames else nullcontext(video.source) as source:
+            prediction = (
+                Prediction.load(files["json"]) if finished else self._predict(video, source)
+            )
+            for name, path in left.items():
+                if name == _ANNOTATED:
+                    prediction.in_language(self.settings.lang).annotate(path, source)
+                else:
+                    write_format(prediction, name, path, self.settings.lang)
+        return prediction
+
+    def _predict(self, video: Video, source: str | Sequence[str]) -> Prediction:
+        """Predict a video; warnings, such as that the file is cut off, become part of the note.
+
+        Args:
+            video: the video.
+            source: the file or files to read: those of the video, or a copy.
+        """
+        with _logged_warnings() as warnings:
+            prediction = self.recognizer(source, aligned=self.settings.aligned)
+        note = "; ".join([*warnings, *filter(None, [prediction.note])])
+        prediction.note = note.replace(prediction.source, video.name)
+        prediction.source = video.name
+        prediction.settings = self.record(video)
+        settings = self.settings
+        if settings.persons is not None:
+            prediction = settings.persons.apply(prediction)
+        if settings.region is not None:
+            prediction = only_region(prediction, settings.region)
+        if settings.person is not None:
+            prediction = only_person(prediction, settings.person)
+        if settings.baseline is not None:
+            prediction = subtract_baseline(
+                prediction,
+                settings.baseline,
+                self.recognizer.model.min_confidence,
+                settings.smooth_s,
+            )
+        return prediction
+
+    def has_finished(self, video: Video) -> bool:
+        """Return whether there is a JSON file for this video, with these settings, that is new."""
+        path = video.files(self.settings).get("json")
+        header = path and read_header(path)
+        if not path or not header or different_settings(header.settings, self.record(video)):
+            return False
+        return header.id == video.id and source_changed_s(video.name) <= path.stat().st_mtime
+
+
+def different_settings(was: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return the names of the settings that differ between two records."""
+    # The file is not a setting, the weights say more than the name of the model, and the offsets
+    # follow from the video.
+    names = (was.keys() | now.keys()) - {"file", "model", "baseline_offsets"}
+    return sorted(name for name in names if was.get(name) != now.get(name))
+
+
+@contextmanager
+def _logged_warnings() -> Iterator[list[str]]:
+    """Collect the warnings that the package logs."""
+    messages: list[str] = []
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("m3dfel")
+    logger.addHandler(handler)
+    try:
+        yield messages
+    finally:
+        logger.removeHandler(handler)
+
+
+def _checksum(model: M3DFEL, name: str) -> str:
+    """Return a checksum of a model's weights; of its name, if another engine has the weights."""
+    has_weights = next(model.parameters(), None) is not None
+    checksum = hashlib.sha256(b"" if has_weights else name.encode())
+    for name, weight in sorted(model.state_dict().items()):
+        checksum.update(name.encode() + weight.cpu().contiguous().numpy().tobytes())
+    return checksum.hexdigest()[:16]

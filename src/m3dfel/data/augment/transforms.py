@@ -1,0 +1,151 @@
+"""Transforms of uint8 clips, with the same random parameters for all frames of a clip.
+
+They bring a clip to the frame size of the model; the model normalizes it, on its own device.
+Training follows the paper (random resized crop, flip, color jitter); evaluation only resizes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from m3dfel import _torchvision as torchvision
+from m3dfel._opencv import cv2
+from m3dfel.config import AugmentConfig
+
+
+def evaluation_transform(size: int, zoom: float = 1.0) -> nn.Module:
+    """Return the transform for evaluation: uint8 (T, K, H, W) → uint8 (T, K, size, size).
+
+    Args:
+        size: height and width of the result in pixels.
+        zoom: 1 or more; only the middle 1/zoom of the width and height is kept.
+    """
+    resize = torchvision.v2.Resize((size, size), antialias=True)
+    return torchvision.v2.Compose([_CenterCrop(zoom), resize]) if zoom > 1 else resize
+
+
+def training_transform(size: int, augment: AugmentConfig, *, crop: bool = True) -> nn.Module:
+    """Return the random transform for training: uint8 (T, K, H, W) → uint8 (T, K, size, size).
+
+    Args:
+        size: height and width of the result in pixels.
+        augment: which random changes, and how strong.
+        crop: False for clips of this size that are already cropped at random (clips from stills).
+    """
+    steps: list[nn.Module] = [random_crop(size, augment)] if crop else []
+    if augment.flip:
+        steps.append(torchvision.v2.RandomHorizontalFlip(augment.flip))
+    if augment.jitter:
+        steps.append(color_jitter(augment))
+    steps += degradations(size, augment)
+    return torchvision.v2.Compose(steps) if steps else torchvision.v2.Identity()
+
+
+def random_crop(size: int, augment: AugmentConfig) -> Any:
+    """Return the random crop, resized to `size`: torchvision's `RandomResizedCrop`."""
+    return torchvision.v2.RandomResizedCrop(
+        size, scale=augment.crop_scale, ratio=augment.crop_ratio, antialias=True
+    )
+
+
+def color_jitter(augment: AugmentConfig) -> Any:
+    """Return torchvision's `ColorJitter`."""
+    return torchvision.v2.ColorJitter(*[augment.jitter] * 3, hue=min(augment.jitter, 0.5))
+
+
+def degradations(size: int, augment: AugmentConfig) -> list[nn.Module]:
+    """Return the random changes that make a clip of its final size worse."""
+    steps: list[nn.Module] = []
+    if augment.blur:
+        steps.append(torchvision.v2.RandomApply([LowResolution(size)], augment.blur))
+    if augment.compress:
+        steps.append(torchvision.v2.RandomApply([Compression()], augment.compress))
+    if augment.noise:
+        steps.append(CameraNoise(augment.noise))
+    if augment.erase:
+        steps.append(torchvision.v2.RandomErasing(augment.erase, scale=(0.02, 0.2)))
+    return steps
+
+
+class _CenterCrop(nn.Module):
+    def __init__(self, zoom: float) -> None:
+        super().__init__()
+        self.zoom = zoom
+
+    def forward(self, clip: Tensor) -> Tensor:
+        sides = [round(side / self.zoom) for side in clip.shape[-2:]]
+        return torchvision.v2.functional.center_crop(clip, sides)
+
+
+class LowResolution(nn.Module):
+    """Make a uint8 clip look like a small face: reduce it to 35 to 90 % and enlarge it again.
+
+    Args:
+        size: height and width of the clip in pixels.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, clip: Tensor) -> Tensor:
+        small = round(self.size * (0.35 + 0.55 * float(torch.rand(()))))
+        shrunk = torchvision.v2.functional.resize(clip, [small, small], antialias=True)
+        return torchvision.v2.functional.resize(shrunk, [self.size, self.size], antialias=True)
+
+
+class Compression(nn.Module):
+    """Make a uint8 clip look like a compressed video: JPEG of a random quality from 15 to 70."""
+
+    def forward(self, clip: Tensor) -> Tensor:
+        quality = int(torch.randint(15, 71, ()))
+        # One tall picture, as OpenCV knows it: BGR, channels last.
+        pictures = clip.permute(0, 2, 3, 1).flip(3)
+        tall = pictures.flatten(0, 1).numpy()
+        _, data = cv2.imencode(".jpg", tall, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        decoded = torch.from_numpy(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
+        return decoded.reshape(pictures.shape).flip(3).permute(0, 3, 1, 2)
+
+
+class CameraNoise(nn.Module):
+    """Add noise to a uint8 clip: different in every frame, of one random strength per clip.
+
+    Args:
+        max_std: largest standard deviation, in gray levels of 0 to 255.
+    """
+
+    def __init__(self, max_std: float) -> None:
+        super().__init__()
+        self.max_std = max_std
+
+    def forward(self, clip: Tensor) -> Tensor:
+        std = self.max_std * float(torch.rand(()))
+        noise = torch.randn(clip.shape, dtype=torch.float32) * std
+        return (clip + noise).round_().clamp_(0, 255).to(torch.uint8)
+
+
+def mixup(clips: Tensor, targets: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor, float]:
+    """Blend each clip of a batch with a partner (mixup, Zhang et al., ICLR 2018).
+
+    Args:
+        clips: float (B, T, 3, S, S), normalized.
+        targets: int64 (B,), or votes, float (B, C).
+        alpha: parameter of the Beta distribution of the weight; 0 turns mixup off.
+        seed: seed of the weight and the partners.
+
+    Returns:
+        The blended clips, the targets of their partners, and the weight of the clips, 0.5 to
+        1: the weight of the loss against their own targets; the loss against the partners' targets
+        has the rest.
+    """
+    if not alpha:
+        return clips, targets, 1.0
+    rng = np.random.default_rng(seed)
+    sample = rng.beta(alpha, alpha)
+    weight = float(max(sample, 1 - sample))
+    partners = torch.from_numpy(rng.permutation(len(clips))).to(clips.device)
+    return torch.lerp(clips[partners], clips, weight), targets[partners], weight

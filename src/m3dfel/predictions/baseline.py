@@ -1,0 +1,190 @@
+"""Take out of the answers what a person's resting face looks like to the model.
+
+After recognition, and off by default. Some faces look sad or angry to a model while they express
+nothing. Given some seconds in which a person is at rest, what the model sees in that face beyond
+neutral is subtracted from all its logits.
+
+With z the logits of a clip, m their mean over the clips of the baseline, n the index of neutral and
+C labels, the corrected logits of all labels c but neutral are
+
+    z'_c = z_c - max(0, (m_c - m_n) - r),    r = log((1 - q) / (q (C - 1))),    q = 0.6
+
+At rest, the answer then is neutral with a probability of q or more. An emotion that the resting
+face does not show is left as it is. The same amount is taken from the evidence of the instances, in
+equal parts, so that it still sums to the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import softmax
+
+from m3dfel.errors import InputError
+from m3dfel.recognition.defaults import SMOOTH_S
+from m3dfel.predictions.prediction import Prediction, recognized
+from m3dfel.recognition.instances import smooth_probabilities, smoothing_reach
+
+Values = npt.NDArray[np.float64]
+
+NEUTRAL = "neutral"
+# q in the formula: at rest, a face gets at least this probability of neutral.
+_NEUTRAL_AT_REST = 0.6
+# The first neutral seconds: of the first neutral span of at least _MIN_S, at most _MAX_S.
+_MIN_S, _MAX_S = 0.5, 2.0
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """When the persons of a video are at rest.
+
+    Attributes:
+        start_s: in seconds; None for the first seconds in which the model sees a person as neutral.
+        end_s: in seconds.
+    """
+
+    start_s: float | None = None
+    end_s: float | None = None
+
+    @classmethod
+    def parse(cls, words: str) -> Baseline:
+        """Return the baseline that is meant by `neutral` or by `START,END`.
+
+        Raises:
+            InputError: it is neither, or ends before it starts.
+        """
+        if words == NEUTRAL:
+            return cls()
+        try:
+            start_s, end_s = map(float, words.split(","))
+        except ValueError:
+            start_s = end_s = np.nan
+        if not 0 <= start_s < end_s < np.inf:
+            raise InputError(
+                f"the baseline is {words!r} but must be START,END in seconds, such as 0,2.5, or "
+                f"`{NEUTRAL}` for the first neutral seconds"
+            )
+        return cls(start_s, end_s)
+
+    def __str__(self) -> str:
+        return NEUTRAL if self.start_s is None else f"{self.start_s:g},{self.end_s:g}"
+
+    def clips(self, clips: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Return which clips of one person, a boolean for each row, are part of the baseline."""
+        readable = clips["emotion"].notna().to_numpy()
+        start_s, end_s = clips["start_s"].to_numpy(), clips["end_s"].to_numpy()
+        if self.start_s is not None and self.end_s is not None:
+            middle_s = (start_s + end_s) / 2
+            return readable & (middle_s >= self.start_s) & (middle_s <= self.end_s)
+        neutral = readable & (clips["emotion"] == NEUTRAL).to_numpy()
+        new_track = np.append(True, np.diff(clips["track"]) != 0)
+        spans = np.cumsum(new_track | np.append(True, np.diff(neutral.astype(int)) != 0))
+        for span in np.unique(spans[neutral]):
+            chosen = spans == span
+            first_s = start_s[chosen].min()
+            if end_s[chosen].max() - first_s >= _MIN_S:
+                return chosen & ((end_s <= first_s + _MAX_S) | (start_s == first_s))
+        return np.zeros(len(clips), dtype=bool)
+
+
+def subtract_baseline(
+    prediction: Prediction,
+    baseline: Baseline,
+    min_confidence: float,
+    smooth_s: float = SMOOTH_S,
+) -> Prediction:
+    """Return a prediction from which the resting face of each person is taken out.
+
+    A person who is not seen during the baseline keeps all answers, and the note says so. What was
+    subtracted is in the settings of the prediction: `baseline_offsets`, by person and emotion.
+
+    Args:
+        prediction: of a video.
+        baseline: when the persons are at rest.
+        min_confidence: of the model; answers with less are marked as uncertain.
+        smooth_s: of the `Recognizer` that made the prediction.
+
+    Raises:
+        InputError: the label set has no neutral.
+    """
+    labels = prediction.labels
+    if NEUTRAL not in labels:
+        raise InputError(
+            f"a baseline needs a model that knows neutral, but its labels are {', '.join(labels)}"
+        )
+    evidence = [f"evidence_{label}" for label in labels]
+    logits = prediction.instances.groupby("clip")[evidence].sum().to_numpy()
+    subtracted = np.zeros_like(logits)
+    offsets: dict[str, dict[str, float]] = {}
+    notes = [prediction.note] if prediction.note else []
+    for person, clips in prediction.clips.groupby("person"):
+        at_rest = clips.index.to_numpy()[baseline.clips(clips)]
+        if len(at_rest):
+            offset = _offset(logits[at_rest].mean(0), labels.index(NEUTRAL))
+            subtracted[clips.index] = offset
+            offsets[str(person)] = dict(zip(labels, offset.round(4).tolist(), strict=True))
+        else:
+            notes.append(f"person {person} is not seen in the baseline: the answers are unchanged")
+    instances = prediction.instances.copy()
+    of_clip = instances["clip"].to_numpy(int)
+    in_clip = np.bincount(of_clip, minlength=len(logits))[of_clip]
+    instances[evidence] = (instances[evidence] - subtracted[of_clip] / in_clip[:, None]).round(6)
+    clips = prediction.clips.copy()
+    for _, rows in clips[subtracted.any(1)].groupby("track"):
+        i = rows.index.to_numpy()
+        bag_size = np.count_nonzero(of_clip == i[0])
+        spread = smooth_s * bag_size / (rows["end_s"].iloc[0] - rows["start_s"].iloc[0])
+        raw = softmax(logits[i] - subtracted[i], axis=1)
+        _answer(clips, i, raw, labels, spread, min_confidence)
+    return replace(
+        prediction,
+        clips=clips,
+        instances=instances,
+        note="; ".join(notes),
+        settings=prediction.settings | {"baseline": str(baseline), "baseline_offsets": offsets},
+    )
+
+
+def _offset(logits: Values, neutral: int) -> Values:
+    """Return what is subtracted, from the mean logits (C,) at rest."""
+    q, others = _NEUTRAL_AT_REST, len(logits) - 1
+    offset = np.maximum(0.0, logits - logits[neutral] - np.log((1 - q) / (q * others)))
+    offset[neutral] = 0.0
+    return offset
+
+
+def _answer(
+    clips: pd.DataFrame,
+    i: npt.NDArray[np.int64],
+    raw: Values,
+    labels: Sequence[str],
+    spread: float,
+    min_confidence: float,
+) -> None:
+    """Enter the answers for the clips of one face.
+
+    Args:
+        clips: of the prediction; changed in place.
+        i: (B,), the rows of the face.
+        raw: (B, C), the probabilities of each clip alone.
+        labels: the label set.
+        spread: of the average over time, in clips.
+        min_confidence: answers with less are marked as uncertain.
+    """
+    unreadable = clips["emotion"].isna().to_numpy()[i]
+    marks = np.where(unreadable, clips["mark"].to_numpy(str)[i], "").tolist()
+    reach = smoothing_reach(spread)
+    answers = []
+    for clip, mark in enumerate(marks):
+        first = max(0, clip - reach)
+        around = slice(first, clip + reach + 1)
+        mean = smooth_probabilities(clip - first, raw[around], unreadable[around], spread).round(6)
+        answers.append([*recognized(labels, mean, mark, min_confidence), *mean])
+    p = [f"p_{label}" for label in labels]
+    table = pd.DataFrame(answers, index=i, columns=["emotion", "confidence", "mark", *p])
+    clips.loc[i, table.columns] = table
+    clips.loc[i, [f"raw_{label}" for label in labels]] = raw.round(6)

@@ -1,0 +1,268 @@
+"""Write a prediction as files for other tools: tables, subtitles and annotations.
+
+The last step of `m3dfel predict`. Each format is one function, entered in the table `FORMATS`.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from mimetypes import guess_type
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pympi
+
+from m3dfel.errors import InputError
+from m3dfel.files import atomic_write, write_text
+from m3dfel.recognition.instances import mean_between
+from m3dfel.report.spans import person_spans, probabilities_at
+from m3dfel.video.sources import source_path
+
+if TYPE_CHECKING:
+    from m3dfel.predictions.prediction import Prediction
+
+BOX = ["x1", "y1", "x2", "y2"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format that predictions are written in.
+
+    Attributes:
+        ending: of the file's name, after the name of the source.
+        write: writes a prediction to a path.
+        meaning: what the file is, for `--help`.
+    """
+
+    ending: str
+    write: Callable[[Prediction, Path], None]
+    meaning: str
+
+
+# Written for people, with the names of the emotions in their language; the rest is for programs.
+_FOR_PEOPLE = ("png", "srt", "vtt")
+
+
+def export(prediction: Prediction, folder: Path, formats: Sequence[str], lang: str = "en") -> None:
+    """Write a prediction into a folder, as one file for each format, named after the source.
+
+    Args:
+        prediction: the recognized faces of a video.
+        folder: receives the files.
+        formats: names from `FORMATS`.
+        lang: language of pictures and subtitles, `en` or `zh`.
+
+    Raises:
+        InputError: there is no such format, no font for the language, or the folder cannot be
+            written to.
+    """
+    check_formats(formats)
+    for name in formats:
+        write_format(prediction, name, folder / f"{prediction.stem}{FORMATS[name].ending}", lang)
+
+
+def write_format(prediction: Prediction, name: str, path: Path, lang: str = "en") -> None:
+    """Write a prediction in one format; see `export`."""
+    shown = prediction.in_language(lang) if name in _FOR_PEOPLE else prediction
+    FORMATS[name].write(shown, path)
+
+
+def check_formats(formats: Sequence[str]) -> None:
+    """Check that predictions can be written in these formats.
+
+    Raises:
+        InputError: there is no such format.
+    """
+    for name in formats:
+        if name not in FORMATS:
+            raise InputError(f"unknown format {name!r}: use one of {', '.join(FORMATS)}")
+
+
+def write_csv(prediction: Prediction, path: Path) -> None:
+    """Write the clips, without `raw_<emotion>`."""
+    raw = [f"raw_{label}" for label in prediction.labels]
+    write_text(path, prediction.clips.drop(columns=raw).to_csv(index=False))
+
+
+def write_json(prediction: Prediction, path: Path) -> None:
+    """Write everything, for `Prediction.load`: what is short first, for `read_header`."""
+    clips = _with_boxes(prediction)
+    record = {
+        "source": prediction.source,
+        "note": prediction.note,
+        "settings": prediction.settings,
+        "labels": prediction.labels,
+        "clips": clips.astype(object).where(clips.notna(), None).to_dict("records"),
+        "instances": prediction.instances.to_dict("records"),
+        "frames": prediction.frames.to_dict("records"),
+    }
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        # Piece by piece, since the whole text takes many times the memory of the tables.
+        file.writelines(json.JSONEncoder(indent=1).iterencode(record))
+
+
+def write_parquet(prediction: Prediction, path: Path) -> None:
+    """Write the clips with their mean box, and the evidence of their instances as lists."""
+    columns = [f"evidence_{label}" for label in prediction.labels]
+    evidence = prediction.instances.groupby("clip")[columns].agg(list)
+    table = pd.concat([_with_boxes(prediction), evidence], axis=1)
+    with atomic_write(path) as temporary:
+        table.to_parquet(temporary, index=False)
+
+
+def write_png(prediction: Prediction, path: Path) -> None:
+    """Draw the timeline."""
+    prediction.plot(path)
+
+
+def write_srt(prediction: Prediction, path: Path) -> None:
+    """Write what the faces express as SubRip subtitles."""
+    cues = [
+        f"{number}\n{_clock(start_s, ',')} --> {_clock(end_s, ',')}\n{text}\n"
+        for number, (start_s, end_s, text) in enumerate(_cues(prediction), start=1)
+    ]
+    write_text(path, "\n".join(cues))
+
+
+def write_vtt(prediction: Prediction, path: Path) -> None:
+    """Write what the faces express as WebVTT subtitles, which browsers show."""
+    cues = [
+        f"{_clock(start_s, '.')} --> {_clock(end_s, '.')}\n{html.escape(text, quote=False)}\n"
+        for start_s, end_s, text in _cues(prediction)
+    ]
+    write_text(path, "\n".join(["WEBVTT\n", *cues]))
+
+
+def write_eaf(prediction: Prediction, path: Path) -> None:
+    """Write an ELAN document that is linked to the video, with one tier for each person."""
+    document = pympi.Eaf(author="m3dfel")
+    document.remove_tier("default")
+    video = Path(prediction.source).absolute()
+    if video.is_file():
+        media_type = guess_type(video.name)[0] or "video/mp4"
+        try:
+            beside = Path(os.path.relpath(video, path.absolute().parent)).as_posix()
+        except ValueError:  # on another drive of Windows
+            beside = video.as_posix()
+        document.add_linked_file(video.as_uri(), beside, media_type)
+    for person, spans in _spans(prediction):
+        document.add_tier(f"person {person}")
+        for start_s, end_s, word, _ in spans:
+            start_ms, end_ms = round(1e3 * start_s), round(1e3 * end_s)
+            document.add_annotation(f"person {person}", start_ms, max(start_ms + 1, end_ms), word)
+    with atomic_write(path) as temporary:
+        document.to_file(temporary)
+
+
+def write_boris(prediction: Prediction, path: Path) -> None:
+    """Write a table of events as BORIS exports them: the start and the stop of each emotion."""
+    video = source_path(prediction.source).name
+    rows = [
+        [prediction.stem, video, f"person {person}", word, kind, round(time_s, 3)]
+        for person, spans in _spans(prediction)
+        for start_s, end_s, word, _ in spans
+        for kind, time_s in (("START", start_s), ("STOP", end_s))
+    ]
+    columns = ["Observation id", "Media file name", "Subject", "Behavior", "Behavior type", "Time"]
+    table = pd.DataFrame(rows, columns=columns).sort_values("Time", kind="stable")
+    write_text(path, table.to_csv(index=False))
+
+
+def write_openface(prediction: Prediction, path: Path) -> None:
+    """Write a table with one row for each face in each frame, in the manner of OpenFace.
+
+    As there, frames are counted from 1 and faces from 0. `confidence` is the face detector's, and
+    `success` is 0 where the face is unreadable. `person`, which OpenFace does not know, is last.
+    """
+    parts = []
+    for face, clips in prediction.clips.groupby("track"):
+        rows = prediction.frames[prediction.frames["track"] == face]
+        times_s = rows["time_s"].to_numpy(float)
+        probabilities, _ = probabilities_at(clips, prediction.labels, times_s)
+        readable = ~np.isnan(probabilities[0])
+        columns: dict[str, Any] = {"frame": rows["frame"] + 1, "face_id": rows["track"] - 1}
+        columns |= {"timestamp": times_s, "confidence": rows["score"], "success": readable * 1}
+        by_label = zip(prediction.labels, probabilities.round(6), strict=True)
+        columns |= {f"p_{label}": values for label, values in by_label}
+        parts.append(pd.DataFrame(columns | {"person": rows["person"]}))
+    names = ["frame", "face_id", "timestamp", "confidence", "success"]
+    p = [f"p_{label}" for label in prediction.labels]
+    empty = pd.DataFrame(columns=[*names, *p, "person"])
+    table = pd.concat(parts).sort_values(["frame", "face_id"]) if parts else empty
+    write_text(path, table.to_csv(index=False))
+
+
+FORMATS: dict[str, Format] = {
+    "csv": Format(".csv", write_csv, "table of the clips"),
+    "json": Format(".json", write_json, "all details; can be loaded again"),
+    "parquet": Format(".parquet", write_parquet, "table of the clips with boxes and evidence"),
+    "png": Format(".png", write_png, "picture of the timeline"),
+    "srt": Format(".srt", write_srt, "subtitles for video players"),
+    "vtt": Format(".vtt", write_vtt, "subtitles for web pages (WebVTT)"),
+    "eaf": Format(".eaf", write_eaf, "annotations for ELAN, one tier for each person"),
+    "boris": Format("_boris.csv", write_boris, "events as in BORIS: start and stop of emotions"),
+    "openface": Format("_openface.csv", write_openface, "one row for each face in each frame"),
+}
+"""The formats by name. To add one, write a function and enter it here."""
+
+
+def _with_boxes(prediction: Prediction) -> pd.DataFrame:
+    """Return the clips with the mean box of the face in each, over the frames shown during it."""
+    boxes = [np.empty((0, 4))]
+    for face, clips in prediction.clips.groupby("track"):
+        frames = prediction.frames[prediction.frames["track"] == face]
+        boxes.append(
+            mean_between(
+                frames[BOX].to_numpy(),
+                frames["time_s"].to_numpy(),
+                clips["start_s"].to_numpy(),
+                clips["end_s"].to_numpy(),
+            )
+        )
+    means = pd.DataFrame(np.concatenate(boxes).round(2), columns=BOX)
+    return pd.concat([prediction.clips, means], axis=1)
+
+
+def _spans(prediction: Prediction) -> Iterator[tuple[int, list[tuple[float, float, str, float]]]]:
+    """Yield each person with the spans of their emotions or marks; see `person_spans`."""
+    for person in prediction.clips["person"].unique().tolist():
+        clips = prediction.clips[prediction.clips["person"] == person]
+        yield person, list(person_spans(clips))
+
+
+def _cues(prediction: Prediction) -> Iterator[tuple[float, float, str]]:
+    """Yield start, end and text of subtitles that do not overlap: one line for each person."""
+    people = list(_spans(prediction))
+    changes: list[tuple[float, int, str]] = []
+    for person, spans in people:
+        prefix = f"{person}: " if len(people) > 1 else ""
+        for start_s, end_s, word, confidence in spans:
+            changes.append((round(start_s, 3), person, prefix + _line(word, confidence)))
+            changes.append((round(end_s, 3), person, ""))
+    lines: dict[int, str] = {}
+    # At the same moment, one emotion ends before the next one starts.
+    changes.sort(key=lambda change: (change[0], change[2] != ""))
+    for (start_s, person, line), (end_s, _, _) in pairwise(changes):
+        lines[person] = line
+        text = "\n".join(lines[person] for person in sorted(lines) if lines[person])
+        if text and end_s > start_s:
+            yield start_s, end_s, text
+
+
+def _line(word: str, confidence: float) -> str:
+    return f"({word})" if np.isnan(confidence) else f"{word} {100 * confidence:.0f} %"
+
+
+def _clock(time_s: float, decimal_sign: str) -> str:
+    """Return a moment as hours, minutes, seconds and milliseconds."""
+    seconds, milliseconds = divmod(round(1e3 * time_s), 1000)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{seconds:02}{decimal_sign}{milliseconds:03}"

@@ -1,0 +1,63 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from m3dfel.batch.summary import find_predictions, summarize
+from m3dfel.cli import main
+from m3dfel.emotions import EMOTIONS
+from m3dfel.errors import InputError
+from m3dfel.predictions.prediction import Prediction
+from m3dfel.recognition.recognizer import Recognizer
+from small_videos import ScriptedDetector, noise_video, small_model
+
+
+def three_emotions(prediction: Prediction) -> Prediction:
+    """Person 1: happiness, sadness from 1 s, unreadable from 1.5 s. Person 2 is always angry."""
+    clips = prediction.clips.copy()
+    middle_s = (clips["start_s"] + clips["end_s"]) / 2
+    clips["mark"], clips["emotion"] = "", "anger"
+    one = clips["person"] == 1
+    clips.loc[one, "emotion"] = "happiness"
+    clips.loc[one & (middle_s > 1), "emotion"] = "sadness"
+    clips.loc[one & (middle_s > 1.5), "mark"] = "turned away"
+    clips.loc[one & (middle_s > 1.5), ["emotion", "confidence"]] = None
+    clips.loc[clips["track"] == 3, "person"] = 2
+    return replace(prediction, clips=clips)
+
+
+def test_one_row_for_each_video_and_person(prediction: Prediction):
+    nobody = Recognizer(small_model(), ScriptedDetector())(noise_video(8))
+    table = summarize([three_emotions(prediction), nobody])
+    assert table["person"].tolist() == [1, 2, pd.NA]
+    one, two, none = (row for _, row in table.iterrows())
+    assert one["seen_s"] == pytest.approx(2, abs=0.01)
+    assert one["time_happiness"] == pytest.approx(0.5, abs=0.06)
+    assert one["time_sadness"] == pytest.approx(0.25, abs=0.06)
+    assert one["time_turned_away"] == pytest.approx(0.25, abs=0.06)
+    assert one["coverage"] == pytest.approx(1 - one["time_turned_away"], abs=1e-3)
+    assert one["changes_per_min"] == pytest.approx(30, abs=0.5)
+    assert two["seen_s"] == pytest.approx(3, abs=0.01), "without the gap between the two tracks"
+    assert (two["time_anger"], two["changes_per_min"]) == (1, 0)
+    times = table.filter(like="time_").loc[:1]
+    assert times.sum(axis=1).tolist() == pytest.approx([1, 1], abs=1e-3)
+    assert [f"time_{e}" for e in EMOTIONS] == list(times.columns[:7])
+    assert "no face was found" in none["note"]
+
+
+def test_the_command_reads_what_predict_wrote(prediction: Prediction, tmp_path: Path, capsys):
+    prediction.save(tmp_path, ["json", "csv"])
+    (tmp_path / "other.json").write_text("{}")
+    assert main(["summarize", str(tmp_path)]) == 0
+    table = pd.read_csv(tmp_path / "summary.csv")
+    assert table["person"].tolist() == [1, 2, 3]
+    assert (tmp_path / "summary.png").stat().st_size > 1000
+    assert "summary.*" in " ".join(capsys.readouterr().out.split())
+    assert main(["summarize", str(tmp_path), "--output", str(tmp_path / "elsewhere")]) == 0
+    assert (tmp_path / "elsewhere" / "summary.csv").exists()
+
+
+def test_a_folder_without_predictions_is_an_input_error(tmp_path: Path):
+    with pytest.raises(InputError, match="there is no prediction in"):
+        find_predictions(tmp_path)
