@@ -102,7 +102,7 @@ def alone_row(backbone: Backbone, instance: Tensor, runs: int) -> Row:
 def rows(short: bool = False) -> list[Row]:
     torch.set_num_threads(1)
     model = load_model(BUNDLED)
-    instances = torch.randn(BATCH, 3, model.read_length, model.size, model.size)
+    instances = torch.randn(BATCH, 3, model.encoded_length, model.size, model.size)
     backbones = {"as trained": model.backbone, **exported_backbones(model)}
     runs = 2 if short else 15
     alone = alone_row(model.backbone, instances[:1], runs)
@@ -126,7 +126,7 @@ def val_clips(model: M3DFEL, data: str, per_class: int) -> list[Clip]:
 
 def outputs_with(model: M3DFEL, backbone: Backbone, clips: list[Clip]) -> SplitOutputs:
     """Return the outputs of a model with its backbone replaced, on clips."""
-    data = EvaluationClips(clips, model.labels, model.frames, model.size, model.zoom)
+    data = EvaluationClips.of(model, clips)
     original, model.backbone = model.backbone, torch.nn.Identity()
     model.backbone.forward = lambda instances: backbone(instances)
     try:

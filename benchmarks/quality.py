@@ -59,8 +59,8 @@ def measure(
     sharp = [sharpness(crop.permute(1, 2, 0).numpy()) for crop in crops]
     for pictures in torch.stack(crops).split(BATCH):
         # All instances of a still picture are the same: one is enough.
-        frames = model.normalize(pictures)[:, :, None]
-        features = model.backbone(frames.expand(-1, -1, model.read_length, -1, -1))
+        instances = pictures[:, None].expand(-1, model.encoded_length, -1, -1, -1)
+        features = model.encode(instances, torch.zeros(len(pictures), dtype=torch.int64))
         logits.append(model.fuse(features[:, None].expand(-1, model.bag_size, -1)))
     targets = torch.tensor([model.labels.index(clip.emotion) for clip in clips])
     return compute_metrics(torch.cat(logits), targets, model.labels), np.array(sharp)

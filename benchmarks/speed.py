@@ -50,7 +50,7 @@ def by_turns(works: Sequence[Callable[[], object]], runs: int) -> list[float]:
 
 def read(model: M3DFEL, clips: torch.Tensor) -> torch.Tensor:
     with torch.inference_mode():
-        return model(model.normalize(clips))
+        return model(clips)
 
 
 def pixels(*shape: int) -> torch.Tensor:

@@ -249,7 +249,7 @@ def evidence_figure() -> Figure:
     clip = replace(SMILE, brief=False)
     frames = torch.from_numpy(_frames_of(clip, model.size, model.zoom)).permute(0, 3, 1, 2)
     with torch.no_grad():
-        logits, evidence = model.explain(model.normalize(frames[None]))
+        logits, evidence = model.explain(frames[None])
     row = 0.34
     figure, axes = _canvas(
         8.7,

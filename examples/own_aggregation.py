@@ -26,7 +26,7 @@ small = {"width": 16, "depth": 10}
 model = M3DFEL(["happiness", "anger"], size=32, aggregation="neighbors", backbone_options=small)
 clips = synthetic_clips(seed=0, identities=range(41), per_emotion=1, labels=model.labels)
 frames = torch.stack([torch.tensor(render(clip, range(0, 32, 2), 32)) for clip in clips])
-inputs, targets = model.normalize(frames.movedim(-1, 2)), torch.arange(len(clips)) % 2
+inputs, targets = frames.movedim(-1, 2), torch.arange(len(clips)) % 2
 optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
 for _ in range(int(sys.argv[1]) if sys.argv[1:] else 150):
     batch = torch.randint(len(clips) - 2, (8,))  # never the last person

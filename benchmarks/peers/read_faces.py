@@ -70,16 +70,16 @@ def m3dfel(name: str) -> Network:
         probabilities = []
         for batch in pictures(faces).split(32):
             # All instances of a clip without motion are the same: one is enough.
-            instances = model.normalize(batch)[:, :, None]
-            instances = instances.expand(-1, -1, model.read_length, -1, -1)
-            features = model.backbone(instances)[:, None].expand(-1, model.bag_size, -1)
-            probabilities.append(model.fuse(features).softmax(1))
+            instances = batch[:, None].expand(-1, model.encoded_length, -1, -1, -1)
+            features = model.encode(instances, torch.zeros(len(batch), dtype=torch.int64))
+            bags = features[:, None].expand(-1, model.bag_size, -1)
+            probabilities.append(model.fuse(bags).softmax(1))
         return torch.cat(probabilities).numpy()
 
     @torch.inference_mode()
     def read_one(face: np.ndarray) -> np.ndarray:
         clip = static_clip(pictures(face), model.frames)
-        return model(model.normalize(clip)[None]).softmax(1)[0].numpy()
+        return model(clip[None]).softmax(1)[0].numpy()
 
     return Network(list(model.labels), read, read_one)
 

@@ -37,17 +37,17 @@ def test_the_model_runs_in_evaluation_mode_and_keeps_its_own(model):
 
 
 @pytest.mark.parametrize(("mirror", "expected"), [(False, 4), (True, 6)])
-def test_instances_that_show_the_same_are_read_once(model, mirror: bool, expected: int):
+def test_instances_that_show_the_same_are_encoded_once(model, mirror: bool, expected: int):
     model.mirror = mirror
     random = torch.randint(256, (4, 4, 3, 16, 16), dtype=torch.uint8)
     still, moving = torch.cat([random[0], random[0]]), torch.cat([random[1], random[2]])
     clips = torch.stack([still, moving, still])
-    read = []
-    model.backbone.register_forward_pre_hook(lambda _, inputs: read.append(len(inputs[0])))
+    encoded = []
+    model.backbone.register_forward_pre_hook(lambda _, inputs: encoded.append(len(inputs[0])))
     outputs = measure(model, [batch(0, 1, 2) | {"clips": clips}])
-    assert read == [expected]
+    assert encoded == [expected]
     with torch.inference_mode():
-        logits, evidence = model.eval().explain(model.normalize(clips))
+        logits, evidence = model.eval().explain(clips)
     torch.testing.assert_close(outputs.logits, logits)
     torch.testing.assert_close(outputs.evidence, evidence)
 

@@ -56,7 +56,7 @@ def test_the_evidence_of_the_instances_sums_to_the_logits(parts: dict, bag_size:
     model = small(bag_size=bag_size, **parts)
     model(torch.rand(2, 8, 3, 16, 16))  # fills the statistics of batch normalization
     model.eval()
-    clips = model.normalize(torch.randint(0, 256, (3, 8, 3, 16, 16), dtype=torch.uint8))
+    clips = torch.randint(0, 256, (3, 8, 3, 16, 16), dtype=torch.uint8)
     logits, evidence = model.explain(clips)
     assert evidence.shape == (3, bag_size, 7)
     torch.testing.assert_close(logits, model(clips))

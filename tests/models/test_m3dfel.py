@@ -21,15 +21,15 @@ def test_instances_are_consecutive_frames():
     assert model.instance_length == 4
     clips = torch.arange(16.0).view(2, 8, 1, 1, 1).expand(2, 8, 3, 16, 16)
     instances = model.cut(clips)
-    assert instances.shape == (4, 3, 4, 16, 16)
-    assert instances[:, 0, :, 0, 0].tolist() == torch.arange(16.0).view(4, 4).tolist()
-    with pytest.raises(InputError, match="6 frames but the model reads 8"):
+    assert instances.shape == (2, 2, 4, 3, 16, 16)
+    assert instances[..., 0, 0, 0].flatten(0, 1).tolist() == torch.arange(16.0).view(4, 4).tolist()
+    with pytest.raises(InputError, match="6 frames but the model takes 8"):
         model.cut(clips[:, :6])
 
 
 def test_the_context_of_an_instance_is_the_frames_around_it():
     clips = torch.arange(8.0).view(1, 8, 1, 1, 1).expand(1, 8, 3, 16, 16)
-    instances = small(bag_size=4, context=2).cut(clips)[:, 0, :, 0, 0].int().tolist()
+    instances = small(bag_size=4, context=2).cut(clips)[0, ..., 0, 0, 0].int().tolist()
     assert instances == [
         [0, 0, 0, 1, 2, 3],
         [0, 1, 2, 3, 4, 5],
@@ -40,11 +40,27 @@ def test_the_context_of_an_instance_is_the_frames_around_it():
         small(context=-1)
 
 
+class Corner(nn.Module):
+    """A backbone of one's own: the color of the upper left corner of an instance."""
+
+    out_features = 3
+
+    def forward(self, instances):
+        return instances[:, :, 0, 0, 0]
+
+
 def test_every_second_instance_is_mirrored():
-    clips = torch.rand(2, 8, 3, 16, 16)
-    plain, mirrored = (small(bag_size=4, mirror=mirror).cut(clips) for mirror in (False, True))
-    assert torch.equal(mirrored[0::2], plain[0::2])
-    assert torch.equal(mirrored[1::2], plain[1::2].flip(-1))
+    clips = torch.randint(256, (2, 8, 3, 16, 16), dtype=torch.uint8)
+    model = small(bag_size=4, mirror=True, backbone=Corner(), aggregation="mean").eval()
+    features = model.instance_features(clips) * 255
+    torch.testing.assert_close(features[:, 0::2], clips[:, 0::4, :, 0, 0].float())
+    torch.testing.assert_close(features[:, 1::2], clips[:, 2::4, :, 0, -1].float())
+
+
+def test_pixels_are_normalized_as_training_does_before_it_blends_clips():
+    clips = torch.randint(256, (2, 8, 3, 16, 16), dtype=torch.uint8)
+    model = small(grayscale=True, context=1, std=(0.2, 0.3, 0.4)).eval()
+    assert torch.equal(model(clips), model(model.normalize(clips)))
 
 
 def test_a_batch_may_hold_one_clip():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -46,6 +47,15 @@ class Sample:
     colors: Tensor | None = None
 
 
+class ClipFormat(Protocol):
+    """The clips that a model takes; `M3DFEL` has these attributes."""
+
+    labels: tuple[str, ...]
+    frames: int
+    size: int
+    zoom: float
+
+
 class EvaluationClips(Dataset[Sample | None]):
     """Clips for evaluation: centered frames, resized, the same every time.
 
@@ -69,6 +79,11 @@ class EvaluationClips(Dataset[Sample | None]):
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
         self.transform = evaluation_transform(size, zoom)
+
+    @classmethod
+    def of(cls, model: ClipFormat, clips: Sequence[Clip]) -> EvaluationClips:
+        """Return clips as a model takes them."""
+        return cls(clips, model.labels, model.frames, model.size, model.zoom)
 
     def __len__(self) -> int:
         return len(self.clips)

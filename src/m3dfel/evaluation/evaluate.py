@@ -87,11 +87,7 @@ def evaluate(
         raise InputError(
             f"{data} has no clips of the model's emotions ({', '.join(model.labels)}) in {name}"
         )
-    loader = evaluation_loader(
-        EvaluationClips(known, model.labels, model.frames, model.size, model.zoom),
-        batch_size,
-        workers,
-    )
+    loader = evaluation_loader(EvaluationClips.of(model, known), batch_size, workers)
     progress = track(loader, f"measuring {name}", console=Console(stderr=True), transient=True)
     outputs = measure(model, progress)
     curve = risk_coverage(outputs.logits, outputs.targets)

@@ -76,7 +76,7 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
         for batch in batches:
             if batch is not None:
                 clips = batch["clips"].to(device, non_blocking=True)
-                logits, evidence = model.fuse_explained(_instance_features(model, clips))
+                logits, evidence = model.fuse_with_evidence(_encode_different(model, clips))
                 outputs = (batch["indices"], logits.float(), batch["targets"], evidence.float())
                 parts.append(outputs)
     model.train(was_training)
@@ -93,16 +93,16 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
     return SplitOutputs(indices[order], *(column[order] for column in columns))
 
 
-def _instance_features(model: M3DFEL, clips: Tensor) -> Tensor:
+def _encode_different(model: M3DFEL, clips: Tensor) -> Tensor:
     """Return the instance features (B, N, F) of clips, uint8 (B, T, 3, S, S).
 
-    Instances that equal the first of their bag, such as all those of a still, are read once; where
-    the model mirrors every second instance, those that equal the first mirrored one as well.
+    Instances that equal the first of their bag, such as all those of a still, are encoded once;
+    where the model mirrors every second instance, those that equal the first mirrored one as well.
     """
-    bags = model.cut(clips).transpose(1, 2).unflatten(0, (-1, model.bag_size))
+    bags = model.cut(clips)
     numbers = torch.arange(model.bag_size, device=clips.device)
     first = numbers % 2 if model.mirror else torch.zeros_like(numbers)
     differs = (bags != bags[:, first]).flatten(2).any(2) | (numbers == first)
-    features = model.backbone(model.normalize(bags[differs]).transpose(1, 2))
+    features = model.encode(bags[differs], numbers.expand_as(differs)[differs])
     order = differs.flatten().cumsum(0).view_as(differs) - 1
     return features[torch.where(differs, order, order[:, first])]

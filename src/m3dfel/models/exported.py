@@ -53,7 +53,7 @@ class ExportedModel(M3DFEL):
         )
         self.classifier = nn.Identity()  # type: ignore[assignment]  # it is part of the fusion
 
-    def fuse_explained(
+    def fuse_with_evidence(
         self, features: Float[Tensor, "B N F"]
     ) -> tuple[Float[Tensor, "B classes"], Float[Tensor, "B N classes"]]:
         logits, evidence = self.aggregation.network(features)
@@ -96,7 +96,7 @@ class _Fusion(nn.Module):
         self.model.backbone = None
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        return self.model.fuse_explained(features)
+        return self.model.fuse_with_evidence(features)
 
 
 # --- folders -------------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def export_model(
         raise InputError("this model is exported already: give the one that was trained")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty: choose another --output")
-    instances = torch.randn(2, 3, model.read_length, model.size, model.size)
+    instances = torch.randn(2, 3, model.encoded_length, model.size, model.size)
     features = torch.randn(2, model.bag_size, model.backbone.out_features)
     with atomic_write(folder) as temporary:
         temporary.mkdir()
@@ -175,13 +175,13 @@ def calibration_instances(model: M3DFEL, data: str) -> Tensor:
         for clips in of_class.values()
         for i in np.linspace(0, len(clips) - 1, min(count, len(clips)))
     ]
-    read = EvaluationClips(chosen, model.labels, model.frames, model.size, model.zoom)
+    read = EvaluationClips.of(model, chosen)
     samples = (read[index] for index in range(len(chosen)))
     clips = [sample.clip for sample in samples if sample is not None]
     if not clips:
         raise InputError(f"{data} has no readable clip of the model's emotions")
-    bags = model.cut(torch.stack(clips)).unflatten(0, (-1, model.bag_size))
-    return model.normalize(bags[:, model.bag_size // 2].transpose(1, 2)).transpose(1, 2)
+    middle = model.cut(torch.stack(clips))[:, model.bag_size // 2]
+    return model.normalize(middle).transpose(1, 2)
 
 
 def is_exported(folder: Path) -> bool:

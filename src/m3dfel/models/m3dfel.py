@@ -32,7 +32,10 @@ class M3DFEL(
     pipeline_tag="video-classification",
     tags=["facial-expression-recognition", "video-classification"],
 ):
-    """Recognize the emotion of a clip: float (B, T, 3, S, S) → logits (B, classes).
+    """Recognize the emotion of a clip: uint8 (B, T, 3, S, S) → logits (B, classes).
+
+    Wherever clips or instances go in, they are RGB pixels, uint8, or what `normalize` returned for
+    them, float, for training that blends clips.
 
     `save_pretrained` writes the weights and a `config.json` with every argument below;
     `from_pretrained` reads them back.
@@ -42,7 +45,7 @@ class M3DFEL(
         frames: T, frames per clip.
         size: S, height and width of a frame in pixels.
         bag_size: N, instances per clip; must divide `frames`.
-        backbone: what reads an instance: a name in `registry.BACKBONES`, or a module that maps
+        backbone: what encodes an instance: a name in `registry.BACKBONES`, or a module that maps
             (M, 3, t, S, S) to (M, F) and has `out_features`.
         aggregation: what joins the instances of a bag: a name in `registry.AGGREGATIONS`, or a
             module like `models.aggregation.Aggregation`.
@@ -56,7 +59,7 @@ class M3DFEL(
         grayscale: replace color by luminance before the backbone.
         mirror: mirror every second instance of a bag left to right: both sides of a face are seen,
             at no cost, where averaging the answers for a clip and its mirror image doubles it.
-        context: frames before and after an instance that the backbone reads as well, so that motion
+        context: frames before and after an instance that the backbone sees as well, so that motion
             across the borders of instances is not lost; at its ends a clip repeats its last frame.
         min_confidence: the probability, from 0 to 1, that the most probable emotion must reach;
             below it the model is uncertain. Training can choose it on validation clips.
@@ -69,7 +72,7 @@ class M3DFEL(
         >>> from m3dfel import M3DFEL
         >>> model = M3DFEL(size=32, backbone_options={"width": 8, "depth": 10}).eval()
         >>> clips = torch.randint(256, (2, 16, 3, 32, 32), dtype=torch.uint8)
-        >>> model(model.normalize(clips)).shape
+        >>> model(clips).shape
         torch.Size([2, 7])
     """
 
@@ -111,7 +114,7 @@ class M3DFEL(
         self.bag_size = bag_size
         self.instance_length = frames // bag_size
         self.context = context
-        self.read_length = self.instance_length + 2 * context
+        self.encoded_length = self.instance_length + 2 * context
         self.grayscale = grayscale
         self.mirror = mirror
         self.min_confidence = min_confidence
@@ -130,56 +133,64 @@ class M3DFEL(
         for name, values in ("mean", mean), ("std", std), ("luminance", LUMINANCE):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
-    def forward(self, clips: Float[Tensor, "B T 3 S S"]) -> Float[Tensor, "B classes"]:
+    def forward(self, clips: Shaped[Tensor, "B T 3 S S"]) -> Float[Tensor, "B classes"]:
         return self.fuse(self.instance_features(clips))
 
+    def explain(
+        self, clips: Shaped[Tensor, "B T 3 S S"]
+    ) -> tuple[Float[Tensor, "B classes"], Float[Tensor, "B N classes"]]:
+        """Return the logits of clips and the evidence of their instances."""
+        return self.fuse_with_evidence(self.instance_features(clips))
+
+    def instance_features(self, clips: Shaped[Tensor, "B T 3 S S"]) -> Float[Tensor, "B N F"]:
+        """Cut clips into instances and encode each on its own."""
+        numbers = torch.arange(self.bag_size, device=clips.device).repeat(len(clips))
+        features = self.encode(self.cut(clips).flatten(0, 1), numbers)
+        return features.unflatten(0, (-1, self.bag_size))
+
+    def cut(
+        self, clips: Shaped[Tensor, "B T 3 H W"]
+    ) -> Shaped[Tensor, "B {self.bag_size} {self.encoded_length} 3 H W"]:
+        """Cut clips into bags of instances: T / N consecutive frames each, with their context."""
+        if clips.shape[1] != self.frames:
+            raise InputError(
+                f"the clips have {clips.shape[1]} frames but the model takes {self.frames}"
+            )
+        starts = torch.arange(0, self.frames, self.instance_length, device=clips.device)
+        offsets = torch.arange(-self.context, self.instance_length + self.context).to(starts)
+        return clips[:, (starts[:, None] + offsets).clamp(0, self.frames - 1)]
+
+    def encode(
+        self, instances: Shaped[Tensor, "M t 3 H W"], numbers: Int[Tensor, " M"]
+    ) -> Float[Tensor, "M F"]:
+        """Return the features of instances, on the model's device.
+
+        Args:
+            instances: of any clips or videos.
+            numbers: the index of each in its clip or video, from 0; a model with `mirror` sees the
+                odd ones mirrored left to right.
+        """
+        if self.mirror:
+            odd = (numbers % 2 == 1).view(-1, 1, 1, 1, 1)
+            instances = torch.where(odd, instances.flip(-1), instances)
+        if instances.dtype == torch.uint8:
+            instances = self.normalize(instances)
+        features: Tensor = self.backbone(instances.transpose(1, 2))
+        return features
+
     def normalize(self, frames: UInt8[Tensor, "*clips 3 H W"]) -> Float[Tensor, "*clips 3 H W"]:
-        """Turn pixels into the network's input."""
+        """Turn pixels into the input of the backbone."""
         x = frames.to(self.mean) / 255
         if self.grayscale:
             x = (x * self.luminance).sum(-3, keepdim=True).expand(x.shape)
         return (x - self.mean) / self.std
-
-    def cut(
-        self, clips: Shaped[Tensor, "B T 3 H W"]
-    ) -> Shaped[Tensor, "B*{self.bag_size} 3 {self.read_length} H W"]:
-        """Cut clips into instances of T / N consecutive frames, with the context of each."""
-        if clips.shape[1] != self.frames:
-            raise InputError(
-                f"the clips have {clips.shape[1]} frames but the model reads {self.frames}"
-            )
-        starts = torch.arange(0, self.frames, self.instance_length, device=clips.device)
-        offsets = torch.arange(-self.context, self.instance_length + self.context).to(starts)
-        frames = (starts[:, None] + offsets).clamp(0, self.frames - 1)
-        bags = clips[:, frames]
-        numbers = torch.arange(self.bag_size, device=clips.device).repeat(len(clips))
-        return self.mirror_odd(bags.flatten(0, 1), numbers).transpose(1, 2)
-
-    def mirror_odd(
-        self, instances: Shaped[Tensor, "M t 3 H W"], numbers: Int[Tensor, " M"]
-    ) -> Shaped[Tensor, "M t 3 H W"]:
-        """Mirror the instances with odd numbers in their video left to right, if `mirror` is on."""
-        if not self.mirror:
-            return instances
-        odd = (numbers % 2 == 1).view(-1, 1, 1, 1, 1)
-        return torch.where(odd, instances.flip(-1), instances)
-
-    def instance_features(self, clips: Float[Tensor, "B T 3 S S"]) -> Float[Tensor, "B N F"]:
-        """Read every instance on its own."""
-        return torch.unflatten(self.backbone(self.cut(clips)), 0, (-1, self.bag_size))
 
     def fuse(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B classes"]:
         """Join the instance features of each bag into logits."""
         logits: Tensor = self.classifier(self.aggregation(features))
         return logits
 
-    def explain(
-        self, clips: Float[Tensor, "B T 3 S S"]
-    ) -> tuple[Float[Tensor, "B classes"], Float[Tensor, "B N classes"]]:
-        """Return the logits of normalized clips and the evidence of their instances."""
-        return self.fuse_explained(self.instance_features(clips))
-
-    def fuse_explained(
+    def fuse_with_evidence(
         self, features: Float[Tensor, "B N F"]
     ) -> tuple[Float[Tensor, "B classes"], Float[Tensor, "B N classes"]]:
         """Join the instance features of each bag, and split the logits by instance.

@@ -185,7 +185,9 @@ class Stream:
         clips = [bag for bag in bags if bag]
         if not clips:
             return
-        logits, evidence = self.model.fuse_explained(torch.stack([bag.features for bag in clips]))
+        logits, evidence = self.model.fuse_with_evidence(
+            torch.stack([bag.features for bag in clips])
+        )
         if not logits.isfinite().all():
             raise InputError(
                 "the model's logits are not numbers: its weights are damaged, load another model"
@@ -198,10 +200,8 @@ class Stream:
         """Run the backbone on M instances: float (M, F)."""
         crops = torch.from_numpy(np.stack([instance.crops for instance in instances]))
         numbers = torch.tensor([instance.number for instance in instances])
-        frames = self.model.mirror_odd(crops.permute(0, 1, 4, 2, 3), numbers)
-        pixels = self.model.normalize(frames.to(self.model.mean.device))
-        features: Tensor = self.model.backbone(pixels.transpose(1, 2))
-        return features
+        device = self.model.mean.device
+        return self.model.encode(crops.permute(0, 1, 4, 2, 3).to(device), numbers.to(device))
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ def measure_split(
     """
     optim = config.optim
     loader = evaluation_loader(
-        EvaluationClips(clips, model.labels, model.frames, model.size, model.zoom),
+        EvaluationClips.of(model, clips),
         max(optim.batch_size // (optim.accumulate * fabric.world_size), 1),
         config.workers,
         fabric.global_rank,

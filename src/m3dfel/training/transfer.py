@@ -64,7 +64,7 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     # An aggregation other than DLIAM may have a weight of another shape under the same name.
     if kernels is not None and kernels.shape == (1, trained.bag_size, 3):
         weights[_KERNELS] = _resize_kernels(kernels, model.bag_size)
-    if trained.read_length == 1 < model.read_length:
+    if trained.encoded_length == 1 < model.encoded_length:
         _clear_neighboring_frames(weights)
     initial = model.state_dict()
     starts_as_mean = getattr(model.aggregation, "starts_as_mean", False)
