@@ -10,7 +10,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import pytest
 from hypothesis import settings
 
+from m3dfel.predictions.prediction import Prediction
+from m3dfel.recognition.recognizer import Recognizer
 from small_data import write_frames
+from small_videos import ScriptedDetector, noise_video, small_model
 
 # No test depends on how fast the machine is.
 settings.register_profile("any speed", deadline=None)
@@ -79,3 +82,10 @@ def mafw(tmp_path: Path) -> Path:
             lines.append(f"{number:05d}.mp4 {words[index % 11]}")
         (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")
     return root
+
+
+@pytest.fixture(scope="module")
+def prediction() -> Prediction:
+    """One face from 0 to 2 s, and one elsewhere that is gone from 2 to 3 s."""
+    detector = ScriptedDetector((0, set(range(50))), (70, {*range(50), *range(75, 100)}))
+    return Recognizer(small_model(), detector)(noise_video(100, side=128))

@@ -75,7 +75,7 @@ def test_a_video_without_a_face_is_told_and_leaves_an_empty_table(
 
 def test_one_person_of_a_region_at_rest(model: Path, tmp_path: Path, said):
     write_frames(tmp_path / "frames", 40, side=48)
-    (tmp_path / "map.csv").write_text("video,face,person\nframes,1,7\n")
+    (tmp_path / "map.csv").write_text("video,track,person\nframes,1,7\n")
     words = ["predict", str(tmp_path / "frames"), "--model", str(model), "--aligned"]
     words += ["--output", str(tmp_path / "out"), "--persons", str(tmp_path / "map.csv")]
     words += ["--person", "7", "--region", "0,0,48,48", "--baseline", "0,1"]

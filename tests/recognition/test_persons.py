@@ -171,7 +171,7 @@ def two_people() -> Prediction:
 
 
 def write_map(path: Path, *rows: str) -> PersonMap:
-    path.write_text("\n".join(["video,face,person", *rows]))
+    path.write_text("\n".join(["video,track,person", *rows]))
     return PersonMap.read(path)
 
 
@@ -185,9 +185,9 @@ def test_a_map_merges_by_hand(two_people: Prediction, tmp_path: Path, video: str
 
 
 def test_impossible_maps_are_input_errors(two_people: Prediction, tmp_path: Path):
-    with pytest.raises(InputError, match=r"names face 9 of folder/film\.mp4, but its faces are 1"):
+    with pytest.raises(InputError, match=r"names track 9 of .*, but its tracks are 1"):
         write_map(tmp_path / "map.csv", "film.mp4,9,1").apply(two_people)
-    with pytest.raises(InputError, match=r"faces 1 and 2 .* at the same time"):
+    with pytest.raises(InputError, match=r"tracks 1 and 2 .* at the same time"):
         write_map(tmp_path / "map.csv", "film.mp4,2,1").apply(two_people)
     (tmp_path / "map.csv").write_text("video,person\nfilm.mp4,1\n")
     for path in (tmp_path / "map.csv", tmp_path / "gone.csv"):

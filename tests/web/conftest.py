@@ -1,19 +1,9 @@
 from pathlib import Path
 
 import pytest
-import torch
 
 from m3dfel.video.encode import write_video
 from small_videos import noise_video
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _one_thread():
-    """For models this small, more threads are slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_a_waiting_job_can_be_closed(jobs, detectors, upload, tmp_path):
     started = [jobs.start(name, copy) for name, copy in zip("abc", copies, strict=True)]
     wait_for(lambda: len(detectors) == 2)
     jobs.close("c")
-    assert started[2].future.canceled()
+    assert started[2].future.cancelled()
     assert not copies[2].exists()
 
 

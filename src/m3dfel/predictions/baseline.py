@@ -25,8 +25,8 @@ import pandas as pd
 from scipy.special import softmax
 
 from m3dfel.errors import InputError
-from m3dfel.recognition.defaults import SMOOTH_S
 from m3dfel.predictions.prediction import Prediction, recognized
+from m3dfel.recognition.defaults import SMOOTH_S
 from m3dfel.recognition.instances import smooth_probabilities, smoothing_reach
 
 Values = npt.NDArray[np.float64]

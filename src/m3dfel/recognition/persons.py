@@ -183,7 +183,7 @@ class PersonMap:
         except (OSError, ValueError, KeyError) as error:
             raise InputError(
                 f"{path} cannot be read as a table of persons ({first_line(error)}): it needs the "
-                "columns video, face, person, with whole numbers for faces and persons"
+                "columns video, track, person, with whole numbers for tracks and persons"
             ) from error
         persons: dict[str, dict[int, int]] = {}
         for video, face, person in rows:
@@ -206,7 +206,7 @@ class PersonMap:
         unknown = sorted(chosen.keys() - tracks.keys())
         if unknown:
             raise InputError(
-                f"{self.path} names face {unknown[0]} of {name}, but its faces are "
+                f"{self.path} names track {unknown[0]} of {name}, but its tracks are "
                 f"{', '.join(map(str, tracks)) or 'none'}"
             )
         pairs = prediction.clips[["track", "person"]].drop_duplicates().to_numpy().tolist()
@@ -214,7 +214,7 @@ class PersonMap:
         for a, b in combinations(tracks, 2):
             if persons[a] == persons[b] and _overlap(tracks[a], tracks[b]):
                 raise InputError(
-                    f"{self.path} makes faces {a} and {b} of {name} one person, but both are in "
+                    f"{self.path} makes tracks {a} and {b} of {name} one person, but both are in "
                     "the picture at the same time"
                 )
         return _with_persons(prediction, persons)
