@@ -25,16 +25,38 @@ def training_clips(clips, seed: int = 0) -> TrainingClips:
 def test_evaluation_clips_have_the_model_s_size_and_their_label(tmp_path: Path):
     write_frames(tmp_path / "clip", 12)
     clip = Clip(str(tmp_path / "clip"), "frames", "fear", "test")
-    sample = EvaluationClips([clip], EMOTIONS, 12, 16)[0]
+    sample = EvaluationClips([clip], EMOTIONS, 12, 16)[0][0]
     assert sample.clip.shape == (12, 3, 16, 16)
     assert sample.clip.dtype == torch.uint8
     assert (sample.target, sample.index) == (6, 0)
 
 
+def test_an_evaluation_clip_has_a_sample_for_each_window(tmp_path: Path):
+    write_frames(tmp_path / "clip", 50)
+    clip = Clip(str(tmp_path / "clip"), "frames", "fear", "test")
+    windows = EvaluationClips([clip], EMOTIONS, 4, 16, window_s=1.0)[0]
+    assert [sample.index for sample in windows] == [0, 0]
+    first, second = (sample.clip.float().mean() for sample in windows)
+    assert second - first == pytest.approx(25 * 4, abs=2)  # a frame is 4 levels brighter
+
+
+def test_a_training_clip_covers_a_window(tmp_path: Path):
+    write_frames(tmp_path / "clip", 50)
+    clip = Clip(str(tmp_path / "clip"), "frames", "fear", "test")
+    augment = AugmentConfig(jitter=0.0)
+    data = TrainingClips([clip], EMOTIONS, 4, 16, augment, 0, window_s=0.16)
+    starts = set()
+    for epoch in range(20):
+        means = data[epoch, 0].clip.float().mean((1, 2, 3))
+        assert means[-1] - means[0] == pytest.approx(3 * 4, abs=2)
+        starts.add(round(float(means[0])))
+    assert len(starts) > 5
+
+
 def test_a_still_is_the_same_in_all_frames(tmp_path: Path):
     write_frames(tmp_path / "faces", 1)
     clip = Clip(str(tmp_path / "faces" / "1.jpg"), "still", "fear", "val")
-    frames = EvaluationClips([clip], EMOTIONS, 12, 16, zoom=1.28)[0].clip
+    frames = EvaluationClips([clip], EMOTIONS, 12, 16, zoom=1.28)[0][0].clip
     assert frames.shape == (12, 3, 16, 16)
     expected = evaluation_transform(16, 1.28)(read_picture(clip.path))
     assert (frames == expected).all()
@@ -63,7 +85,7 @@ def test_a_broken_clip_is_logged_and_replaced_in_training(tmp_path: Path, caplog
         write_frames(tmp_path / name, 3)
     (tmp_path / "b" / "2.jpg").write_bytes(b"not a picture")
     clips = [Clip(str(tmp_path / name), "frames", "fear", "test") for name in ("a", "b", "c")]
-    assert EvaluationClips(clips, EMOTIONS, 3, 16)[1] is None
+    assert EvaluationClips(clips, EMOTIONS, 3, 16)[1] == []
     assert "2.jpg is not a picture" in caplog.text
     assert training_clips(clips)[0, 1].index == 2
 

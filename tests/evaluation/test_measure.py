@@ -27,6 +27,17 @@ def test_outputs_are_in_the_order_of_the_split_without_unreadable_clips(model):
     assert outputs.evidence.shape == (3, 2, 7)
 
 
+def test_the_outputs_of_the_windows_of_a_clip_are_averaged(model):
+    one, two = measure(model, [batch(1)]), measure(model, [batch(4)])
+    windows = batch(1, 4, 2) | {"targets": torch.tensor([5, 5, 2])}
+    windows["indices"] = torch.tensor([7, 7, 3])
+    outputs = measure(model, [windows])
+    assert outputs.indices.tolist() == [3, 7]
+    assert outputs.targets.tolist() == [2, 5]
+    torch.testing.assert_close(outputs.logits[1], (one.logits[0] + two.logits[0]) / 2)
+    torch.testing.assert_close(outputs.evidence[1], (one.evidence[0] + two.evidence[0]) / 2)
+
+
 def test_the_model_runs_in_evaluation_mode_and_keeps_its_own(model):
     model.train()
     one, two = (measure(model, [batch(0, 1)]) for _ in range(2))

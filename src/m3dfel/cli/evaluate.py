@@ -8,7 +8,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.options import MODEL, Parser, add_device, add_language
 from m3dfel.emotions import EMOTIONS, names_in
-from m3dfel.ranges import NonNegativeInt, PositiveInt
+from m3dfel.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 def parser() -> ArgumentParser:
@@ -29,6 +29,13 @@ def parser() -> ArgumentParser:
         help="train, val, test or all; default: the first that exists of test, val and all",
     )
     parser.add_argument("--fold", type=PositiveInt, default=1, help="official fold of the data set")
+    parser.add_argument(
+        "--window_s",
+        type=NonNegativeFloat,
+        default=0.0,
+        help="seconds that the model reads at once of each clip, as in training (data.window_s); "
+        "0: frames from the whole clip",
+    )
     add_device(parser)
     add_language(parser)
     parser.add_argument(
@@ -61,6 +68,7 @@ def run(options: Namespace) -> int:
                 options.split,
                 options.fold,
                 workers=options.workers,
+                window_s=options.window_s,
             )
         )
         curves.append(pd.read_csv(folder / "risk_coverage.csv"))

@@ -128,8 +128,11 @@ def evaluation_loader(
     rank: int = 0,
     processes: int = 1,
     pin_memory: bool = False,
-) -> DataLoader[Sample | None]:
-    """Return the loader of one process's part of the clips, in order, without repetition."""
+) -> DataLoader[list[Sample]]:
+    """Return the loader of one process's part of the clips, in order, without repetition.
+
+    A batch has all windows of `batch_size` clips; it is None if none of these can be read.
+    """
     own = list(range(rank, len(data), processes))
     batches = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
     return DataLoader(
@@ -137,21 +140,23 @@ def evaluation_loader(
         batch_sampler=batches,
         num_workers=workers,
         pin_memory=pin_memory,
-        collate_fn=_collate,
+        collate_fn=_collate_windows,
         worker_init_fn=_use_one_thread,
     )
 
 
-def _collate(samples: list[Sample | None]) -> Batch | None:
-    readable = [sample for sample in samples if sample is not None]
-    if not readable:
-        return None
-    targets: list[Any] = [sample.target for sample in readable]
-    colors = [sample.colors for sample in readable if sample.colors is not None]
+def _collate_windows(clips: list[list[Sample]]) -> Batch | None:
+    samples = [sample for windows in clips for sample in windows]
+    return _collate(samples) if samples else None
+
+
+def _collate(samples: list[Sample]) -> Batch:
+    targets: list[Any] = [sample.target for sample in samples]
+    colors = [sample.colors for sample in samples if sample.colors is not None]
     return Batch(
-        clips=torch.stack([sample.clip for sample in readable]),
+        clips=torch.stack([sample.clip for sample in samples]),
         targets=torch.stack(targets) if isinstance(targets[0], Tensor) else torch.tensor(targets),
-        indices=torch.tensor([sample.index for sample in readable]),
+        indices=torch.tensor([sample.index for sample in samples]),
         colors=torch.stack(colors) if colors else None,
     )
 

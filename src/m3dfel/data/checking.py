@@ -51,7 +51,7 @@ def _problem(clip: Clip) -> str | None:
     try:
         if store:
             opened_store(store).verify(name)
-        read_clip(clip, 0, 16, lambda available, _: torch.arange(available))
+        read_clip(clip, 0, 16, lambda available, *_: torch.arange(available))
     except InputError as error:
         return str(error)
     return None

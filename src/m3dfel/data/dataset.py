@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
@@ -23,7 +24,7 @@ from m3dfel.data.augment.transforms import evaluation_transform, training_transf
 from m3dfel.data.frames import read_frames
 from m3dfel.data.manifest import Clip, label_distribution
 from m3dfel.data.reading import read_clip, read_picture
-from m3dfel.data.sampling import centered_indices, random_indices
+from m3dfel.data.sampling import centered_windows, random_indices
 from m3dfel.data.seeds import combine_seeds, seeded
 from m3dfel.errors import InputError
 
@@ -56,10 +57,11 @@ class ClipFormat(Protocol):
     zoom: float
 
 
-class EvaluationClips(Dataset[Sample | None]):
+class EvaluationClips(Dataset[list[Sample]]):
     """Clips for evaluation: centered frames, resized, the same every time.
 
-    A clip that cannot be read is None, with a warning in the log; loaders leave it out.
+    Each is a list of samples, one for each window of the clip, all with its index; without
+    `window_s`, there is one. It is empty if the clip cannot be read, with a warning in the log.
 
     Args:
         clips: clips whose emotions are all in the label set.
@@ -67,6 +69,7 @@ class EvaluationClips(Dataset[Sample | None]):
         frames: T, frames per clip.
         size: height and width of a frame in pixels.
         zoom: magnification; the model sees the middle 1/zoom of each frame.
+        window_s: seconds of the video that a sample covers; 0 for all of it.
     """
 
     def __init__(
@@ -76,28 +79,32 @@ class EvaluationClips(Dataset[Sample | None]):
         frames: int,
         size: int,
         zoom: float = 1.0,
+        window_s: float = 0.0,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
+        self.choose = partial(centered_windows, window_s=window_s)
         self.transform = evaluation_transform(size, zoom)
 
     @classmethod
-    def of(cls, model: ClipFormat, clips: Sequence[Clip]) -> EvaluationClips:
+    def of(cls, model: ClipFormat, clips: Sequence[Clip], window_s: float = 0.0) -> EvaluationClips:
         """Return clips as a model takes them."""
-        return cls(clips, model.labels, model.frames, model.size, model.zoom)
+        return cls(clips, model.labels, model.frames, model.size, model.zoom, window_s)
 
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, index: int) -> Sample | None:
+    def __getitem__(self, index: int) -> list[Sample]:
         clip = self.clips[index]
         # A still is the same in all frames: one is enough to transform.
         frames = 1 if clip.kind == "still" else self.frames
         try:
-            read = self.transform(read_clip(clip, frames, self.size, centered_indices))
+            read = self.transform(read_clip(clip, frames, self.size, self.choose))
         except InputError as error:
             logger.warning("left out: %s", error)
-            return None
-        return Sample(read.expand(self.frames, -1, -1, -1), self.labels.index(clip.emotion), index)
+            return []
+        target = self.labels.index(clip.emotion)
+        windows = read.split(frames)
+        return [Sample(w.expand(self.frames, -1, -1, -1), target, index) for w in windows]
 
 
 class TrainingClips(Dataset[Sample]):
@@ -118,6 +125,7 @@ class TrainingClips(Dataset[Sample]):
         grayscale: read stills as luminance only, which is three times less work, for a model that
             sees no color.
         votes: the target is how the annotators' votes are distributed over the labels.
+        window_s: seconds of the video that a clip covers, a random part of it; 0 for all of it.
         leave_colors: leave the color jitter of frames and videos to the model's device, which
             makes it with `change_colors`; only if nothing is to come after it.
     """
@@ -133,10 +141,12 @@ class TrainingClips(Dataset[Sample]):
         neutral_mix: float = 0.0,
         grayscale: bool = False,
         votes: bool = False,
+        window_s: float = 0.0,
         leave_colors: bool = False,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
         self.votes = votes
+        self.choose = partial(random_indices, window_s=window_s)
         self.augment, self.seed, self.neutral_mix = augment, seed, neutral_mix
         self.grayscale = grayscale
         self.augment_frames = FrameAugmentation(size, augment)
@@ -169,7 +179,7 @@ class TrainingClips(Dataset[Sample]):
         clip = self.clips[index]
         if clip.kind not in ("frames", "video"):
             return self._read_picture(clip), NO_CHANGE if self.leave_colors else None
-        frames = read_frames(clip, self.frames, random_indices)
+        frames = read_frames(clip, self.frames, self.choose)
         if self.leave_colors:
             return self.augment_frames.leaving_colors(frames)
         return self.augment_frames(frames), None
@@ -177,7 +187,7 @@ class TrainingClips(Dataset[Sample]):
     def _read_picture(self, clip: Clip) -> Tensor:
         """Make a clip from a still, or draw a synthetic one."""
         if clip.kind == "synthetic":
-            frames = read_clip(clip, self.frames, self.size, random_indices, keep_all=True)
+            frames = read_clip(clip, self.frames, self.size, self.choose, keep_all=True)
             return self.transform(frames)
         neutral = self._neutral_still(clip)
         frames, _ = moving_clip(

@@ -7,7 +7,7 @@ more than the crop needs.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,8 +22,9 @@ from torch import Tensor
 from m3dfel._opencv import cv2
 from m3dfel.data.manifest import Clip
 from m3dfel.data.packed.store import opened_store, split_address
+from m3dfel.data.sampling import ChooseFrames
 from m3dfel.errors import InputError
-from m3dfel.video.decode import frame_files, read_chosen
+from m3dfel.video.decode import PICTURES_PER_S, frame_files, read_chosen
 
 Picture: TypeAlias = npt.NDArray[Any]
 """Pixels, or the bytes of a picture file: uint8."""
@@ -132,13 +133,13 @@ class Frames:
         return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
 
-def read_frames(clip: Clip, frames: int, choose: Callable[[int, int], Tensor]) -> Frames:
+def read_frames(clip: Clip, frames: int, choose: ChooseFrames) -> Frames:
     """Read the frames of a frame folder, a video or a clip of a store that `choose` selects.
 
     Args:
         clip: a clip whose kind is `frames` or `video`.
-        frames: T, the number of frames to read.
-        choose: returns the indices of T frames, given the number of frames available and T.
+        frames: T, the number of frames that `choose` is asked for.
+        choose: returns the indices of the frames. Folders of frames are taken as 25 per second.
 
     Raises:
         InputError: the clip cannot be read; the message names it.
@@ -146,18 +147,18 @@ def read_frames(clip: Clip, frames: int, choose: Callable[[int, int], Tensor]) -
     store, name = split_address(clip.path)
     if store:
         packed = opened_store(store)
-        indices = choose(packed.frame_count(name), frames).tolist()
+        indices = choose(packed.frame_count(name), frames, packed.frame_rate(name)).tolist()
         names = [f"frame {index} of {clip.path}" for index in indices]
         return Frames(clip.path, names, packed.frames(name, indices))
     if clip.kind == "video":
         chosen, images = read_chosen(
-            clip.path, lambda available: choose(available, frames).tolist()
+            clip.path, lambda available, fps: choose(available, frames, fps).tolist()
         )
         return Frames(clip.path, [f"frame {index} of {clip.path}" for index in chosen], images)
     folder = Path(clip.path)
     changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
     files = _frame_names(clip.path, changed).split("\0")
-    indices = choose(len(files), frames).tolist()
+    indices = choose(len(files), frames, PICTURES_PER_S).tolist()
     names = [f"{clip.path}/{files[index]}" for index in indices]
     return Frames(clip.path, names, [_read_file(name) for name in names])
 

@@ -6,7 +6,7 @@ Every kind of clip (frame folder, video, still picture, synthetic clip) becomes 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -19,14 +19,16 @@ from m3dfel.data.augment.stills import static_clip
 from m3dfel.data.frames import not_a_picture, read_frames
 from m3dfel.data.manifest import Clip
 from m3dfel.data.packed.store import opened_store, split_address
+from m3dfel.data.sampling import ChooseFrames
 from m3dfel.synthetic.clips import SyntheticClip, parse_synthetic, render
+from m3dfel.video.decode import PICTURES_PER_S
 
 
 def read_clip(
     clip: Clip,
     frames: int,
     size: int,
-    choose: Callable[[int, int], Tensor],
+    choose: ChooseFrames,
     *,
     keep_all: bool = False,
 ) -> Tensor:
@@ -34,15 +36,15 @@ def read_clip(
 
     Args:
         clip: any clip of a manifest.
-        frames: T, the number of frames to read.
+        frames: T, the number of frames that `choose` is asked for; as many of a still.
         size: height and width in pixels at which a synthetic clip is drawn; other clips keep their
             own size.
-        choose: returns the indices of T frames, given the number of frames available and T.
+        choose: returns the indices of the frames.
         keep_all: draw all frames of a synthetic clip and keep them in memory, for callers that
             read the clip again for other frames, as training does.
 
     Returns:
-        uint8 (T, 3, H, W).
+        uint8 (T, 3, H, W), or as many frames as `choose` returns.
 
     Raises:
         InputError: the clip cannot be read; the message names it.
@@ -51,7 +53,7 @@ def read_clip(
         return static_clip(read_picture(clip.path), frames)
     if clip.kind == "synthetic":
         synthetic = parse_synthetic(clip.path)
-        indices = choose(synthetic.n_frames, frames)
+        indices = choose(synthetic.n_frames, frames, PICTURES_PER_S)
         if keep_all:
             return _draw(synthetic, range(synthetic.n_frames), size)[indices]
         return _draw(synthetic, tuple(indices.tolist()), size)

@@ -37,6 +37,7 @@ def evaluate(
     fold: int = 1,
     batch_size: int = 16,
     workers: int = 2,
+    window_s: float = 0.0,
 ) -> dict[str, Any]:
     """Evaluate a model on a data set and write the results.
 
@@ -53,6 +54,8 @@ def evaluate(
         fold: the official fold (DFEW).
         batch_size: clips per batch.
         workers: processes that read clips.
+        window_s: length in seconds of the windows of each clip, whose answers are averaged, as in
+            `DataConfig`; 0 for frames from the whole clip.
 
     Returns:
         The content of `results.json`: the metrics, also against votes if the clips have them; how
@@ -87,7 +90,7 @@ def evaluate(
         raise InputError(
             f"{data} has no clips of the model's emotions ({', '.join(model.labels)}) in {name}"
         )
-    loader = evaluation_loader(EvaluationClips.of(model, known), batch_size, workers)
+    loader = evaluation_loader(EvaluationClips.of(model, known, window_s), batch_size, workers)
     progress = track(loader, f"measuring {name}", console=Console(stderr=True), transient=True)
     outputs = measure(model, progress)
     curve = risk_coverage(outputs.logits, outputs.targets)

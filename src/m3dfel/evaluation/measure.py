@@ -58,6 +58,9 @@ class SplitOutputs:
 def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
     """Run a model over evaluation batches.
 
+    The outputs of a clip of several windows are their means, so its probabilities are proportional
+    to the geometric means of those of the windows.
+
     Args:
         model: it runs in evaluation mode; its own mode is restored afterwards.
         batches: of an evaluation loader; with several processes, the batches of this one.
@@ -88,9 +91,17 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
         parts = [part for process_parts in parts_by_process for part in process_parts]
     if not parts:
         raise InputError("none of the clips could be read: run `m3dfel data check`")
-    indices, *columns = (torch.cat(column) for column in zip(*parts, strict=True))
-    order = indices.argsort()
-    return SplitOutputs(indices[order], *(column[order] for column in columns))
+    indices, logits, targets, evidence = (torch.cat(column) for column in zip(*parts, strict=True))
+    clips, clip_of = indices.unique(return_inverse=True)
+    clip_targets = torch.empty_like(clips).scatter_(0, clip_of, targets)
+    return SplitOutputs(clips, _means(logits, clip_of), clip_targets, _means(evidence, clip_of))
+
+
+def _means(values: Tensor, groups: Tensor) -> Tensor:
+    """Return the mean of the rows (M, …) of each group, given the number of each row's group."""
+    counts = groups.bincount()
+    sums = values.new_zeros(len(counts), *values.shape[1:]).index_add_(0, groups, values)
+    return sums / counts.view(-1, *[1] * (values.ndim - 1))
 
 
 def _encode_different(model: M3DFEL, clips: Tensor) -> Tensor:

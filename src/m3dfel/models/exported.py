@@ -176,8 +176,7 @@ def calibration_instances(model: M3DFEL, data: str) -> Tensor:
         for i in np.linspace(0, len(clips) - 1, min(count, len(clips)))
     ]
     read = EvaluationClips.of(model, chosen)
-    samples = (read[index] for index in range(len(chosen)))
-    clips = [sample.clip for sample in samples if sample is not None]
+    clips = [sample.clip for index in range(len(chosen)) for sample in read[index]]
     if not clips:
         raise InputError(f"{data} has no readable clip of the model's emotions")
     middle = model.cut(torch.stack(clips))[:, model.bag_size // 2]

@@ -54,6 +54,7 @@ def training_batches(
         data.neutral_mix,
         model.grayscale,
         config.loss.votes,
+        data.window_s,
         leave_colors=fabric.device.type != "cpu",
     )
     on_gpu = fabric.device.type == "cuda"

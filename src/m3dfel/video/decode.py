@@ -143,13 +143,14 @@ def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
 
 
 def read_chosen(
-    path: str | Path, choose: Callable[[int], Sequence[int]]
+    path: str | Path, choose: Callable[[int, float], Sequence[int]]
 ) -> tuple[Sequence[int], list[Picture]]:
     """Return some frames of a video file, without the work of converting the others to RGB.
 
     Args:
         path: any file that FFmpeg reads.
-        choose: returns the indices of the frames to keep, given how many there are.
+        choose: returns the indices of the frames to keep, given how many there are, and how many
+            a second.
 
     Returns:
         The indices, and for each the frame, uint8 RGB (H, W, 3).
@@ -157,8 +158,9 @@ def read_chosen(
     Raises:
         InputError: as for `read_video`.
     """
-    pictures = [picture for _, picture in _pictures(path)]
-    indices = choose(len(pictures))
+    times_s, pictures = zip(*_pictures(path), strict=True)
+    steps, span_s = len(times_s) - 1, times_s[-1] - times_s[0]
+    indices = choose(len(pictures), steps / span_s if steps else PICTURES_PER_S)
     return indices, [_upright(pictures[index]) for index in indices]
 
 

@@ -120,10 +120,22 @@ def test_votes_are_kept(tmp_path: Path):
     assert torch.equal(*targets)
 
 
-def test_a_store_without_votes_has_the_columns_of_earlier_versions(store: Path):
+def test_a_store_without_votes_has_no_columns_for_them(store: Path):
     columns = ["name", "kind", "emotion", "identity", "split_1", "order_1", "frames", "height"]
-    columns += ["width", "offset", "length", "sha256"]
+    columns += ["width", "fps", "offset", "length", "sha256"]
     assert list(pd.read_parquet(store / "clips.parquet").columns) == columns
+
+
+def test_a_store_knows_the_frame_rate_of_videos(tmp_path: Path):
+    frames = np.repeat(np.arange(0, 240, 4, dtype=np.uint8), 32 * 32 * 3).reshape(60, 32, 32, 3)
+    write_video(tmp_path / "faces" / "train" / "fear" / "a.mp4", frames, fps=50)
+    pack(str(tmp_path / "faces"), str(tmp_path / "all"))
+    pack(str(tmp_path / "faces"), str(tmp_path / "some"), PackSettings(frames=30))
+    rates = []
+    for path in (tmp_path / "faces", tmp_path / "all", tmp_path / "some"):
+        (clip,) = read_manifest(str(path)).clips
+        read_clip(clip, 4, 16, lambda n, _, fps: (rates.append(fps), torch.arange(n))[1])
+    assert rates == pytest.approx([50, 50, 25], abs=0.1)
 
 
 @pytest.mark.parametrize("kept", ["jpeg", "raw"])
@@ -348,8 +360,8 @@ def test_a_changed_index_is_an_error(store: Path):
 
 def test_a_store_of_another_version_is_an_error(store: Path):
     info = json.loads((store / "store.json").read_text())
-    (store / "store.json").write_text(json.dumps(info | {"version": 2}))
-    with pytest.raises(InputError, match="has the format 2, but this version of m3dfel reads"):
+    (store / "store.json").write_text(json.dumps(info | {"version": 1}))
+    with pytest.raises(InputError, match="has the format 1, but this version of m3dfel reads"):
         read_manifest(str(store))
     (store / "store.json").write_text("{")
     with pytest.raises(InputError, match=r"store\.json is damaged"):
@@ -358,7 +370,7 @@ def test_a_store_of_another_version_is_an_error(store: Path):
 
 def test_a_clip_that_is_not_in_the_store_cannot_be_read(store: Path):
     clip = Clip(f"{store}/frames.bin!gone", "frames", "fear", "test")
-    assert EvaluationClips([clip], EMOTIONS, 4, 16)[0] is None
+    assert EvaluationClips([clip], EMOTIONS, 4, 16)[0] == []
     with pytest.raises(InputError, match="no store at"):
         read_clip(Clip("gone/frames.bin!x", "frames", "fear", ""), 4, 16, centered_indices)
 

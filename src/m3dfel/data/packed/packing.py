@@ -51,6 +51,7 @@ from m3dfel.data.reading import picture_bytes, read_picture
 from m3dfel.data.sampling import centered_indices
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
+from m3dfel.video.decode import PICTURES_PER_S
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -319,24 +320,32 @@ def _record(clip: Clip, settings: PackSettings) -> tuple[bytes, dict[str, Any]]:
         if clip.kind == "still":
             contents = [np.frombuffer(picture_bytes(clip.path), np.uint8)]
             _, height, width = read_picture(clip.path).shape
+            fps = PICTURES_PER_S
         else:
-            contents, (height, width) = _contents(_all_frames(clip, settings.frames), settings)
+            frames, fps = _all_frames(clip, settings.frames)
+            contents, (height, width) = _contents(frames, settings)
     except InputError as error:
         return b"", {"path": clip.path, "problem": str(error)}
     borders = np.cumsum([8 * (len(contents) + 1), *(content.size for content in contents)])
     record = borders.astype("<u8").tobytes() + b"".join(map(bytes, contents))
-    return record, {"frames": len(contents), "height": height, "width": width}
+    facts = {"frames": len(contents), "height": height, "width": width, "fps": round(fps, 3)}
+    return record, facts
 
 
-def _all_frames(clip: Clip, limit: int) -> Frames:
-    """Return all frames of a clip, or `limit` evenly spaced ones if there are more."""
+def _all_frames(clip: Clip, limit: int) -> tuple[Frames, float]:
+    """Return all frames of a clip, or `limit` evenly spaced ones if there are more.
 
-    def choose(available: int, _: int) -> torch.Tensor:
-        if limit and available > limit:
-            return centered_indices(available, limit)
-        return torch.arange(available)
+    Returns:
+        The frames, and how many there are for each second of the clip.
+    """
+    rates: list[float] = []
 
-    return read_frames(clip, 0, choose)
+    def choose(available: int, _: int, fps: float) -> torch.Tensor:
+        kept = min(limit or available, available)
+        rates.append(fps * kept / available)
+        return centered_indices(available, kept)
+
+    return read_frames(clip, 0, choose), rates[0]
 
 
 def _contents(frames: Frames, settings: PackSettings) -> tuple[list[Picture], tuple[int, int]]:

@@ -2,8 +2,8 @@
 
 A store is a folder of three files. `frames.bin` holds one record per clip: the borders of its
 frames (little-endian uint64, one more than there are frames), then the frames: picture files, or
-YUV 4:2:0 pixels. `clips.parquet` has one row per clip: label, votes (if any), splits, and where the
-record lies.
+YUV 4:2:0 pixels. `clips.parquet` has one row per clip: label, votes (if any), splits, frame rate,
+and where the record lies.
 `store.json` describes the data set and holds the sizes of the other two and the checksum of the
 index; it is written last, so that a folder without it is not a complete store. `packing.py` writes
 stores.
@@ -24,7 +24,7 @@ import pandas as pd
 
 from m3dfel.errors import InputError
 
-FORMAT = 1
+FORMAT = 2
 FRAMES, CLIPS, INFO, JOURNAL = "frames.bin", "clips.parquet", "store.json", "packing.jsonl"
 
 _MARK = f"/{FRAMES}!"
@@ -52,6 +52,7 @@ class Store:
         self.table = _read_table(folder, self.info)
         self._rows = {name: row for row, name in enumerate(self.table["name"])}
         self._kinds = self.table["kind"].tolist()
+        self._rates = self.table["fps"].tolist()
         self._spans = self.table[["offset", "length", "frames", "height", "width"]].to_numpy()
         # Only the pages that are read come into memory, and processes share them.
         self._data = np.memmap(folder / FRAMES, np.uint8, "r")
@@ -67,6 +68,10 @@ class Store:
     def frame_count(self, name: str) -> int:
         """Return the number of frames of a clip."""
         return int(self._spans[self._row(name)][2])
+
+    def frame_rate(self, name: str) -> float:
+        """Return the frames per second of a clip."""
+        return self._rates[self._row(name)]  # type: ignore[no-any-return]
 
     def frames(self, name: str, indices: list[int]) -> list[Bytes]:
         """Return frames of a clip, as views of the memory-mapped file.
