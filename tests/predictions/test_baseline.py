@@ -29,7 +29,7 @@ def sad() -> Prediction:
 
 def test_at_rest_the_face_is_neutral_and_other_emotions_remain(sad: Prediction):
     assert (sad.clips["emotion"][sad.clips["end_s"] < 2.5] == "sadness").all()
-    corrected = subtract_baseline(sad, Baseline(0, 2), 0.5)
+    corrected = subtract_baseline(sad, Baseline(0, 2), 0.5, 0.2)
     early = corrected.clips[corrected.clips["end_s"] < 2]
     logits = corrected.instances.groupby("clip")[EVIDENCE].sum().to_numpy()[early.index].mean(0)
     at_rest = np.exp(logits) / np.exp(logits).sum()
@@ -39,7 +39,7 @@ def test_at_rest_the_face_is_neutral_and_other_emotions_remain(sad: Prediction):
 
 
 def test_the_offsets_follow_the_formula_and_are_stated(sad: Prediction):
-    corrected = subtract_baseline(sad, Baseline(0, 2), 0.5)
+    corrected = subtract_baseline(sad, Baseline(0, 2), 0.5, 0.2)
     chosen = (sad.clips["start_s"] + sad.clips["end_s"]) / 2 <= 2
     mean = sad.instances.groupby("clip")[EVIDENCE].sum().to_numpy()[chosen].mean(0)
     beyond = mean - mean[EMOTIONS.index("neutral")] - np.log(0.4 / (0.6 * 6))
@@ -49,8 +49,10 @@ def test_the_offsets_follow_the_formula_and_are_stated(sad: Prediction):
 
 
 def test_evidence_still_sums_to_the_logits_and_probabilities_to_one(sad: Prediction):
-    clips = subtract_baseline(sad, Baseline(0, 2), 0.5).clips
-    evidence = subtract_baseline(sad, Baseline(0, 2), 0.5).instances.groupby("clip")[EVIDENCE].sum()
+    clips = subtract_baseline(sad, Baseline(0, 2), 0.5, 0.2).clips
+    evidence = (
+        subtract_baseline(sad, Baseline(0, 2), 0.5, 0.2).instances.groupby("clip")[EVIDENCE].sum()
+    )
     raw = np.exp(evidence.to_numpy() - evidence.to_numpy().max(1, keepdims=True))
     assert clips[RAW].to_numpy() == pytest.approx(raw / raw.sum(1, keepdims=True), abs=1e-4)
     assert clips[P].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-4)
@@ -62,9 +64,9 @@ def test_a_face_that_is_neutral_already_keeps_its_answers():
     model = small_model()
     model.classifier.bias.data[EMOTIONS.index("neutral")] = 40
     prediction = Recognizer(model)(noise_video(60), aligned=True)
-    corrected = subtract_baseline(prediction, Baseline(0, 1), 0.5)
+    corrected = subtract_baseline(prediction, Baseline(0, 1), 0.5, 0.2)
     assert corrected.clips[P].to_numpy() == pytest.approx(prediction.clips[P].to_numpy(), abs=1e-3)
-    first = subtract_baseline(prediction, Baseline(), 0.5)
+    first = subtract_baseline(prediction, Baseline(), 0.5, 0.2)
     assert first.settings["baseline"] == "neutral"
     assert "1" in first.settings["baseline_offsets"]
 
@@ -72,7 +74,7 @@ def test_a_face_that_is_neutral_already_keeps_its_answers():
 def test_a_person_outside_of_the_baseline_keeps_all_answers_and_the_note_says_so(
     prediction: Prediction, tmp_path: Path
 ):
-    corrected = subtract_baseline(prediction, Baseline(0, 1), 0.5)
+    corrected = subtract_baseline(prediction, Baseline(0, 1), 0.5, 0.2)
     late = prediction.clips["person"] == 3
     assert corrected.clips[late].equals(prediction.clips[late])
     assert corrected.note == "person 3 is not seen in the baseline: the answers are unchanged"
@@ -98,7 +100,7 @@ def test_unreadable_clips_stay_unreadable():
         frame.image[:] = 90
     detector = ScriptedDetector((0, set(range(60))))
     prediction = Recognizer(small_model(), detector)(blank)
-    corrected = subtract_baseline(prediction, Baseline(0, 3), 0.5)
+    corrected = subtract_baseline(prediction, Baseline(0, 3), 0.5, 0.2)
     hidden = prediction.clips["emotion"].isna()
     assert hidden.any()
     assert corrected.clips.loc[hidden, [*P, "emotion"]].isna().all(axis=None)
@@ -117,4 +119,4 @@ def test_a_baseline_is_parsed_and_needs_a_model_that_knows_neutral():
     model = M3DFEL(("joy", "anger"), size=32, backbone_options={"width": 4, "depth": 10})
     prediction = Recognizer(model)(noise_video(20), aligned=True)
     with pytest.raises(InputError, match="its labels are joy, anger"):
-        subtract_baseline(prediction, Baseline(0, 1), 0.5)
+        subtract_baseline(prediction, Baseline(0, 1), 0.5, 0.2)

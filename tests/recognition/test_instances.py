@@ -4,15 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from m3dfel.recognition.defaults import CLIP_S
-from m3dfel.recognition.instances import (
-    Instance,
-    InstanceCutter,
-    frames_at,
-    mean_between,
-    prevailing_mark,
-    smooth_probabilities,
-    smoothing_reach,
-)
+from m3dfel.recognition.instances import Instance, InstanceCutter
 
 
 @given(
@@ -77,49 +69,3 @@ def test_an_instance_is_complete_as_soon_as_its_last_frame_is_over():
     counts = [len(cutter.add(index / 25, crop)) for index in range(26)]
     assert [index for index, count in enumerate(counts) if count] == [16, 20, 24]
     assert counts[16] == 4
-
-
-def test_the_frame_at_a_moment_is_the_last_that_has_started():
-    times_s = np.array([1.0, 1.04, 1.08])
-    moments_s = np.array([0.0, 1.0, 1.039, 1.04 - 1e-9, 1.05, 9.0])
-    assert frames_at(times_s, moments_s).tolist() == [0, 0, 0, 1, 1, 2]
-
-
-def test_the_mean_between_two_moments_covers_the_frames_shown_then():
-    values, times_s = np.array([[0.0], [2.0], [4.0], [6.0]]), np.array([0.0, 0.1, 0.2, 0.3])
-    means = mean_between(values, times_s, np.array([0.0, 0.1, 0.25]), np.array([0.2, 0.4, 0.26]))
-    assert means.ravel().tolist() == [1, 4, 4]
-
-
-def test_smoothing_is_the_same_before_and_after():
-    spike = np.zeros((21, 2))
-    spike[:, 0], spike[10] = 1, (0, 1)
-    readable = np.zeros(21, bool)
-    smoothed = np.stack([smooth_probabilities(i, spike, readable, 2) for i in range(21)])
-    assert smoothed.sum(1) == pytest.approx(1)
-    assert smoothed[:, 1] == pytest.approx(smoothed[::-1, 1])
-    assert smoothed[:, 1].argmax() == 10
-    assert 0 < smoothed[10, 1] < 0.3
-    assert (smooth_probabilities(10, spike, readable, 0) == spike[10]).all()
-
-
-def test_unreadable_clips_do_not_affect_their_neighbors():
-    probabilities = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]])
-    unreadable = np.array([False, True, False])
-    smoothed = [smooth_probabilities(i, probabilities, unreadable, 2) for i in range(3)]
-    assert smoothed[0].tolist() == smoothed[2].tolist() == [1, 0]
-    assert np.isnan(smoothed[1]).all()
-
-
-def test_what_is_out_of_reach_hardly_weighs():
-    assert smoothing_reach(0) == 1
-    for spread in (0.3, 1.25, 4):
-        reach = smoothing_reach(spread)
-        weights = np.exp(-0.5 * (np.arange(-50, 51) / spread) ** 2)
-        assert weights[50 + reach + 1 :].sum() / weights.sum() < 1e-4
-
-
-def test_a_clip_is_marked_if_most_of_its_frames_are():
-    assert prevailing_mark(["blurred", "blurred", "too small", ""]) == "blurred"
-    assert prevailing_mark(["blurred", "", "", ""]) == ""
-    assert prevailing_mark(["blurred", "", "blurred", ""]) == ""

@@ -96,7 +96,7 @@ def test_figures_show_chinese_names_and_the_colors_of_the_english_ones(
     assert list(colors(NAMES).values()) == list(colors(EMOTIONS).values())
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # such as: glyph missing from font
-        timeline = plot_timeline(prediction.in_language("zh"), tmp_path / "timeline.png")
+        timeline = plot_timeline(prediction, tmp_path / "timeline.png", lang="zh")
         confusion = plot_confusion([results], ["mine"], tmp_path / "confusion.png", lang="zh")
     for figure in timeline, confusion:
         words = set(texts(figure))

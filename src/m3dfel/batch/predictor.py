@@ -12,21 +12,21 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import m3dfel
 from m3dfel.emotions import EMOTIONS, names_in
 from m3dfel.errors import InputError
 from m3dfel.models.checkpoints import BUNDLED
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.predictions.baseline import Baseline, subtract_baseline
 from m3dfel.predictions.prediction import Prediction, read_header
-from m3dfel.recognition.defaults import CLIP_S, DEFAULT_FORMATS, SMOOTH_S
+from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
 from m3dfel.recognition.persons import PersonMap, only_person, only_region
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.registry import load_plugin
-from m3dfel.report.exports import FORMATS, check_formats, write_format
+from m3dfel.report.exports import DEFAULT_FORMATS, FORMATS, check_formats
 from m3dfel.report.fonts import prepare_fonts
 from m3dfel.video.decode import ANNOTATED_ENDING
 from m3dfel.video.defaults import SEARCH_EVERY
@@ -151,7 +151,7 @@ class VideoPredictor:
         """Return what the results of a video depend on, which is saved with them."""
         settings = self.settings
         record: dict[str, Any] = {
-            "version": m3dfel.__version__,
+            "version": version("m3dfel"),
             "file": video.id,
             "model": settings.model,
             "weights": self._weights,
@@ -190,9 +190,9 @@ class VideoPredictor:
             )
             for name, path in left.items():
                 if name == _ANNOTATED:
-                    prediction.in_language(self.settings.lang).annotate(path, source)
+                    prediction.annotate(path, source, self.settings.lang)
                 else:
-                    write_format(prediction, name, path, self.settings.lang)
+                    FORMATS[name].write(prediction, path, self.settings.lang)
         return prediction
 
     def _predict(self, video: Video, source: str | Sequence[str]) -> Prediction:

@@ -16,14 +16,15 @@ import pandas as pd
 
 from m3dfel.errors import InputError
 from m3dfel.files import write_text
-from m3dfel.predictions.prediction import UNCERTAIN, Prediction, read_header
+from m3dfel.predictions.prediction import Prediction, read_header
 from m3dfel.report.spans import emotion_spans
 from m3dfel.report.summary import plot_summary
+from m3dfel.video.marks import UNCERTAIN, UNREADABLE
 
 SUMMARY_FILES = ("summary.csv", "summary.png")
 """Names of the table and of the picture."""
 
-_MARKS = (UNCERTAIN, "too small", "turned away", "blurred")
+_MARKS = (UNCERTAIN, *UNREADABLE)
 
 
 def find_predictions(folder: str | Path) -> list[Path]:

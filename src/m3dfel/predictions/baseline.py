@@ -25,9 +25,9 @@ import pandas as pd
 from scipy.special import softmax
 
 from m3dfel.errors import InputError
-from m3dfel.predictions.prediction import Prediction, recognized
-from m3dfel.recognition.defaults import SMOOTH_S
-from m3dfel.recognition.instances import smooth_probabilities, smoothing_reach
+from m3dfel.predictions.prediction import Prediction, decide
+from m3dfel.predictions.smoothing import kernel_radius, smooth_probabilities
+from m3dfel.report.recognized import per_label
 
 Values = npt.NDArray[np.float64]
 
@@ -95,7 +95,7 @@ def subtract_baseline(
     prediction: Prediction,
     baseline: Baseline,
     min_confidence: float,
-    smooth_s: float = SMOOTH_S,
+    smooth_s: float,
 ) -> Prediction:
     """Return a prediction from which the resting face of each person is taken out.
 
@@ -116,7 +116,7 @@ def subtract_baseline(
         raise InputError(
             f"a baseline needs a model that knows neutral, but its labels are {', '.join(labels)}"
         )
-    evidence = [f"evidence_{label}" for label in labels]
+    evidence = per_label("evidence", labels)
     logits = prediction.instances.groupby("clip")[evidence].sum().to_numpy()
     subtracted = np.zeros_like(logits)
     offsets: dict[str, dict[str, float]] = {}
@@ -177,14 +177,14 @@ def _answer(
     """
     unreadable = clips["emotion"].isna().to_numpy()[i]
     marks = np.where(unreadable, clips["mark"].to_numpy(str)[i], "").tolist()
-    reach = smoothing_reach(spread)
+    radius = kernel_radius(spread)
     answers = []
     for clip, mark in enumerate(marks):
-        first = max(0, clip - reach)
-        around = slice(first, clip + reach + 1)
+        first = max(0, clip - radius)
+        around = slice(first, clip + radius + 1)
         mean = smooth_probabilities(clip - first, raw[around], unreadable[around], spread).round(6)
-        answers.append([*recognized(labels, mean, mark, min_confidence), *mean])
-    p = [f"p_{label}" for label in labels]
+        answers.append([*decide(labels, mean, mark, min_confidence), *mean])
+    p = per_label("p", labels)
     table = pd.DataFrame(answers, index=i, columns=["emotion", "confidence", "mark", *p])
     clips.loc[i, table.columns] = table
-    clips.loc[i, [f"raw_{label}" for label in labels]] = raw.round(6)
+    clips.loc[i, per_label("raw", labels)] = raw.round(6)

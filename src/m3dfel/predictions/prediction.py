@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from m3dfel.emotions import names_in
 from m3dfel.errors import InputError
-from m3dfel.recognition.defaults import DEFAULT_FORMATS
-from m3dfel.report.exports import BOX, export
+from m3dfel.report.exports import DEFAULT_FORMATS, export
+from m3dfel.report.recognized import BOX, per_label
+from m3dfel.video.marks import UNCERTAIN
 from m3dfel.video.sources import Source, source_id, source_stem
 from m3dfel.video.tracks import TrackedFace
 
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 Values: TypeAlias = npt.NDArray[np.float64]
 Column: TypeAlias = npt.NDArray[Any] | list[Any]
-
-UNCERTAIN = "uncertain"
 
 
 @dataclass(eq=False)
@@ -104,37 +102,17 @@ class Prediction:
         """The source's name without folder and suffix, which the output files share."""
         return source_stem(self.source)
 
-    def in_language(self, lang: str) -> Prediction:
-        """Return the prediction with the names of its emotions in a language, to draw it.
-
-        Args:
-            lang: `zh` for Chinese; `en` changes nothing.
-        """
-        names = names_in(lang, self.labels)
-        columns = {
-            f"{kind}_{label}": f"{kind}_{name}"
-            for kind in ("p", "raw", "evidence")
-            for label, name in names.items()
-        }
-        return replace(
-            self,
-            labels=tuple(names.values()),
-            clips=self.clips.assign(emotion=self.clips["emotion"].map(names)).rename(
-                columns=columns
-            ),
-            instances=self.instances.rename(columns=columns),
-        )
-
     def plot(
         self,
         path: str | Path | None = None,
         target_frames: npt.NDArray[np.bool_] | None = None,
         fps: float = 25.0,
+        lang: str = "en",
     ) -> Figure:
         """Draw the timeline; see `m3dfel.report.timeline.plot_timeline`."""
         from m3dfel.report.timeline import plot_timeline  # matplotlib is slow to import
 
-        return plot_timeline(self, path, target_frames, fps)
+        return plot_timeline(self, path, target_frames, fps, lang)
 
     def save(
         self, folder: str | Path, formats: Sequence[str] = DEFAULT_FORMATS, lang: str = "en"
@@ -162,7 +140,7 @@ class Prediction:
         """
         export(self, Path(folder), formats, lang)
 
-    def annotate(self, path: str | Path, source: Source | None = None) -> None:
+    def annotate(self, path: str | Path, source: Source | None = None, lang: str = "en") -> None:
         """Draw the prediction into its video; see `m3dfel.report.annotate.annotate_video`.
 
         It needs no model, so that a loaded prediction can be drawn at any time.
@@ -170,13 +148,14 @@ class Prediction:
         Args:
             path: of the annotated video, ending in `.mp4`.
             source: the video; None for `self.source`.
+            lang: language of the emotions' names, `en` or `zh`.
 
         Raises:
             InputError: the source cannot be read, or the video cannot be written.
         """
         from m3dfel.report.annotate import annotate_video
 
-        annotate_video(self, path, source)
+        annotate_video(self, path, source, lang=lang)
 
     @classmethod
     def load(cls, path: str | Path) -> Prediction:
@@ -288,7 +267,7 @@ class Update:
         return dict(zip(self.labels, values.tolist(), strict=True))
 
 
-def recognized(
+def decide(
     labels: Sequence[str], probabilities: Values, mark: str, min_confidence: float
 ) -> tuple[str | None, float | None, str]:
     """Return the emotion of a clip, its confidence, and its mark.
@@ -422,12 +401,8 @@ def _columns(labels: Sequence[str]) -> dict[str, list[str]]:
     return {
         "clips": [
             *("track", "person", *span, "emotion", "confidence"),
-            *(*_per_label("p", labels), "mark", *_per_label("raw", labels)),
+            *(*per_label("p", labels), "mark", *per_label("raw", labels)),
         ],
-        "instances": ["track", "clip", "instance", *span, *_per_label("evidence", labels)],
+        "instances": ["track", "clip", "instance", *span, *per_label("evidence", labels)],
         "frames": ["track", "person", "frame", "time_s", *BOX, "score", "mark"],
     }
-
-
-def _per_label(kind: str, labels: Sequence[str]) -> list[str]:
-    return [f"{kind}_{label}" for label in labels]

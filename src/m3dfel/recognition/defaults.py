@@ -10,6 +10,3 @@ CLIP_S = 0.64
 
 SMOOTH_S = 0.2
 """Standard deviation in seconds of the Gaussian that averages probabilities over time."""
-
-DEFAULT_FORMATS = ("csv", "json", "parquet", "png")
-"""Formats that a prediction is saved in."""

@@ -1,13 +1,12 @@
-"""Instances and clips along a track, and probabilities over time.
+"""Cut a track into instances while its frames come in.
 
-Between the tracks of the video room and the tables of a prediction: cuts a track into instances,
-and averages the answers of overlapping clips. Only arrays here, no model.
+Between the tracks of the video room and the model. Only arrays here, no model.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,10 +14,10 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from m3dfel.video.times import ROUNDING_S, bin_centers, frames_at
+
 # A track of one frame lasts as long as a frame at 25 frames per second.
 _SINGLE_FRAME_S = 0.04
-# Time stamps carry rounding errors: a frame that starts this little after a moment counts as shown.
-_ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +76,7 @@ class InstanceCutter:
         self._times_s.append(time_s)
         self._crops.append(crop)
         complete = self._instances
-        while self._moments_s(complete)[-1] + _ROUNDING_S < time_s:
+        while self._moments_s(complete)[-1] + ROUNDING_S < time_s:
             complete += 1
         if complete < self.bag_size:
             return []
@@ -95,7 +94,7 @@ class InstanceCutter:
             borders_s = np.linspace(self._times_s[0], self.end_s, self.bag_size + 1).tolist()
         else:
             start_s = self._start_s(self._instances)
-            count = math.floor((self.end_s - start_s) / self.instance_s + 0.5 + _ROUNDING_S)
+            count = math.floor((self.end_s - start_s) / self.instance_s + 0.5 + ROUNDING_S)
             starts_s = [self._start_s(self._instances + number) for number in range(count)]
             borders_s = [*starts_s, self.end_s]
         instances = self._cut(borders_s, is_end=True)
@@ -114,14 +113,14 @@ class InstanceCutter:
     def _moments_s(self, number: int) -> npt.NDArray[np.float64]:
         """Return the moments at which the frames of an instance and its context are shown."""
         span_s = self._start_s(number), self._start_s(number + 1)
-        return middles(*span_s, self.instance_length, self.context)
+        return bin_centers(*span_s, self.instance_length, self.context)
 
     def _cut(self, borders_s: Sequence[float], is_end: bool = False) -> list[Instance]:
         """Return the next instances of the track, given where they start and end."""
         spans_s = [*pairwise(borders_s)]
         if not spans_s:
             return []
-        moments_s = [middles(*span, self.instance_length, self.context) for span in spans_s]
+        moments_s = [bin_centers(*span, self.instance_length, self.context) for span in spans_s]
         # Beyond the first and the last frame that are taken from the track, these are repeated.
         first_s = moments_s[0][self.context] if not self._instances else -np.inf
         last_s = moments_s[-1][-1 - self.context] if is_end else np.inf
@@ -141,100 +140,3 @@ class InstanceCutter:
         times_s = np.array(self._times_s[dropped:])
         for _ in range(frames_at(times_s, self._moments_s(self._instances)[:1])[0]):
             self._crops.popleft()
-
-
-def middles(start_s: float, end_s: float, count: int, around: int = 0) -> npt.NDArray[np.float64]:
-    """Return the middles of equal parts of a time span, and of as long parts on either side.
-
-    Args:
-        start_s: when the time span starts, in seconds.
-        end_s: when it ends.
-        count: of the parts of the time span.
-        around: how many more there are before it, and after it.
-
-    Returns:
-        (count + 2 * around,), in seconds.
-    """
-    return start_s + (np.arange(-around, count + around) + 0.5) / count * (end_s - start_s)
-
-
-def frames_at(
-    times_s: npt.NDArray[np.float64], moments_s: npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64]:
-    """Return the index of the frame shown at each moment; before the first frame, 0.
-
-    Args:
-        times_s: (T,), when each frame is shown, in ascending order.
-        moments_s: (K,), in seconds.
-    """
-    return np.maximum(np.searchsorted(times_s, moments_s + _ROUNDING_S, side="right") - 1, 0)
-
-
-def mean_between(
-    values: npt.NDArray[np.float64],
-    times_s: npt.NDArray[np.float64],
-    starts_s: npt.NDArray[np.float64],
-    ends_s: npt.NDArray[np.float64],
-) -> npt.NDArray[np.float64]:
-    """Return the mean of per-frame values over the frames shown during each of K time spans.
-
-    Args:
-        values: (T, D).
-        times_s: (T,), when each frame is shown, in ascending order.
-        starts_s: (K,).
-        ends_s: (K,).
-
-    Returns:
-        (K, D). A span without a frame of its own takes the one shown at its start.
-    """
-    first = frames_at(times_s, starts_s)
-    after = np.maximum(np.searchsorted(times_s, ends_s - _ROUNDING_S), first + 1)
-    sums = np.concatenate([np.zeros((1, values.shape[1])), values.cumsum(0)])
-    return (sums[after] - sums[first]) / (after - first)[:, None]
-
-
-def smooth_probabilities(
-    clip: int,
-    probabilities: npt.NDArray[np.float64],
-    unreadable: npt.NDArray[np.bool_],
-    spread: float,
-) -> npt.NDArray[np.float64]:
-    """Average the probabilities around a clip with a Gaussian, which is symmetric: no lag.
-
-    Args:
-        clip: index of the clip.
-        probabilities: (B, C), of clips at equal distances, among them the clip itself.
-        unreadable: (B,), clips whose face cannot be read: left out of every average.
-        spread: the Gaussian's standard deviation in clips; 0 for no averaging.
-
-    Returns:
-        (C,), NaN if the clip's own face cannot be read.
-    """
-    if unreadable[clip]:
-        return np.full(probabilities.shape[1], np.nan)
-    if not spread:
-        return probabilities[clip]
-    distances = np.arange(len(probabilities)) - clip
-    weights = np.exp(-0.5 * (distances / spread) ** 2) * ~unreadable
-    return weights @ probabilities / weights.sum()
-
-
-def smoothing_reach(spread: float) -> int:
-    """Return how many clips before and after a clip its average covers, at least one.
-
-    They reach four standard deviations; beyond is less than a ten-thousandth of the weight.
-
-    Args:
-        spread: the Gaussian's standard deviation in clips.
-    """
-    return max(1, math.ceil(4 * spread - _ROUNDING_S))
-
-
-def prevailing_mark(marks: Sequence[str]) -> str:
-    """Return the most common mark if more than half of a clip's frames have one, else empty.
-
-    Args:
-        marks: of each frame, empty where the face can be read.
-    """
-    counts = Counter(mark for mark in marks if mark)
-    return counts.most_common(1)[0][0] if 2 * counts.total() > len(marks) else ""

@@ -20,7 +20,7 @@ from m3dfel.errors import InputError, first_line
 from m3dfel.files import csv_separator
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.appearance import AppearanceEncoder, Crops, Vectors
-from m3dfel.report.exports import BOX
+from m3dfel.report.recognized import BOX
 from m3dfel.video.align import align_face
 from m3dfel.video.faces import Detection, FaceDetector, WindowDetector
 from m3dfel.video.follow import closest_detection, window_around

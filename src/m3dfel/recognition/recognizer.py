@@ -18,9 +18,9 @@ from m3dfel.errors import InputError
 from m3dfel.models.checkpoints import BUNDLED, load_model, move_model
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.predictions.prediction import Prediction
+from m3dfel.predictions.smoothing import kernel_radius
 from m3dfel.recognition.appearance import AppearanceDescriptor, AppearanceEncoder
 from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
-from m3dfel.recognition.instances import smoothing_reach
 from m3dfel.recognition.persons import join_tracks
 from m3dfel.recognition.progress import show_progress
 from m3dfel.recognition.stream import Stream, TrackFaces
@@ -138,7 +138,7 @@ class Recognizer:
         frames that steady landmarks, and the next look at a face that is followed.
         """
         instance_s = self.clip_s / self.model.bag_size
-        clips = smoothing_reach(self.smooth_s / instance_s)
+        clips = kernel_radius(self.smooth_s / instance_s)
         look_s = LOOK_EVERY_S if can_follow(self.detector, self.search_every) else 0.0
         context_s = self.model.context * instance_s / self.model.instance_length
         return clips * instance_s + context_s + LOOK_AHEAD / PICTURES_PER_S + look_s

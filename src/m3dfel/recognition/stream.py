@@ -28,16 +28,12 @@ from m3dfel.predictions.prediction import (
     Update,
     Values,
     build_prediction,
-    recognized,
+    decide,
 )
-from m3dfel.recognition.instances import (
-    Instance,
-    InstanceCutter,
-    prevailing_mark,
-    smooth_probabilities,
-    smoothing_reach,
-)
+from m3dfel.predictions.smoothing import kernel_radius, smooth_probabilities
+from m3dfel.recognition.instances import Instance, InstanceCutter
 from m3dfel.video.decode import Frame
+from m3dfel.video.marks import majority_mark
 from m3dfel.video.prefetch import run_ahead
 from m3dfel.video.tracks import TrackedFace, TrackedFrame
 
@@ -239,7 +235,7 @@ class _Face:
         self._min_confidence = model.min_confidence
         self._cutter = InstanceCutter(model.bag_size, model.instance_length, clip_s, model.context)
         self._spread = smooth_s / self._cutter.instance_s
-        self._reach = smoothing_reach(self._spread)
+        self._radius = kernel_radius(self._spread)
         self._borders_s: list[float] = []
         self._features: deque[Tensor] = deque(maxlen=model.bag_size)
         self._frames: deque[npt.NDArray[np.int64]] = deque(maxlen=model.bag_size)
@@ -276,7 +272,7 @@ class _Face:
 
     def add_clip(self, bag: _Bag, raw: Values, evidence: Values) -> None:
         """Add what the model says about a bag."""
-        mark = prevailing_mark([self.rows.frame_marks[frame] for frame in bag.frames])
+        mark = majority_mark([self.rows.frame_marks[frame] for frame in bag.frames])
         self._clips.append(_Clip(raw, evidence, mark, self.rows.box(int(bag.frames[-1]))))
 
     def finish(self, newest_s: float) -> list[Update]:
@@ -286,12 +282,12 @@ class _Face:
             newest_s: time of the last frame that was read.
         """
         updates = []
-        needed = 0 if self._ended else self._reach
+        needed = 0 if self._ended else self._radius
         while len(self._clips) > self._past + needed:
             updates.append(self._update(newest_s))
             self.rows.add_clip(updates[-1])
             self._past += 1
-            if self._past > self._reach:
+            if self._past > self._radius:
                 self._clips.popleft()
                 self._past -= 1
         if self._ended:
@@ -300,14 +296,17 @@ class _Face:
 
     def _update(self, newest_s: float) -> Update:
         """Return the next update: of the first clip that is not final."""
-        clip, around = self._clips[self._past], [*islice(self._clips, self._past + self._reach + 1)]
+        clip, around = (
+            self._clips[self._past],
+            [*islice(self._clips, self._past + self._radius + 1)],
+        )
         probabilities = smooth_probabilities(
             self._past,
             np.stack([other.raw for other in around]),
             unreadable=np.array([other.mark != "" for other in around]),
             spread=self._spread,
         )
-        emotion, confidence, mark = recognized(
+        emotion, confidence, mark = decide(
             self._labels, probabilities, clip.mark, self._min_confidence
         )
         number = len(self.rows)

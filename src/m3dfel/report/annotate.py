@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,8 @@ import pandas as pd
 from scipy.ndimage import gaussian_filter1d, uniform_filter1d
 
 from m3dfel._opencv import cv2
-from m3dfel.emotions import colors
+from m3dfel.emotions import colors, names_in
+from m3dfel.report.recognized import BOX, Recognized
 from m3dfel.report.spans import emotion_spans, probabilities_at
 from m3dfel.report.sprites import (
     Sprite,
@@ -36,9 +37,6 @@ from m3dfel.report.style import EMPTY, INK, MUTED, RULE
 from m3dfel.video.decode import VIDEO_SUFFIXES, Frame, Picture, probe
 from m3dfel.video.encode import rewrite_video
 from m3dfel.video.sources import Source, source_name
-
-if TYPE_CHECKING:
-    from m3dfel.predictions.prediction import Prediction
 
 Values: TypeAlias = npt.NDArray[np.float64]
 
@@ -64,10 +62,11 @@ FACE_COLORS = ("#16325c", "#a8326e", "#0b7285", "#7a4b12", "#4a4a4a", "#5f6b0a")
 
 
 def annotate_video(
-    prediction: Prediction,
+    prediction: Recognized,
     path: str | Path,
     source: Source | None = None,
     on_frame: Callable[[Frame], None] | None = None,
+    lang: str = "en",
 ) -> None:
     """Draw a prediction into its video.
 
@@ -79,6 +78,7 @@ def annotate_video(
         path: of the annotated video, ending in `.mp4`.
         source: the video; None for the one that the prediction names.
         on_frame: called with every frame before it is drawn; an exception it raises ends the work.
+        lang: language of the emotions' names, `en` or `zh`.
 
     Raises:
         InputError: the source cannot be read, or the video cannot be written.
@@ -93,13 +93,13 @@ def annotate_video(
             on_frame(frame)
         if annotator is None:
             height, width = frame.image.shape[:2]
-            annotator = Annotator(prediction, width, height, duration_s)
+            annotator = Annotator(prediction, width, height, duration_s, lang)
         return annotator.draw(frame)
 
     rewrite_video(source, Path(path), draw)
 
 
-def _duration(prediction: Prediction, source: Source) -> float:
+def _duration(prediction: Recognized, source: Source) -> float:
     """Return the length of the timeline in seconds: of the file, if it is one, and at least 0.1."""
     file = Path(source_name(source))
     stated = probe(file).duration_s if file.suffix.lower() in VIDEO_SUFFIXES else None
@@ -140,7 +140,7 @@ class _Face:
         return int(np.searchsorted(self.frames, frame, side="right")) - 1
 
 
-def _faces(prediction: Prediction) -> list[_Face]:
+def _faces(prediction: Recognized) -> list[_Face]:
     faces, free_from_s, slots = [], list[float](), dict[int, int]()
     for track in prediction.clips["track"].unique().tolist():
         clips = prediction.clips[prediction.clips["track"] == track]
@@ -154,7 +154,7 @@ def _faces(prediction: Prediction) -> list[_Face]:
         slots[person] = slot
         free_from_s[slot : slot + 1] = [times_s[-1] + _FREE_S]
         probabilities, marks = probabilities_at(clips, prediction.labels, times_s)
-        boxes = rows[["x1", "y1", "x2", "y2"]].to_numpy(float)
+        boxes = rows[BOX].to_numpy(float)
         faces.append(
             _Face(
                 number=person,
@@ -177,11 +177,20 @@ class Annotator:
         width: of the video in pixels.
         height: of the video in pixels.
         duration_s: length of the timeline in seconds.
+        lang: language of the emotions' names, `en` or `zh`.
     """
 
-    def __init__(self, prediction: Prediction, width: int, height: int, duration_s: float) -> None:
+    def __init__(
+        self,
+        prediction: Recognized,
+        width: int,
+        height: int,
+        duration_s: float,
+        lang: str = "en",
+    ) -> None:
         self._labels = prediction.labels
         self._color_of = colors(prediction.labels)
+        self._names = names_in(lang, prediction.labels)
         self._faces = _faces(prediction)
         self._duration_s = duration_s
         self._width, self._height = width, height
@@ -219,7 +228,7 @@ class Annotator:
         px = self._px
         margin = px(_MARGIN)
         self._slots = max((face.slot + 1 for face in self._faces), default=0)
-        self._label_width = max(text_width(label, px(_TEXT), True) for label in self._labels)
+        self._label_width = max(text_width(name, px(_TEXT), True) for name in self._names.values())
         self._bars_left = self._label_width + px(7)
         card_width = self._bars_left + px(_BAR_WIDTH)
         self._panel_left = self._width + margin
@@ -322,7 +331,8 @@ class Annotator:
             if np.isnan(confidence) == (word in self._color_of):
                 continue  # uncertain, which the pale color says
             color = self._color_of.get(word)
-            label = text(word, size, text_color(color) if color else MUTED)
+            name = self._names.get(word, word)
+            label = text(name, size, text_color(color) if color else MUTED)
             first, last = np.searchsorted(times_s, (start_s, end_s))
             for x in range(max(first, left) + gap, last - gap - label.shape[1], gap):
                 if filled[x : x + label.shape[1]].min() > 1.2 * size:
@@ -368,7 +378,7 @@ class Annotator:
             return card
         for index, word in enumerate(self._labels):
             strong = index == recognized
-            label = text(word, self._px(_TEXT), INK if strong else MUTED, bold=strong)
+            label = text(self._names[word], self._px(_TEXT), INK if strong else MUTED, bold=strong)
             middle = self._px(_HEADER) + index * self._row + self._row // 2
             paste(card, label, self._label_width - label.shape[1], middle - label.shape[0] // 2)
             card[self._bar(index), self._bars_left :] = mix(EMPTY, 1)
@@ -414,12 +424,12 @@ class Annotator:
         paste(card, name, left, middle - name.shape[0] // 2)
 
     def _word(self, face: _Face, index: int) -> tuple[str, str | None]:
-        """Return the recognized emotion and its color, or the mark and None."""
+        """Return the name of the recognized emotion and its color, or the mark and None."""
         mark = str(face.marks[index])
         if mark:
             return mark, None
         emotion = self._labels[int(face.probabilities[index].argmax())]
-        return emotion, self._color_of[emotion]
+        return self._names[emotion], self._color_of[emotion]
 
     # --- picture ---------------------------------------------------------------------------------
 

@@ -13,22 +13,22 @@ from dataclasses import dataclass
 from itertools import pairwise
 from mimetypes import guess_type
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pympi
 
+from m3dfel.emotions import names_in
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
-from m3dfel.recognition.instances import mean_between
+from m3dfel.report.recognized import BOX, Recognized, per_label
 from m3dfel.report.spans import person_spans, probabilities_at
 from m3dfel.video.sources import source_path
+from m3dfel.video.times import mean_between
 
-if TYPE_CHECKING:
-    from m3dfel.predictions.prediction import Prediction
-
-BOX = ["x1", "y1", "x2", "y2"]
+DEFAULT_FORMATS = ("csv", "json", "parquet", "png")
+"""Formats that a prediction is saved in."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,17 @@ class Format:
 
     Attributes:
         ending: of the file's name, after the name of the source.
-        write: writes a prediction to a path.
+        write: writes a prediction to a path; what is written for people, as pictures and subtitles,
+            names the emotions in a language.
         meaning: what the file is, for `--help`.
     """
 
     ending: str
-    write: Callable[[Prediction, Path], None]
+    write: Callable[[Recognized, Path, str], None]
     meaning: str
 
 
-# Written for people, with the names of the emotions in their language; the rest is for programs.
-_FOR_PEOPLE = ("png", "srt", "vtt")
-
-
-def export(prediction: Prediction, folder: Path, formats: Sequence[str], lang: str = "en") -> None:
+def export(prediction: Recognized, folder: Path, formats: Sequence[str], lang: str = "en") -> None:
     """Write a prediction into a folder, as one file for each format, named after the source.
 
     Args:
@@ -65,13 +62,7 @@ def export(prediction: Prediction, folder: Path, formats: Sequence[str], lang: s
     """
     check_formats(formats)
     for name in formats:
-        write_format(prediction, name, folder / f"{prediction.stem}{FORMATS[name].ending}", lang)
-
-
-def write_format(prediction: Prediction, name: str, path: Path, lang: str = "en") -> None:
-    """Write a prediction in one format; see `export`."""
-    shown = prediction.in_language(lang) if name in _FOR_PEOPLE else prediction
-    FORMATS[name].write(shown, path)
+        FORMATS[name].write(prediction, folder / f"{prediction.stem}{FORMATS[name].ending}", lang)
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -85,13 +76,13 @@ def check_formats(formats: Sequence[str]) -> None:
             raise InputError(f"unknown format {name!r}: use one of {', '.join(FORMATS)}")
 
 
-def write_csv(prediction: Prediction, path: Path) -> None:
+def write_csv(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write the clips, without `raw_<emotion>`."""
-    raw = [f"raw_{label}" for label in prediction.labels]
-    write_text(path, prediction.clips.drop(columns=raw).to_csv(index=False))
+    clips = prediction.clips.drop(columns=per_label("raw", prediction.labels))
+    write_text(path, clips.to_csv(index=False))
 
 
-def write_json(prediction: Prediction, path: Path) -> None:
+def write_json(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write everything, for `Prediction.load`: what is short first, for `read_header`."""
     clips = _with_boxes(prediction)
     record = {
@@ -108,39 +99,41 @@ def write_json(prediction: Prediction, path: Path) -> None:
         file.writelines(json.JSONEncoder(indent=1).iterencode(record))
 
 
-def write_parquet(prediction: Prediction, path: Path) -> None:
+def write_parquet(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write the clips with their mean box, and the evidence of their instances as lists."""
-    columns = [f"evidence_{label}" for label in prediction.labels]
+    columns = per_label("evidence", prediction.labels)
     evidence = prediction.instances.groupby("clip")[columns].agg(list)
     table = pd.concat([_with_boxes(prediction), evidence], axis=1)
     with atomic_write(path) as temporary:
         table.to_parquet(temporary, index=False)
 
 
-def write_png(prediction: Prediction, path: Path) -> None:
+def write_png(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Draw the timeline."""
-    prediction.plot(path)
+    from m3dfel.report.timeline import plot_timeline  # matplotlib is slow to import
+
+    plot_timeline(prediction, path, lang=lang)
 
 
-def write_srt(prediction: Prediction, path: Path) -> None:
+def write_srt(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write what the faces express as SubRip subtitles."""
     cues = [
         f"{number}\n{_clock(start_s, ',')} --> {_clock(end_s, ',')}\n{text}\n"
-        for number, (start_s, end_s, text) in enumerate(_cues(prediction), start=1)
+        for number, (start_s, end_s, text) in enumerate(_cues(prediction, lang), start=1)
     ]
     write_text(path, "\n".join(cues))
 
 
-def write_vtt(prediction: Prediction, path: Path) -> None:
+def write_vtt(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write what the faces express as WebVTT subtitles, which browsers show."""
     cues = [
         f"{_clock(start_s, '.')} --> {_clock(end_s, '.')}\n{html.escape(text, quote=False)}\n"
-        for start_s, end_s, text in _cues(prediction)
+        for start_s, end_s, text in _cues(prediction, lang)
     ]
     write_text(path, "\n".join(["WEBVTT\n", *cues]))
 
 
-def write_eaf(prediction: Prediction, path: Path) -> None:
+def write_eaf(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write an ELAN document that is linked to the video, with one tier for each person."""
     document = pympi.Eaf(author="m3dfel")
     document.remove_tier("default")
@@ -161,7 +154,7 @@ def write_eaf(prediction: Prediction, path: Path) -> None:
         document.to_file(temporary)
 
 
-def write_boris(prediction: Prediction, path: Path) -> None:
+def write_boris(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write a table of events as BORIS exports them: the start and the stop of each emotion."""
     video = source_path(prediction.source).name
     rows = [
@@ -175,7 +168,7 @@ def write_boris(prediction: Prediction, path: Path) -> None:
     write_text(path, table.to_csv(index=False))
 
 
-def write_openface(prediction: Prediction, path: Path) -> None:
+def write_openface(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write a table with one row for each face in each frame, in the manner of OpenFace.
 
     As there, frames are counted from 1 and faces from 0. `confidence` is the face detector's, and
@@ -193,8 +186,7 @@ def write_openface(prediction: Prediction, path: Path) -> None:
         columns |= {f"p_{label}": values for label, values in by_label}
         parts.append(pd.DataFrame(columns | {"person": rows["person"]}))
     names = ["frame", "face_id", "timestamp", "confidence", "success"]
-    p = [f"p_{label}" for label in prediction.labels]
-    empty = pd.DataFrame(columns=[*names, *p, "person"])
+    empty = pd.DataFrame(columns=[*names, *per_label("p", prediction.labels), "person"])
     table = pd.concat(parts).sort_values(["frame", "face_id"]) if parts else empty
     write_text(path, table.to_csv(index=False))
 
@@ -213,7 +205,7 @@ FORMATS: dict[str, Format] = {
 """The formats by name. To add one, write a function and enter it here."""
 
 
-def _with_boxes(prediction: Prediction) -> pd.DataFrame:
+def _with_boxes(prediction: Recognized) -> pd.DataFrame:
     """Return the clips with the mean box of the face in each, over the frames shown during it."""
     boxes = [np.empty((0, 4))]
     for face, clips in prediction.clips.groupby("track"):
@@ -230,21 +222,23 @@ def _with_boxes(prediction: Prediction) -> pd.DataFrame:
     return pd.concat([prediction.clips, means], axis=1)
 
 
-def _spans(prediction: Prediction) -> Iterator[tuple[int, list[tuple[float, float, str, float]]]]:
+def _spans(prediction: Recognized) -> Iterator[tuple[int, list[tuple[float, float, str, float]]]]:
     """Yield each person with the spans of their emotions or marks; see `person_spans`."""
     for person in prediction.clips["person"].unique().tolist():
         clips = prediction.clips[prediction.clips["person"] == person]
         yield person, list(person_spans(clips))
 
 
-def _cues(prediction: Prediction) -> Iterator[tuple[float, float, str]]:
+def _cues(prediction: Recognized, lang: str) -> Iterator[tuple[float, float, str]]:
     """Yield start, end and text of subtitles that do not overlap: one line for each person."""
-    people = list(_spans(prediction))
+    people, names = list(_spans(prediction)), names_in(lang, prediction.labels)
     changes: list[tuple[float, int, str]] = []
     for person, spans in people:
         prefix = f"{person}: " if len(people) > 1 else ""
         for start_s, end_s, word, confidence in spans:
-            changes.append((round(start_s, 3), person, prefix + _line(word, confidence)))
+            changes.append(
+                (round(start_s, 3), person, prefix + _line(names.get(word, word), confidence))
+            )
             changes.append((round(end_s, 3), person, ""))
     lines: dict[int, str] = {}
     # At the same moment, one emotion ends before the next one starts.

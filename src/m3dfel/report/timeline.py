@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from m3dfel.emotions import colors
+from m3dfel.emotions import colors, names_in
 from m3dfel.report.fonts import prepare_fonts
+from m3dfel.report.recognized import Recognized
 from m3dfel.report.spans import equal_spans, probabilities_at
 from m3dfel.report.style import (
     ABOVE_AXES,
@@ -34,9 +35,6 @@ from m3dfel.report.style import (
 )
 from m3dfel.video.sources import source_path
 
-if TYPE_CHECKING:
-    from m3dfel.predictions.prediction import Prediction
-
 Values: TypeAlias = npt.NDArray[np.float64]
 
 _ROW = 0.3  # inches
@@ -47,10 +45,11 @@ _MARK: dict[str, Any] = {"size": 8}
 
 
 def plot_timeline(
-    prediction: Prediction,
+    prediction: Recognized,
     path: str | Path | None = None,
     target_frames: npt.NDArray[np.bool_] | None = None,
     fps: float = 25.0,
+    lang: str = "en",
 ) -> Figure:
     """Draw what each person expresses over time: one block per person, one row per emotion.
 
@@ -65,15 +64,17 @@ def plot_timeline(
         target_frames: (T,), the frames of the video that show its emotion, which are shaded; None
             if unknown.
         fps: frames per second of `target_frames`.
+        lang: language of the emotions' names, `en` or `zh`.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or no font for the language is installed.
     """
     labels, color_of = prediction.labels, colors(prediction.labels)
-    prepare_fonts(labels)
+    names = names_in(lang, labels)
+    prepare_fonts(names.values())
     people = [clips for _, clips in prediction.clips.groupby("person")]
     width, top, bottom, between = 8.6, 0.8, 0.5, 0.55
-    left = max(1.3, 0.3 + max(text_width(label, **_LABEL, weight="bold") for label in labels))
+    left = max(1.3, 0.3 + max(text_width(name, **_LABEL, weight="bold") for name in names.values()))
     height = _ROW * (len(labels) - _EVIDENCE_BASE)
     figure = new_figure(
         left + width + 0.65,
@@ -86,14 +87,14 @@ def plot_timeline(
         axes.set(xlim=(0, prediction.clips["end_s"].max()), ylim=(_EVIDENCE_BASE, len(labels)))
         if target_frames is not None:
             _shade_target_frames(axes, target_frames, fps, named=index == 0)
-        _draw_person(axes, clips, color_of)
+        _draw_person(axes, clips, color_of, names)
         instances = prediction.instances
-        _draw_evidence(axes, instances[instances["track"].isin(clips["track"])], color_of)
+        _draw_evidence(axes, instances[instances["track"].isin(clips["track"])], color_of, names)
         _draw_time_axis(axes, labeled=index == len(people) - 1)
     return save(figure, path)
 
 
-def _heading(prediction: Prediction, people: int) -> tuple[str, str]:
+def _heading(prediction: Recognized, people: int) -> tuple[str, str]:
     name = shorten(source_path(prediction.source).name, 50)
     if not people:
         return f"No face in {name}", fill(prediction.note, 120)
@@ -107,14 +108,16 @@ def _heading(prediction: Prediction, people: int) -> tuple[str, str]:
     )
 
 
-def _draw_person(axes: Axes, clips: pd.DataFrame, color_of: Mapping[str, str]) -> None:
+def _draw_person(
+    axes: Axes, clips: pd.DataFrame, color_of: Mapping[str, str], names: Mapping[str, str]
+) -> None:
     """Draw one person's probabilities, track by track, and why the face is unreadable."""
     shown = set[int]()
     for _, track in clips.groupby("track"):
         shown |= _draw_track(axes, track, color_of)
     for index, label in enumerate(color_of):
         weight = "bold" if index in shown else "normal"
-        _label_row(axes, len(color_of) - 1 - index, label, weight=weight, color=INK)
+        _label_row(axes, len(color_of) - 1 - index, names[label], weight=weight, color=INK)
     title: dict[str, Any] = {"ha": "right", "size": 10.5, "weight": "bold", "color": INK}
     axes.annotate(f"person {clips['person'].iloc[0]}", (0, 1), (-8, 6), **ABOVE_AXES, **title)
     _draw_scale(axes, len(color_of) - 1)
@@ -169,7 +172,9 @@ def _draw_scale(axes: Axes, base: float) -> None:
         )
 
 
-def _draw_evidence(axes: Axes, instances: pd.DataFrame, color_of: Mapping[str, str]) -> None:
+def _draw_evidence(
+    axes: Axes, instances: pd.DataFrame, color_of: Mapping[str, str], names: Mapping[str, str]
+) -> None:
     labels = list(color_of)
     # Clips overlap, so an instance is part of several; its evidence is averaged over them.
     means = instances.groupby(["track", "start_s"], as_index=False).mean(numeric_only=True)
@@ -194,7 +199,7 @@ def _draw_evidence(axes: Axes, instances: pd.DataFrame, color_of: Mapping[str, s
     for _, rows in means.groupby("track"):
         i = rows.index.to_numpy()
         axes.plot([starts[i[0]], ends[i[-1]]], base, color=MUTED, linewidth=0.8, clip_on=False)
-        _name_spans(axes, strongest[i].tolist(), starts[i], ends[i])
+        _name_spans(axes, [names[word] for word in strongest[i]], starts[i], ends[i])
     _label_row(axes, _EVIDENCE_BASE, "evidence", style="italic", color=MUTED)
 
 

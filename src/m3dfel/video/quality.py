@@ -12,10 +12,7 @@ import numpy.typing as npt
 
 from m3dfel._opencv import cv2
 from m3dfel.video.align import TEMPLATE, similarity
-
-TOO_SMALL = "too small"
-TURNED_AWAY = "turned away"
-BLURRED = "blurred"
+from m3dfel.video.marks import BLURRED, TOO_SMALL, TURNED_AWAY
 
 # Pixels between the eyes, as if the face looked straight ahead.
 MIN_EYE_DISTANCE = 12.0

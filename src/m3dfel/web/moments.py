@@ -14,7 +14,7 @@ import pandas as pd
 
 from m3dfel._opencv import cv2
 from m3dfel.predictions.prediction import Prediction
-from m3dfel.report.exports import BOX
+from m3dfel.report.recognized import BOX
 from m3dfel.video.decode import Frame, Picture
 
 # Side of a picture in pixels, and in sides of the face's box.

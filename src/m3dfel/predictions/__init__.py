@@ -1,0 +1,1 @@
+"""What was recognized, as data: tables of clips, instances and frames."""

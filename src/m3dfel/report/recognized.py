@@ -1,0 +1,37 @@
+"""What reports need to know of a prediction, and the names of its columns.
+
+`m3dfel.predictions.prediction.Prediction` fits. It is above this room, since it draws and saves
+itself with what is here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import pandas as pd
+
+BOX = ["x1", "y1", "x2", "y2"]
+"""The columns with left, top, right and bottom of a face, in pixels."""
+
+
+def per_label(kind: str, labels: Sequence[str]) -> list[str]:
+    """Return the columns with a number for each label; `kind` is `p`, `raw` or `evidence`."""
+    return [f"{kind}_{label}" for label in labels]
+
+
+class Recognized(Protocol):
+    """The faces of a video and what they express; see `Prediction` for the columns."""
+
+    source: str
+    labels: tuple[str, ...]
+    clips: pd.DataFrame
+    instances: pd.DataFrame
+    frames: pd.DataFrame
+    note: str
+    settings: dict[str, Any]
+
+    @property
+    def stem(self) -> str:
+        """The source's name without folder and suffix, which the output files share."""
+        ...
