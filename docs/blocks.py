@@ -1,6 +1,6 @@
-"""Blocks of the pages that are made while the site is built, so that no fact is written twice.
+"""Blocks of pages that are generated when the site is built, so that no fact is written twice.
 
-A line like `<!-- section README.md "On your videos" -->` in a page becomes what the function of
+A line like `<!-- section CONTRIBUTING.md "Add a part" -->` in a page becomes what the function of
 that name below returns. mkdocs calls `on_page_markdown` for every page.
 """
 
@@ -30,7 +30,7 @@ _PAGES = {
     "CHANGELOG.md": "changelog.md",
 }
 _BLOCK = re.compile(r"^<!-- (\w+) ?(.*?) -->$", re.MULTILINE)
-_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s:#]+)\)")
+_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s:#]+)(#[^)\s]+)?\)")
 _HEADING = re.compile(r"(#+) ")
 _NONE = "–"
 _RUNS = ("train", "crossval", "ablate", "compare")
@@ -172,9 +172,9 @@ def _with_links_of_the_site(text: str) -> str:
     """Let links of a document in the root folder lead to pages of the site, or else nowhere."""
 
     def lead(match: re.Match[str]) -> str:
-        label, target = match.groups()
+        label, target, anchor = match.groups(default="")
         page = _PAGES.get(target) or target.removeprefix("docs/")
-        return f"[{label}]({page})" if (ROOT / "docs" / page).is_file() else label
+        return f"[{label}]({page}{anchor})" if (ROOT / "docs" / page).is_file() else label
 
     return _LINK.sub(lead, text)
 

@@ -4,7 +4,21 @@ from pathlib import Path
 
 import pytest
 
+from m3dfel import __version__
 from m3dfel.cli import main
+
+
+def test_without_words_five_lines_say_what_there_is(capsys):
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[2:]] == ["app", "predict", "live", "demo", "--help"]
+
+
+def test_the_version_is_printed(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"m3dfel {__version__}\n"
 
 
 def test_help_names_every_command_and_a_first_step(capsys):

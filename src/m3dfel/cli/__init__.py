@@ -16,6 +16,7 @@ from typing import Any
 from jsonargparse import ArgumentError, ArgumentParser
 from rich.logging import RichHandler
 
+from m3dfel import __version__
 from m3dfel.cli.argv import load_plugins, with_recipes
 from m3dfel.cli.messages import ERRORS, print_error
 from m3dfel.errors import InputError
@@ -23,21 +24,30 @@ from m3dfel.ranges import explain
 
 # The commands in the order of the help. Each is the name of a module here.
 COMMANDS = {
+    "app": "serve a page in the browser for your videos",
+    "predict": "recognize the expressions in videos",
+    "live": "recognize the expressions in front of a camera",
+    "summarize": "summarize predictions",
+    "demo": "train, evaluate and run a small model",
+    "data": "check or pack a data set",
     "train": "train a model on a data set",
-    "evaluate": "measure a model on a data set",
-    "predict": "recognize the faces in videos",
-    "live": "recognize the faces before a camera",
-    "export": "write a model for another engine",
-    "summarize": "sum up many predictions",
-    "crossval": "train and measure all folds",
-    "ablate": "train with one setting varied",
-    "compare": "train several methods",
+    "evaluate": "evaluate a model on a data set",
     "failures": "find out why a model fails",
     "report": "write a page about finished runs",
-    "demo": "train, measure and run a small model",
-    "app": "open a page in the browser for your videos",
-    "data": "check or pack a data set",
+    "crossval": "train and evaluate all folds",
+    "ablate": "train with one setting varied",
+    "compare": "train several methods",
+    "export": "write a model for another engine",
 }
+
+_GREETING = """\
+m3dfel shows what the faces in a video express, and when.
+
+  m3dfel app             a page in the browser, for your videos and the webcam
+  m3dfel predict VIDEO   a timeline for each person, as a table and a picture
+  m3dfel live            what a camera sees now
+  m3dfel demo            train a small model on drawn faces, in three minutes
+  m3dfel --help          all commands"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.captureWarnings(True)
     try:
         words = load_plugins(list(sys.argv[1:] if arguments is None else arguments))
+        if not words:
+            print(_GREETING)
+            return 0
         options = parser().parse_args(with_recipes(words))
         return _command(options.command).run(options[options.command])
     except ArgumentError as error:
@@ -70,9 +83,10 @@ def parser() -> ArgumentParser:
     parser = ArgumentParser(
         prog="m3dfel",
         exit_on_error=False,
-        description="Recognize facial expressions in video, and train and measure the models that "
-        "do: M3DFEL with the intensity-aware loss.",
-        epilog="First steps: `m3dfel predict VIDEO`, or `m3dfel demo` to train a model now.",
+        version=__version__,
+        description="Recognize facial expressions in videos, and train and evaluate models for it: "
+        "M3DFEL with the intensity-aware loss.",
+        epilog="First steps: `m3dfel predict VIDEO`, or `m3dfel demo` to train a model.",
     )
     parser.add_argument(
         "--plugin",
