@@ -73,6 +73,22 @@ def test_a_run_without_a_validation_split_holds_training_clips_out(dfew: Path):
     assert not split_clips(manifest, DataConfig(val_fraction=0.0), seed=0)["val"]
 
 
+def test_a_data_set_without_splits_is_trained_on_with_some_of_it_held_out():
+    clips = tuple(Clip(f"{number}.mp4", "video", "fear", "") for number in range(10))
+    splits = split_clips(Manifest("here", "here", clips), DataConfig(val_fraction=0.3), seed=0)
+    assert {name: len(clips) for name, clips in splits.items()} == {"train": 7, "val": 3, "test": 0}
+
+
+def test_the_same_name_in_two_data_sets_means_two_people():
+    clips = [
+        Clip(f"{dataset}{number}.mp4", "video", "fear", "", "anna", dataset=dataset)
+        for dataset in (0, 1)
+        for number in range(3)
+    ]
+    _, held = hold_out(clips, 0.5, seed=0)
+    assert len(held) == 3
+
+
 def test_only_data_sets_without_a_validation_split_hold_training_clips_out():
     def clips(dataset: int, split: str) -> list[Clip]:
         names = [f"{dataset}-{split}-{number}.mp4" for number in range(10)]

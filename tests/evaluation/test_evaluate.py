@@ -26,7 +26,7 @@ def test_a_split_can_be_chosen():
     name, chosen = choose_split(clips("train", "val", "test"), "train")
     assert (name, [clip.path for clip in chosen]) == ("train", ["train.mp4"])
     assert len(choose_split(clips("train", "val", "test"), "all")[1]) == 3
-    with pytest.raises(InputError, match="no clips in the split 'val': choose one of train, test"):
+    with pytest.raises(InputError, match="the split 'val': choose one of train, test, all"):
         choose_split(clips("train", "test"), "val")
 
 

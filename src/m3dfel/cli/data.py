@@ -37,14 +37,24 @@ def _check_parser() -> ArgumentParser:
         "path", help="a data set's root, a store, a manifest (CSV, text), or `synthetic`"
     )
     parser.add_argument("--fold", type=int, default=1, help="official fold of the data set")
+    _add_labels(parser)
     return parser
+
+
+def _add_labels(parser: ArgumentParser) -> None:
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        default=[],
+        help="the label set, if it has emotions other than the seven",
+    )
 
 
 def _check(options: Namespace) -> int:
     from m3dfel.data.checking import check_data
     from m3dfel.report.terminal import print_manifest
 
-    manifest = check_data(options.path, options.fold)
+    manifest = check_data(options.path, options.fold, options.labels)
     print_manifest(manifest)
     return 2 if manifest.problems else 0
 
@@ -62,12 +72,7 @@ def _pack_parser() -> ArgumentParser:
     parser.add_argument(
         "--fold", type=int, nargs="+", default=[], help="only the splits of these official folds"
     )
-    parser.add_argument(
-        "--labels",
-        nargs="+",
-        default=[],
-        help="the label set, if it has emotions other than the seven",
-    )
+    _add_labels(parser)
     parser.add_class_arguments(PackSettings)
     return parser
 

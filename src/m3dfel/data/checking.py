@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -16,12 +17,13 @@ from m3dfel.data.reading import read_clip
 from m3dfel.errors import InputError
 
 
-def check_data(path: str, fold: int = 1) -> Manifest:
+def check_data(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manifest:
     """Read every frame of every clip of a data set; in a store, also compare the checksums.
 
     Args:
         path: as in `read_manifest`.
         fold: the official fold, for data sets with folds.
+        labels: the label set, as for `read_manifest`.
 
     Returns:
         The manifest with the clips that can be read; the others are among its problems.
@@ -29,7 +31,7 @@ def check_data(path: str, fold: int = 1) -> Manifest:
     Raises:
         InputError: there is no data set at the path, or no usable clip in it.
     """
-    manifest = read_manifest(path, fold)
+    manifest = read_manifest(path, fold, labels)
     with ThreadPoolExecutor(os.cpu_count()) as readers:
         reasons = list(
             track(

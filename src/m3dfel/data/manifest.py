@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from m3dfel.data.archives import split_member, zip_members
-from m3dfel.data.layouts import GENERIC, Entry, find_layout, unknown_layout
+from m3dfel.data.layouts import GENERIC, Entry, find_layout, parse_split, unknown_layout
 from m3dfel.data.packed.store import opened_store, split_address
 from m3dfel.emotions import EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
@@ -38,7 +38,7 @@ class Clip:
             a clip of a packed store, or the address of a synthetic clip.
         kind: which of these it is; a clip of a store is `frames` or `still`.
         emotion: its label.
-        split: `train`, `val`, `test`, or the data set's own word.
+        split: `train`, `val` or `test`; empty if the data set has no splits.
         identity: the person shown; empty if the data set does not say.
         votes: how many annotators chose each emotion, as pairs; empty if the data set does not say.
         dataset: index of its data set among those read together, from 0.
@@ -102,7 +102,7 @@ class Manifest:
         return pd.DataFrame(
             [[counts[emotion, split] for split in splits] for emotion in emotions],
             index=pd.Index(emotions, name="emotion"),
-            columns=splits,
+            columns=[split or "no split" for split in splits],
         )
 
 
@@ -118,8 +118,8 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
 
             - the root folder of DFEW, FERV39k or MAFW;
             - a packed store of any data set (`m3dfel data pack`);
-            - a text file of `path frames label` lines, or a folder of such files with train, val or
-              test in their names;
+            - a text file of `path frames label` lines, or a folder of such files with the word for
+              a split in their names;
             - a CSV file with the columns file and emotion, and optionally split, identity and
               `votes_<emotion>` (how many annotators chose each), beside its pictures, videos and
               frame folders or a zip archive of them;
@@ -132,7 +132,7 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
 
     Raises:
         InputError: no layout recognizes the path, its label files cannot be read, it has no such
-            fold, or no usable clip.
+            fold, no usable clip, labels that count from 1, or whole scenes instead of faces.
 
     Example:
         >>> from m3dfel import read_manifest
@@ -148,7 +148,13 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
     own = parse_label_set(labels) if labels else ()
     known = tuple(dict.fromkeys((*EMOTIONS, *data.labels, *own)))
     numbered = own if set(own) - set(EMOTIONS) else EMOTIONS
+    if layout.scenes:
+        raise InputError(
+            f"{path} labels whole scenes, and models learn from faces: crop them with `m3dfel data "
+            f"crop {path} CLIPS`, and give CLIPS/clips.csv"
+        )
     entries = list(layout.read(root, fold))
+    _require_zero(entries, path)
     clips, problems = _check(entries, known, numbered)
     if not clips:
         if not problems:
@@ -244,6 +250,20 @@ def checksum(*paths: str) -> str:
 # --- checking ------------------------------------------------------------------------------------
 
 
+def _require_zero(entries: Sequence[Entry], path: str) -> None:
+    """Check that labels that are numbers do not count from 1.
+
+    Raises:
+        InputError: they do, as far as one can tell: there are several, and none is 0.
+    """
+    numbers = {entry.emotion for entry in entries if isinstance(entry.emotion, int)}
+    if len(numbers) > 1 and min(numbers) == 1:  # type: ignore[type-var]
+        raise InputError(
+            f"the labels in {path} are the numbers 1 to {max(numbers)}, but must count from 0: "  # type: ignore[type-var]
+            "subtract 1 from each, or write the emotions"
+        )
+
+
 def _check(
     entries: Sequence[Entry], known: Sequence[str], numbered: Sequence[str]
 ) -> tuple[list[Clip], list[Problem]]:
@@ -278,6 +298,8 @@ def _without_repeats(clips: Sequence[Clip]) -> tuple[list[Clip], list[Problem]]:
 def _usable_clip(entry: Entry, known: Sequence[str], numbered: Sequence[str]) -> Clip:
     if entry.problem:
         raise InputError(entry.problem)
+    if entry.span_s or entry.region:
+        raise InputError("a part of a video: cut it out with `m3dfel data crop`")
     word = entry.emotion
     if isinstance(word, int):
         word = numbered[word] if 0 <= word < len(numbered) else str(word)
@@ -285,7 +307,7 @@ def _usable_clip(entry: Entry, known: Sequence[str], numbered: Sequence[str]) ->
         entry.path,
         _kind(entry.path),
         parse_emotion(word, known),
-        entry.split,
+        parse_split(entry.split),
         entry.identity,
         _known_votes(entry.votes, known),
     )

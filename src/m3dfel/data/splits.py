@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 def split_clips(manifest: Manifest, config: DataConfig, seed: int) -> dict[str, list[Clip]]:
     """Return the clips of a training run, restricted to its label set.
 
-    Labels that no training clip has are named in a warning: a model cannot learn them.
+    Clips of data sets without splits are training clips. Labels that no training clip has are named
+    in a warning: a model cannot learn them.
 
     Args:
         manifest: the data set.
@@ -42,6 +43,7 @@ def split_clips(manifest: Manifest, config: DataConfig, seed: int) -> dict[str, 
     if config.folds:
         clips = assign_folds(clips, config.folds, config.fold, seed)
     usable = keep_labels(clips, config.labels)
+    usable = [clip if clip.split else replace(clip, split="train") for clip in usable]
     splits = {n: [c for c in usable if c.split == n] for n in ("train", "val", "test")}
     if not splits["train"]:
         raise InputError(
@@ -125,8 +127,11 @@ def assign_folds(clips: Sequence[Clip], folds: int, fold: int, seed: int) -> lis
 
 
 def _group(clip: Clip) -> str:
-    """Return the name of the clips that must stay together: an identity, or one clip alone."""
-    return clip.identity or clip.path
+    """Return the name of the clips that must stay together: an identity, or one clip alone.
+
+    The same name in two data sets means two people.
+    """
+    return f"{clip.dataset} {clip.identity}" if clip.identity else clip.path
 
 
 def _shuffled_groups(clips: Sequence[Clip], seed: int) -> list[list[str]]:

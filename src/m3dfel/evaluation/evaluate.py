@@ -125,5 +125,6 @@ def choose_split(clips: Sequence[Clip], split: str | None) -> tuple[str, list[Cl
     name = split or next((name for name in ("test", "val") if counts[name]), "all")
     chosen = [clip for clip in clips if name in (clip.split, "all")]
     if not chosen:
-        raise InputError(f"no clips in the split {name!r}: choose one of {', '.join(counts)}")
+        names = ", ".join([*filter(None, counts), "all"])
+        raise InputError(f"no clips in the split {name!r}: choose one of {names}")
     return name, chosen

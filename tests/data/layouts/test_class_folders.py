@@ -11,16 +11,24 @@ def test_class_folders_are_read_without_splits(tmp_path: Path):
     (tmp_path / "sad" / "notes.doc").write_bytes(b"x")
     clips = read_manifest(str(tmp_path)).clips
     assert [(c.kind, c.emotion, c.split) for c in clips] == [
-        ("frames", "happiness", "test"),
-        ("video", "sadness", "test"),
+        ("frames", "happiness", ""),
+        ("video", "sadness", ""),
     ]
 
 
 def test_class_folders_are_read_within_split_folders(tmp_path: Path):
-    write_frames(tmp_path / "train" / "Fear" / "clip1", 2)
-    write_frames(tmp_path / "val" / "Fear" / "clip2", 2)
-    clips = read_manifest(str(tmp_path)).clips
-    assert [clip.split for clip in clips] == ["train", "val"]
+    for number, name in enumerate(["Training", "valid", "PrivateTest", "holdout"]):
+        write_frames(tmp_path / name / "Fear" / f"clip{number}", 2)
+    (tmp_path / "notes").mkdir()
+    manifest = read_manifest(str(tmp_path))
+    assert {Path(clip.path).name: clip.split for clip in manifest.clips} == {
+        "clip0": "train",
+        "clip1": "val",
+        "clip2": "test",
+    }
+    (problem,) = manifest.problems
+    assert Path(problem.path).name == "holdout"
+    assert problem.what == "unknown split: use train, val or test"
 
 
 def test_other_folders_beside_the_class_folders_are_problems(tmp_path: Path):

@@ -98,3 +98,64 @@ def test_an_empty_table_and_a_broken_archive_are_named(tmp_path: Path):
     (tmp_path / "faces.zip").write_bytes(b"cut short")
     with pytest.raises(InputError, match=r"cannot read the archive .*faces\.zip"):
         read_manifest(str(table))
+
+
+ROWS = "file,emotion,split,votes_fear\nfear one/1.jpg,fear,Training,3\nfear one/2.jpg,fear,dev,2\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ROWS.encode("utf-16"),
+        ROWS.replace(",", ";").replace("\n", "\r\n").encode("utf-8-sig"),
+        ROWS.replace(",", "\t").encode(),
+        ROWS.replace(",", ", ").encode(),
+        ROWS.replace("/", "\\").encode(),
+        ("sep=;\n" + ROWS.replace(",", ";")).encode(),
+        ROWS.replace("file,emotion,split", "File,Emotion,Split").encode(),
+        ROWS.replace("fear one", "peur nº 1").encode("cp1252"),
+    ],
+    ids=["utf-16", "semicolons", "tabs", "blanks", "backslashes", "sep", "capitals", "cp1252"],
+)
+def test_tables_from_excel_and_windows_are_read(content: bytes, tmp_path: Path):
+    write_frames(tmp_path / "fear one", 2)
+    write_frames(tmp_path / "peur nº 1", 2)
+    (tmp_path / "faces.csv").write_bytes(content)
+    manifest = read_manifest(str(tmp_path / "faces.csv"))
+    assert not manifest.problems
+    assert [(c.split, c.votes) for c in manifest.clips] == [
+        ("train", (("fear", 3.0),)),
+        ("val", (("fear", 2.0),)),
+    ]
+
+
+def test_a_workbook_and_a_file_that_is_no_text_are_refused(tmp_path: Path):
+    table = tmp_path / "faces.csv"
+    with zipfile.ZipFile(table, "w") as workbook:
+        workbook.writestr("xl/workbook.xml", "")
+    with pytest.raises(InputError, match=r"is an Excel workbook .*: save the table as CSV"):
+        read_manifest(str(table))
+    table.write_bytes(b"\0\1\2")
+    with pytest.raises(InputError, match="is not a text file"):
+        read_manifest(str(table))
+
+
+def test_unknown_and_missing_splits_are_problems(tmp_path: Path):
+    write_frames(tmp_path / "faces", 3)
+    table = tmp_path / "faces.csv"
+    table.write_text("file,emotion,split\n1.jpg,fear,train\n2.jpg,fear,extra\n3.jpg,fear,\n")
+    manifest = read_manifest(str(table))
+    assert [clip.split for clip in manifest.clips] == ["train"]
+    assert [problem.what for problem in manifest.problems] == [
+        "unknown split 'extra': use train, val or test",
+        "no split, unlike others",
+    ]
+
+
+def test_parts_of_a_video_are_no_clips_yet(tmp_path: Path):
+    write_frames(tmp_path / "faces", 2)
+    table = tmp_path / "faces.csv"
+    table.write_text("file,emotion,start_s,end_s\n1.jpg,fear,0,2\n2.jpg,fear,,\n")
+    manifest = read_manifest(str(table))
+    assert len(manifest.clips) == 1
+    assert manifest.problems[0].what == "a part of a video: cut it out with `m3dfel data crop`"

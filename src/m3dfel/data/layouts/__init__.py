@@ -33,10 +33,16 @@ class Entry:
         path: a folder of frames, a video, a picture, `archive.zip!member`, or the address of a
             synthetic clip.
         emotion: the data set's word for the emotion, or an index into the label set.
-        split: `train`, `val`, `test`, or the data set's own word.
+        split: any of the usual words for `train`, `val` or `test` (see `parse_split`); empty if the
+            data set has no splits.
         identity: the person shown; empty if the data set does not say.
         votes: how many annotators chose each word; empty if the data set does not say.
         problem: why the clip cannot be used, if its labels make no sense.
+        span_s: when the emotion starts and ends, in seconds of the video; None for all of it.
+        person: whom the emotion is of, if the video may show others as well; empty for the largest
+            face.
+        region: left, top, right, bottom of the part of the picture where that person is; None if
+            there is nobody else.
     """
 
     path: str
@@ -45,6 +51,9 @@ class Entry:
     identity: str = ""
     votes: Mapping[str, float] = field(default_factory=dict)
     problem: str = ""
+    span_s: tuple[float, float] | None = None
+    person: str = ""
+    region: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,7 @@ class Layout(ABC):
         folds: the number of official folds; 0 if there are none.
         labels: the emotions that the data set's words may mean.
         expects: what the layout looks for at the path, for error messages.
+        scenes: the videos show whole scenes: `m3dfel data crop` makes clips of faces from them.
 
     Example:
         >>> from collections.abc import Iterator
@@ -96,6 +106,7 @@ class Layout(ABC):
     folds: ClassVar[int] = 0
     labels: ClassVar[tuple[str, ...]] = EMOTIONS
     expects: ClassVar[str] = ""
+    scenes: ClassVar[bool] = False
 
     @staticmethod
     @abstractmethod
@@ -158,6 +169,35 @@ def unknown_layout(path: Path) -> InputError:
 
 def _order() -> list[str]:
     return [*(name for name in LAYOUTS.names() if name not in GENERIC), *GENERIC]
+
+
+_SPLITS = {
+    "train": ("train", "training", "trn"),
+    "val": ("val", "valid", "validation", "dev", "development", "publictest"),
+    "test": ("test", "testing", "tst", "privatetest"),
+}
+
+
+def parse_split(word: str) -> str:
+    """Return `train`, `val` or `test` for any of the usual words, whatever their case.
+
+    `PublicTest` and `PrivateTest` are the validation and test splits of FER2013. Empty stays empty.
+
+    Raises:
+        InputError: the word means none of the three.
+
+    Example:
+        >>> from m3dfel.data.layouts import parse_split
+        >>> parse_split("Validation"), parse_split("dev")
+        ('val', 'val')
+    """
+    letters = "".join(filter(str.isalpha, word.lower()))
+    for split, words in _SPLITS.items():
+        if letters in words:
+            return split
+    if word.strip():
+        raise InputError(f"unknown split {word!r}: use train, val or test")
+    return ""
 
 
 def parse_votes(cells: Mapping[str, str | float]) -> dict[str, float]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from m3dfel.data.layouts import Entry, Layout
+from m3dfel.data.layouts import Entry, Layout, parse_split
+from m3dfel.errors import InputError
 from m3dfel.registry import LAYOUTS
 from m3dfel.video.decode import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 
 @LAYOUTS.register("class folders")
 class ClassFolders(Layout):
-    """Folders named after emotions; without split folders, all clips are of the test split."""
+    """Folders named after emotions, with or without split folders around them."""
 
     expects = "folders named after emotions of the label set, with the clips in them"
 
@@ -22,7 +23,11 @@ class ClassFolders(Layout):
 
     @staticmethod
     def read(path: Path, fold: int) -> Iterator[Entry]:
-        for parent, split in _split_folders(path).items():
+        parents = _split_folders(path)
+        for other in _folders(path):
+            if path not in parents and other not in parents and any(map(_is_clip, _items(other))):
+                yield Entry(str(other), "", "", problem="unknown split: use train, val or test")
+        for parent, split in parents.items():
             for item in _items(parent):
                 if item.is_dir() or _is_media(item):
                     yield Entry(str(item), item.parent.name, split)
@@ -30,8 +35,15 @@ class ClassFolders(Layout):
 
 def _split_folders(root: Path) -> dict[Path, str]:
     """Return the folders that hold the class folders, each with its split."""
-    splits = [item for item in _folders(root) if item.name.lower() in ("train", "val", "test")]
-    return {item: item.name.lower() for item in splits} or {root: "test"}
+    splits = {item: _split(item.name) for item in _folders(root)}
+    return {item: split for item, split in splits.items() if split} or {root: ""}
+
+
+def _split(name: str) -> str:
+    try:
+        return parse_split(name)
+    except InputError:
+        return ""
 
 
 def _items(parent: Path) -> Iterator[Path]:

@@ -1,43 +1,44 @@
 """CSV tables: one row per clip, with the columns `file` and `emotion`.
 
 The columns `split` and `identity` are optional, and so are `votes_<emotion>`: how many annotators
-chose each emotion. Files are relative to the folder of the CSV, to a folder beside it or to a zip
-archive beside it: whichever holds most of them.
+chose each emotion. A row can also label a part of a whole scene, for `m3dfel data crop`: from
+`start_s` to `end_s`, the face of a `person`, in the region `x1`, `y1`, `x2`, `y2` of the picture.
+
+Files are relative to the folder of the CSV, to a folder beside it or to a zip archive beside it:
+whichever holds most of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-
-import pandas as pd
 
 from m3dfel.data.archives import zip_members
 from m3dfel.data.layouts import VOTES, Entry, Layout, parse_votes
+from m3dfel.data.tables import read_table
 from m3dfel.errors import InputError
-from m3dfel.files import csv_separator
 from m3dfel.registry import LAYOUTS
+
+_SPAN = ("start_s", "end_s")
+_REGION = ("x1", "y1", "x2", "y2")
 
 
 @LAYOUTS.register("csv")
 class Table(Layout):
-    """A CSV file; rows without a split are of the test split."""
+    """A CSV file, with or without splits."""
 
     expects = "a CSV file with the columns file and emotion"
 
     @staticmethod
     def recognizes(path: Path) -> bool:
-        return path.is_file() and path.suffix.lower() == ".csv"
+        return path.is_file() and path.suffix.lower() in (".csv", ".tsv")
 
     @staticmethod
     def read(path: Path, fold: int) -> Iterator[Entry]:
-        try:
-            separator = csv_separator(path)
-            table = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read {path} as a table: {error}") from error
+        table = read_table(path)
+        table.columns = table.columns.str.lower()
         missing = {"file", "emotion"} - set(table.columns)
         if missing:
             raise InputError(
@@ -46,15 +47,53 @@ class Table(Layout):
                 "votes_<emotion> are optional"
             )
         locate = _locator(path, table["file"].tolist())
-        names = [str(name) for name in table.columns if str(name).startswith(VOTES)]
-        for row in table.to_dict("records"):
-            split, identity = row.get("split") or "test", row.get("identity", "")
-            entry = Entry(locate(row["file"]), row["emotion"], split, identity)
+        has_splits = "split" in table and table["split"].any()
+        rows: list[dict[str, str]] = table.to_dict("records")  # type: ignore[assignment]
+        for row in rows:
+            person = row.get("person", "")
+            split, identity = row.get("split", ""), row.get("identity") or person
+            entry = Entry(locate(row["file"]), row["emotion"], split, identity, person=person)
             try:
-                votes = parse_votes({name.removeprefix(VOTES): row[name] for name in names})
-                yield replace(entry, votes=votes)
+                yield replace(
+                    entry,
+                    votes=parse_votes(
+                        {name[len(VOTES) :]: row[name] for name in row if name.startswith(VOTES)}
+                    ),
+                    span_s=_span(row),
+                    region=_region(row),
+                    problem="no split, unlike others" if has_splits and not split else "",
+                )
             except InputError as error:
                 yield replace(entry, problem=str(error))
+
+
+def _span(row: Mapping[str, str]) -> tuple[float, float] | None:
+    """Return when the emotion starts and ends; None if the row does not say."""
+    start, end = (row.get(name, "") for name in _SPAN)
+    if not start and not end:
+        return None
+    start_s, end_s = _number(start or "0", "start_s"), _number(end or "inf", "end_s")
+    if not 0 <= start_s < end_s:
+        raise InputError(f"it lasts from {start} to {end} s but must end after it starts")
+    return start_s, end_s
+
+
+def _region(row: Mapping[str, str]) -> tuple[float, float, float, float] | None:
+    """Return where the person is; None if the row does not say."""
+    if not all(row.get(name) for name in _REGION):
+        return None
+    x1, y1, x2, y2 = (_number(row[name], name) for name in _REGION)
+    return x1, y1, x2, y2
+
+
+def _number(cell: str, name: str) -> float:
+    try:
+        value = float(cell.replace(",", "."))
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise InputError(f"{name} is {cell!r} but must be a number")
+    return value
 
 
 def _locator(table: Path, names: Sequence[str]) -> Callable[[str], str]:
@@ -62,7 +101,7 @@ def _locator(table: Path, names: Sequence[str]) -> Callable[[str], str]:
 
     The path lies in the folder or archive that holds most of a sample of the files.
     """
-    sample = names[:: max(len(names) // 100, 1)]
+    sample = [_slashes(name) for name in names[:: max(len(names) // 100, 1)]]
     folders = [table.parent, *sorted(item for item in table.parent.iterdir() if item.is_dir())]
     counts = [sum((folder / name).exists() for name in sample) for folder in folders]
     best = folders[counts.index(max(counts))]
@@ -70,5 +109,11 @@ def _locator(table: Path, names: Sequence[str]) -> Callable[[str], str]:
     members = [zip_members(str(archive)) for archive in archives]
     in_archives = [sum(name in names for name in sample) for names in members]
     if max(in_archives, default=0) > max(counts):
-        return partial("{}!{}".format, archives[in_archives.index(max(in_archives))])
-    return lambda name: str(best / name)
+        archive = archives[in_archives.index(max(in_archives))]
+        return lambda name: f"{archive}!{_slashes(name)}"
+    return lambda name: str(best / _slashes(name))
+
+
+def _slashes(name: str) -> str:
+    """Return a path as written on Windows with the slashes that every system reads."""
+    return name.replace("\\", "/")

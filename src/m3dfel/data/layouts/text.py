@@ -6,19 +6,21 @@ set (`read_manifest` says which).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
-from m3dfel.data.layouts import Entry, Layout, label_lines
+from m3dfel.data.layouts import Entry, Layout, label_lines, parse_split
 from m3dfel.errors import InputError
 from m3dfel.registry import LAYOUTS
 
 
 @LAYOUTS.register("text")
 class Text(Layout):
-    """One text file, or a folder of text files with train, val or test in their names."""
+    """One text file, or a folder of text files with a word for their split in their names."""
 
-    expects = "a file of `path frames label` lines, or a folder of *train*.txt files"
+    expects = "a file of `path frames label` lines, or a folder of such files, train.txt, test.txt"
 
     @staticmethod
     def recognizes(path: Path) -> bool:
@@ -31,7 +33,7 @@ class Text(Layout):
 
 
 def _read_file(file: Path) -> Iterator[Entry]:
-    split = _split_in_name(file) or "test"
+    split = _split_in_name(file)
     for number, line in label_lines(file):
         words = line.rsplit(maxsplit=2)
         if len(words) != 3:
@@ -51,5 +53,13 @@ def _split_files(folder: Path) -> list[Path]:
     return [file for file in sorted(folder.glob("*.txt")) if _split_in_name(file)]
 
 
-def _split_in_name(file: Path) -> str | None:
-    return next((split for split in ("train", "val", "test") if split in file.stem.lower()), None)
+def _split_in_name(file: Path) -> str:
+    """Return the split that a word of a file's name means; empty if there is none."""
+    for word in re.split(r"[^a-z]+", file.stem.lower()):
+        with suppress(InputError):
+            if split := parse_split(word):
+                return split
+        # As in `trainlist01`.
+        if split := next((name for name in ("train", "val", "test") if word.startswith(name)), ""):
+            return split
+    return ""
