@@ -7,7 +7,7 @@ import pytest
 from m3dfel.emotions import EMOTIONS, colors
 from m3dfel.errors import InputError
 from m3dfel.report.annotate import Annotator, annotate_video
-from m3dfel.report.sprites import rgb
+from m3dfel.report.drawing.sprites import rgb
 from m3dfel.video.decode import Frame, probe, read_video
 from m3dfel.video.encode import write_video
 from made_up import MAFW, made_up_prediction

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
-from matplotlib import rc_context
+from matplotlib import rcParams
 from matplotlib.font_manager import fontManager
 
 from m3dfel.cli import main
@@ -15,8 +15,9 @@ from m3dfel.emotions import EMOTIONS, colors, names_in, parse_emotion
 from m3dfel.errors import InputError
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.report import fonts, sprites
+from m3dfel.report import fonts
 from m3dfel.report.confusion import plot_confusion
+from m3dfel.report.drawing import sprites
 from m3dfel.report.timeline import plot_timeline
 from made_up import texts
 from small_videos import ScriptedDetector, noise_video, small_model
@@ -31,12 +32,11 @@ def no_chinese_font(monkeypatch) -> Iterator[None]:
     monkeypatch.setattr(fontManager, "ttflist", own)
     monkeypatch.setattr(fonts, "findSystemFonts", list)
     caches = (fonts.chinese_font, fonts.text_font, sprites.text)
-    with rc_context():
-        for cached in caches:
-            cached.cache_clear()
-        yield
-        for cached in caches:
-            cached.cache_clear()
+    for cached in caches:
+        cached.cache_clear()
+    yield
+    for cached in caches:
+        cached.cache_clear()
 
 
 @pytest.fixture
@@ -78,11 +78,11 @@ def test_a_font_installed_since_matplotlib_listed_its_fonts_is_found(chinese_fon
 
 def test_without_a_chinese_font_the_error_says_what_to_install(no_chinese_font):
     with pytest.raises(InputError, match="apt-get install fonts-noto-cjk"):
-        fonts.prepare_fonts(["fear", "恐惧"])
+        fonts.check_fonts(["fear", "恐惧"])
 
 
 def test_other_words_need_no_second_font(no_chinese_font):
-    fonts.prepare_fonts(["peur", "Überraschung", "страх"])
+    fonts.check_fonts(["peur", "Überraschung", "страх"])
 
 
 def test_predict_says_so_before_it_reads_the_video(no_chinese_font, capsys):
@@ -94,6 +94,7 @@ def test_figures_show_chinese_names_and_the_colors_of_the_english_ones(
     chinese_font, prediction: Prediction, results, tmp_path: Path
 ):
     assert list(colors(NAMES).values()) == list(colors(EMOTIONS).values())
+    settings = dict(rcParams)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # such as: glyph missing from font
         timeline = plot_timeline(prediction, tmp_path / "timeline.png", lang="zh")
@@ -102,6 +103,7 @@ def test_figures_show_chinese_names_and_the_colors_of_the_english_ones(
         words = set(texts(figure))
         assert set(NAMES) <= words
         assert not set(EMOTIONS) & words
+    assert dict(rcParams) == settings, "those of matplotlib are the user's"
 
 
 def test_words_in_a_video_are_written_in_the_chinese_font(chinese_font):

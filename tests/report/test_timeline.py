@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from m3dfel.emotions import EMOTIONS
+from m3dfel.errors import InputError
 from m3dfel.report.spans import equal_spans
 from m3dfel.report.timeline import plot_timeline
 from m3dfel.synthetic.clips import intensities, synthetic_clips, target_frames
@@ -101,3 +103,13 @@ def test_dollar_signs_in_names_and_labels_are_not_formulas(tmp_path):
 def test_equal_spans():
     assert list(equal_spans(["a", "a", "b", "a"])) == [(0, 1, "a"), (2, 2, "b"), (3, 3, "a")]
     assert list(equal_spans([])) == []
+
+
+def test_it_can_be_drawn_into_a_figure_of_ones_own():
+    figure = Figure()
+    above, below = figure.subplots(2)
+    assert plot_timeline(made_up_prediction((0, 4)), ax=below) is figure
+    assert not above.texts
+    assert {"person 1", *EMOTIONS} <= {text.get_text() for text in below.texts}
+    with pytest.raises(InputError, match="2 persons but 1 axes"):
+        plot_timeline(made_up_prediction((0, 4), (1, 2)), ax=below)

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from m3dfel.emotions import EMOTIONS
-from m3dfel.web.translations import WORDS, choose_language, say
+from m3dfel.web.translations import WORDS, choose_language, translate
 
 OWN_WORDS = {*EMOTIONS, "uncertain", "too small", "turned away", "blurred"}
 
@@ -30,5 +30,5 @@ def test_the_language_is_the_first_that_the_browser_asks_for(accepted: str, lang
 
 
 def test_a_word_without_translation_stays_as_it_is():
-    assert say("zh", "contentment") == "contentment"
-    assert say("zh", "person", n=2) == "人物 2"
+    assert translate("zh", "contentment") == "contentment"
+    assert translate("zh", "person", n=2) == "人物 2"

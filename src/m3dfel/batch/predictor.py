@@ -27,7 +27,7 @@ from m3dfel.recognition.persons import PersonMap, only_person, only_region
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.registry import load_plugin
 from m3dfel.report.exports import DEFAULT_FORMATS, FORMATS, check_formats
-from m3dfel.report.fonts import prepare_fonts
+from m3dfel.report.fonts import check_fonts
 from m3dfel.video.decode import ANNOTATED_ENDING
 from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.remote import is_url
@@ -134,7 +134,7 @@ class VideoPredictor:
     """
 
     def __init__(self, settings: PredictSettings) -> None:
-        prepare_fonts(names_in(settings.lang, EMOTIONS).values())
+        check_fonts(names_in(settings.lang, EMOTIONS).values())
         for plugin in settings.plugins:
             load_plugin(plugin)
         self.settings = settings

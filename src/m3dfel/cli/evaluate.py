@@ -51,10 +51,10 @@ def run(options: Namespace) -> int:
     from m3dfel.models.checkpoints import load_model, move_model
     from m3dfel.report.confusion import plot_confusion
     from m3dfel.report.coverage import plot_risk_coverage
-    from m3dfel.report.fonts import prepare_fonts
+    from m3dfel.report.fonts import check_fonts
     from m3dfel.report.terminal import print_metrics
 
-    prepare_fonts(names_in(options.lang, EMOTIONS).values())
+    check_fonts(names_in(options.lang, EMOTIONS).values())
     output = Path(options.output)
     models = {name: move_model(load_model(name), options.device) for name in options.model}
     results, curves = [], []

@@ -20,8 +20,7 @@ from rich.text import Text
 from m3dfel._opencv import cv2
 from m3dfel.emotions import colors
 from m3dfel.errors import InputError
-from m3dfel.report.annotate import FACE_COLORS, draw_outline
-from m3dfel.report.sprites import paste, tag
+from m3dfel.report.drawing.boxes import draw_box
 from m3dfel.video.decode import Picture
 
 if TYPE_CHECKING:
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 _BAR_WIDTH = 30
 _REFRESHES_PER_S = 8
 _QUIT_KEYS = frozenset({27, ord("q")})  # 27 is Escape
-_UNIT_SIDE = 360  # as in the annotated video
-_TAG, _GAP, _RADIUS, _LINE, _RIM = 19, 5, 9, 1.4, 3.2
 
 
 class Bars:
@@ -135,15 +132,9 @@ def check_window() -> None:
 def draw_faces(step: Step, answers: Mapping[int, Update | None]) -> Picture:
     """Return a frame with its faces drawn in, uint8 RGB, in the style of the annotated video."""
     picture = step.frame.image.copy()
-    unit = max(1.0, min(picture.shape[:2]) / _UNIT_SIDE)
     for face in step.faces:
-        box, answer = face.detection.box, answers.get(face.track)
-        color = FACE_COLORS[(face.track - 1) % len(FACE_COLORS)]
-        radius, line, rim = (max(1, round(size * unit)) for size in (_RADIUS, _LINE, _RIM))
-        draw_outline(picture, box.astype(float), radius, line, rim, color)
+        answer = answers.get(face.track)
         word = (answer.mark or answer.emotion or "") if answer else ""
         dot = colors(answer.labels)[answer.emotion] if answer and word == answer.emotion else None
-        name = tag(face.track, word, round(_TAG * unit), color, dot)
-        top = max(0.0, float(box[1]) - _GAP * unit - name.shape[0])
-        paste(picture, name, max(0.0, float(box[0])), top)
+        draw_box(picture, face.detection.box.astype(float), face.track, word, dot)
     return picture

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from m3dfel.emotions import names_in
-from m3dfel.report.fonts import prepare_fonts
+from m3dfel.report.fonts import check_fonts
 from m3dfel.report.style import (
     ABOVE_AXES,
     CENTERED,
@@ -61,12 +61,12 @@ def plot_confusion(
     """
     results = [_in_language(lang, result) for result in results]
     sides = [_CELL * len(result["labels"]) for result in results]
+    labels = [label for result in results for label in result["labels"]]
+    check_fonts(labels)
     panels = [
         max(side, text_width(_summary(result), **_SUMMARY))
         for result, side in zip(results, sides, strict=True)
     ]
-    labels = [label for result in results for label in result["labels"]]
-    prepare_fonts(labels)
     left = max(1.35, 0.3 + max(text_width(label, **_LABEL) for label in labels))
     same_rows = all(result["support"] == results[0]["support"] for result in results)
     between = _GAP if same_rows else left

@@ -11,13 +11,38 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from m3dfel.emotions import colors
+from m3dfel.evaluation.failures import sampled_target_frames
+from m3dfel.evaluation.runs import Run
+from m3dfel.report.spans import Values
 from m3dfel.report.style import INK, MUTED, PLAIN, RULE, TARGET, add_axes, new_figure, text_width
+from m3dfel.synthetic.clips import is_synthetic
 
 _LEGEND = 7.5  # points
 
 
+def relative_evidence(evidence: Values) -> Values:
+    """Return evidence (N, C) relative to its mean over the emotions.
+
+    Softmax depends on differences only, so the mean carries no meaning.
+    """
+    return evidence - evidence.mean(1, keepdims=True)
+
+
+def plot_clip_evidence(run: Run, index: int, title: str) -> Figure:
+    """Draw the evidence of one of a run's clips; see `plot_evidence`.
+
+    Args:
+        run: a finished run.
+        index: of the clip, in `run.clips`.
+        title: of the figure.
+    """
+    path = str(run.clips["path"][index])
+    targets = sampled_target_frames(path, run.frames) if is_synthetic(path) else None
+    return plot_evidence(run.evidence[index], run.labels, title, targets)
+
+
 def plot_evidence(
-    evidence: npt.NDArray[np.float64],
+    evidence: Values,
     labels: Sequence[str],
     title: str,
     target_frames: npt.NDArray[np.bool_] | None,
@@ -32,8 +57,7 @@ def plot_evidence(
         title: of the figure.
         target_frames: (T,), the frames that show the emotion, which are shaded; None if unknown.
     """
-    # Softmax depends on differences only, so the mean over the emotions carries no meaning.
-    strength = evidence - evidence.mean(1, keepdims=True)
+    strength = relative_evidence(evidence)
     strongest = strength.max(0).argsort()[::-1][:3]
     legend_width = max(text_width(labels[index], _LEGEND) for index in strongest) + 0.6
     figure = new_figure(max(5.4, 4.25 + legend_width), 1.9)

@@ -21,7 +21,9 @@ from m3dfel.errors import InputError
 from m3dfel.evaluation.failures import count_causes, failure_causes, localization
 from m3dfel.evaluation.runs import Run, short_names
 from m3dfel.files import write_text
-from m3dfel.report.html import embed_evidence, embed_image, html_table, measured_on, render
+from m3dfel.report.evidence import plot_clip_evidence
+from m3dfel.report.html import embed_figure, embed_image, html_table, render
+from m3dfel.report.runs_page import measured_on
 from m3dfel.report.style import percent
 
 _THUMBNAIL = 72  # pixels
@@ -80,7 +82,7 @@ def _format_localization(located: dict[str, float]) -> pd.DataFrame:
 def _describe(run: Run, row: dict[Any, Any], index: int) -> dict[str, Any]:
     """Return what the page shows of one wrong clip, a row of the failures."""
     clip = row | {"confidence": percent(row["confidence"])}
-    clip["evidence"] = embed_evidence(run, index, "evidence of the instances")
+    clip["evidence"] = embed_figure(plot_clip_evidence(run, index, "evidence of the instances"))
     try:
         clip["frames"] = _embed_frames(row["path"], run.frames)
     except InputError as error:

@@ -10,7 +10,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from matplotlib import get_data_path, rcParams
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findSystemFonts, fontManager
+from matplotlib.text import Text
 from PIL import ImageFont
 
 from m3dfel.errors import InputError
@@ -28,14 +30,33 @@ def is_chinese(text: str) -> bool:
     return any("\u2e80" <= char <= "\u9fff" or "\uff00" <= char <= "\uffef" for char in text)
 
 
-def prepare_fonts(words: Iterable[str]) -> None:
-    """Let figures show these words, by a second font if any of them is Chinese.
+def check_fonts(words: Iterable[str]) -> None:
+    """Check that figures can show these words.
 
     Raises:
         InputError: a word is Chinese, and no font with Chinese characters is installed.
     """
-    if any(map(is_chinese, words)) and chinese_font() not in rcParams["font.family"]:
-        rcParams["font.family"] = [*rcParams["font.family"], chinese_font()]
+    if any(map(is_chinese, words)):
+        chinese_font()
+
+
+def families(text: str) -> list[str]:
+    """Return the font families for a text in a figure, the second of them for Chinese characters.
+
+    Without a Chinese font, as for the name of a file, only the first is returned.
+    """
+    default = list(rcParams["font.family"])
+    try:
+        return [*default, chinese_font()] if is_chinese(text) else default
+    except InputError:
+        return default
+
+
+def set_families(figure: Figure) -> None:
+    """Let the Chinese texts of a figure have a Chinese font, and leave matplotlib's settings."""
+    for text in figure.findobj(Text):
+        if is_chinese(text.get_text()):
+            text.set_fontfamily(families(text.get_text()))
 
 
 @lru_cache

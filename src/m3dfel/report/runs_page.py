@@ -20,7 +20,8 @@ from m3dfel.experiments.tables import compare_groups, format_table, published_ro
 from m3dfel.files import write_text
 from m3dfel.report.confusion import plot_confusion
 from m3dfel.report.curves import plot_curves
-from m3dfel.report.html import embed_evidence, embed_figure, html_table, measured_on, render
+from m3dfel.report.evidence import plot_clip_evidence
+from m3dfel.report.html import embed_figure, html_table, render
 from m3dfel.report.recalls import plot_recalls
 
 
@@ -48,6 +49,12 @@ def write_report(runs: Sequence[Run], path: Path) -> None:
         "runs": [_describe(run, name) for name, run in named.items()],
     }
     write_text(path, render("report.html", content))
+
+
+def measured_on(runs: Sequence[Run]) -> str:
+    """Return a sentence that says on which data the runs were measured."""
+    splits = {f"{run.results['dataset']}, {run.split} ({len(run.clips):,} clips)" for run in runs}
+    return f"Measured on {'; '.join(sorted(splits))}."
 
 
 def _results_table(named: Mapping[str, Run]) -> Markup:
@@ -93,4 +100,4 @@ def _first_of_each_emotion(run: Run) -> list[int]:
 def _clip_evidence(run: Run, index: int) -> str:
     clip = run.clips.loc[index]
     mistake = "" if clip["right"] else f", taken for {clip['predicted']}"
-    return embed_evidence(run, index, f"{clip['emotion']}{mistake}")
+    return embed_figure(plot_clip_evidence(run, index, f"{clip['emotion']}{mistake}"))

@@ -12,9 +12,11 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from m3dfel.files import atomic_write
+from m3dfel.report.fonts import families, set_families
 
 INK, MUTED, FAINT, RULE = "#222222", "#6b6b6b", "#b0b0b0", "#dddddd"
 EMPTY, TARGET = "#f3f3f3", "#e6ecf3"  # behind missing values, behind target frames
+PALE = 0.35  # opacity of an emotion that is not recognized
 HEAT = LinearSegmentedColormap.from_list("heat", ["#ffffff", "#a9c3e0", "#3b6fb6", "#16325c"])
 
 # A dollar sign in a file name or label does not start a formula.
@@ -68,6 +70,7 @@ def save(figure: Figure, path: str | Path | None) -> Figure:
     Raises:
         InputError: the file cannot be written.
     """
+    set_families(figure)
     if path is not None:
         with atomic_write(Path(path)) as temporary:
             figure.savefig(temporary)
@@ -82,7 +85,7 @@ def text_width(text: str, size: float, weight: str = "normal") -> float:
         size: of the font, in points.
         weight: of the font.
     """
-    font = FontProperties(size=size, weight=weight)
+    font = FontProperties(family=families(text), size=size, weight=weight)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width) / 72
 

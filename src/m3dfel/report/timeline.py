@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import fill
-from typing import Any, TypeAlias
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +15,19 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from m3dfel.emotions import colors, names_in
-from m3dfel.report.fonts import prepare_fonts
-from m3dfel.report.recognized import Recognized
-from m3dfel.report.spans import equal_spans, probabilities_at
+from m3dfel.errors import InputError
+from m3dfel.report.evidence import relative_evidence
+from m3dfel.report.fonts import check_fonts
+from m3dfel.report.recognized import Recognized, per_label
+from m3dfel.report.spans import Values, equal_spans, probabilities_at
 from m3dfel.report.style import (
     ABOVE_AXES,
     CENTERED,
     EMPTY,
     INK,
     MUTED,
-    RIGHT_ALIGNED,
+    PALE,
+    PLAIN,
     RULE,
     TARGET,
     add_axes,
@@ -35,11 +38,10 @@ from m3dfel.report.style import (
 )
 from m3dfel.video.sources import source_path
 
-Values: TypeAlias = npt.NDArray[np.float64]
-
 _ROW = 0.3  # inches
 _EVIDENCE_BASE = -1.2  # in rows; the emotion in the last row stands on 0
 _PEAK = 0.9  # height of probability 1, in rows
+_SAMPLES = 2000  # of a curve
 _LABEL: dict[str, Any] = {"size": 9}
 _MARK: dict[str, Any] = {"size": 8}
 
@@ -50,6 +52,7 @@ def plot_timeline(
     target_frames: npt.NDArray[np.bool_] | None = None,
     fps: float = 25.0,
     lang: str = "en",
+    ax: Axes | Sequence[Axes] | None = None,
 ) -> Figure:
     """Draw what each person expresses over time: one block per person, one row per emotion.
 
@@ -65,33 +68,49 @@ def plot_timeline(
             if unknown.
         fps: frames per second of `target_frames`.
         lang: language of the emotions' names, `en` or `zh`.
+        ax: axes of a figure of your own, one for each person; None for a new figure.
 
     Raises:
-        InputError: the file cannot be written, or no font for the language is installed.
+        InputError: the file cannot be written, no font for the language is installed, or there are
+            not as many axes as persons.
     """
-    labels, color_of = prediction.labels, colors(prediction.labels)
-    names = names_in(lang, labels)
-    prepare_fonts(names.values())
+    names = names_in(lang, prediction.labels)
+    check_fonts(names.values())
     people = [clips for _, clips in prediction.clips.groupby("person")]
-    width, top, bottom, between = 8.6, 0.8, 0.5, 0.55
-    left = max(1.3, 0.3 + max(text_width(name, **_LABEL, weight="bold") for name in names.values()))
-    height = _ROW * (len(labels) - _EVIDENCE_BASE)
-    figure = new_figure(
-        left + width + 0.65,
-        top + len(people) * (height + between) + bottom,
-        *_heading(prediction, len(people)),
-    )
-    for index, clips in enumerate(people):
-        y = bottom + (len(people) - 1 - index) * (height + between)
-        axes = add_axes(figure, left, y, width, height)
-        axes.set(xlim=(0, prediction.clips["end_s"].max()), ylim=(_EVIDENCE_BASE, len(labels)))
+    if ax is None:
+        figure, blocks = _new_figure(prediction, names, len(people))
+    else:
+        blocks = [ax] if isinstance(ax, Axes) else list(ax)
+        if len(blocks) != len(people):
+            raise InputError(
+                f"there are {len(people)} persons but {len(blocks)} axes: give one for each person"
+            )
+        figure = cast(Figure, blocks[0].get_figure(root=True))
+    for index, (axes, clips) in enumerate(zip(blocks, people, strict=True)):
+        axes.set(xlim=(0, prediction.clips["end_s"].max()), ylim=(_EVIDENCE_BASE, len(names)))
         if target_frames is not None:
             _shade_target_frames(axes, target_frames, fps, named=index == 0)
-        _draw_person(axes, clips, color_of, names)
+        _draw_person(axes, clips, names)
         instances = prediction.instances
-        _draw_evidence(axes, instances[instances["track"].isin(clips["track"])], color_of, names)
-        _draw_time_axis(axes, labeled=index == len(people) - 1)
+        _draw_evidence(axes, instances[instances["track"].isin(clips["track"])], names)
+        _draw_time_axis(axes, labeled=axes is blocks[-1])
     return save(figure, path)
+
+
+def _new_figure(
+    prediction: Recognized, names: Mapping[str, str], people: int
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with its heading, and axes for each person below each other."""
+    width, top, bottom, between = 8.6, 0.8, 0.5, 0.55
+    left = max(1.3, 0.3 + max(text_width(name, **_LABEL, weight="bold") for name in names.values()))
+    height = _ROW * (len(names) - _EVIDENCE_BASE)
+    size = left + width + 0.65, top + people * (height + between) + bottom
+    figure = new_figure(*size, *_heading(prediction, people))
+    steps = reversed(range(people))
+    blocks = [
+        add_axes(figure, left, bottom + step * (height + between), width, height) for step in steps
+    ]
+    return figure, blocks
 
 
 def _heading(prediction: Recognized, people: int) -> tuple[str, str]:
@@ -108,44 +127,35 @@ def _heading(prediction: Recognized, people: int) -> tuple[str, str]:
     )
 
 
-def _draw_person(
-    axes: Axes, clips: pd.DataFrame, color_of: Mapping[str, str], names: Mapping[str, str]
-) -> None:
+def _draw_person(axes: Axes, clips: pd.DataFrame, names: Mapping[str, str]) -> None:
     """Draw one person's probabilities, track by track, and why the face is unreadable."""
     shown = set[int]()
     for _, track in clips.groupby("track"):
-        shown |= _draw_track(axes, track, color_of)
-    for index, label in enumerate(color_of):
+        shown |= _draw_track(axes, track, list(names))
+    for index, name in enumerate(names.values()):
         weight = "bold" if index in shown else "normal"
-        _label_row(axes, len(color_of) - 1 - index, names[label], weight=weight, color=INK)
+        _label_row(axes, len(names) - 1 - index, name, weight=weight, color=INK)
     title: dict[str, Any] = {"ha": "right", "size": 10.5, "weight": "bold", "color": INK}
     axes.annotate(f"person {clips['person'].iloc[0]}", (0, 1), (-8, 6), **ABOVE_AXES, **title)
-    _draw_scale(axes, len(color_of) - 1)
+    _draw_scale(axes, len(names) - 1)
 
 
-def _draw_track(axes: Axes, clips: pd.DataFrame, color_of: Mapping[str, str]) -> set[int]:
+def _draw_track(axes: Axes, clips: pd.DataFrame, labels: Sequence[str]) -> set[int]:
     """Draw the probabilities of one track; return which emotions are recognized, by index."""
-    times, probabilities, marks = _curves(clips, list(color_of))
+    times = np.linspace(clips["start_s"].iloc[0], clips["end_s"].iloc[-1], _SAMPLES)
+    probabilities, marks = probabilities_at(clips, labels, times)
     recognized = np.where(marks == "", probabilities.argmax(0), -1)
-    for index, color in enumerate(color_of.values()):
-        base = len(color_of) - 1 - index
+    for index, color in enumerate(colors(labels).values()):
+        base = len(labels) - 1 - index
         height = base + _PEAK * probabilities[index]
         strong = recognized == index
         axes.plot(times[[0, -1]], [base, base], color=RULE, linewidth=0.8, zorder=1)
-        axes.fill_between(times, base, height, color=color, alpha=0.35, linewidth=0, zorder=2)
+        axes.fill_between(times, base, height, color=color, alpha=PALE, linewidth=0, zorder=2)
         axes.fill_between(times, base, height, where=strong, color=color, linewidth=0, zorder=3)
     for first, last, mark in equal_spans(marks.tolist()):
         if np.isnan(probabilities[0, first]):
-            _write_mark(axes, times[first], times[last], len(color_of), mark)
+            _write_mark(axes, times[first], times[last], len(labels), mark)
     return set(recognized.tolist())
-
-
-def _curves(
-    clips: pd.DataFrame, labels: Sequence[str]
-) -> tuple[Values, Values, npt.NDArray[np.str_]]:
-    """Return densely sampled times (P,), and the probabilities (C, P) and marks (P,) there."""
-    times_s = np.linspace(clips["start_s"].iloc[0], clips["end_s"].iloc[-1], 2000)
-    return times_s, *probabilities_at(clips, labels, times_s)
 
 
 def _write_mark(axes: Axes, start_s: float, end_s: float, rows: int, mark: str) -> None:
@@ -160,27 +170,14 @@ def _write_mark(axes: Axes, start_s: float, end_s: float, rows: int, mark: str) 
 def _draw_scale(axes: Axes, base: float) -> None:
     """Write 0 and 100 % beside the first row; all rows have the same scale."""
     for height, word in ((base, "0"), (base + _PEAK, "100 %")):
-        axes.annotate(
-            word,
-            xy=(1, height),
-            xytext=(5, 0),
-            xycoords=axes.get_yaxis_transform(),
-            textcoords="offset points",
-            size=7,
-            va="center",
-            color=MUTED,
-        )
+        _write_beside(axes, (1, height), (5, 0), word, size=7, ha="left", color=MUTED)
 
 
-def _draw_evidence(
-    axes: Axes, instances: pd.DataFrame, color_of: Mapping[str, str], names: Mapping[str, str]
-) -> None:
-    labels = list(color_of)
+def _draw_evidence(axes: Axes, instances: pd.DataFrame, names: Mapping[str, str]) -> None:
+    labels, color_of = list(names), colors(list(names))
     # Clips overlap, so an instance is part of several; its evidence is averaged over them.
     means = instances.groupby(["track", "start_s"], as_index=False).mean(numeric_only=True)
-    evidence = means[[f"evidence_{label}" for label in labels]].to_numpy()
-    # Softmax depends on differences only, so the mean over the emotions carries no meaning.
-    evidence = evidence - evidence.mean(1, keepdims=True)
+    evidence = relative_evidence(means[per_label("evidence", labels)].to_numpy())
     strength = evidence.max(1)
     strongest = np.array([labels[index] for index in evidence.argmax(1)])
     starts, ends = means["start_s"].to_numpy(), means["end_s"].to_numpy()
@@ -245,13 +242,20 @@ def _draw_time_axis(axes: Axes, labeled: bool) -> None:
 
 
 def _label_row(axes: Axes, base: float, word: str, **style: Any) -> None:
+    _write_beside(axes, (0, base + 0.3), (-8, 0), word, ha="right", **_LABEL, **style)
+
+
+def _write_beside(
+    axes: Axes, xy: tuple[float, float], offset: tuple[float, float], word: str, **style: Any
+) -> None:
+    """Write a word some points beside a position: x as a fraction of the axes, y as data."""
     axes.annotate(
         word,
-        xy=(0, base + 0.3),
-        xytext=(-8, 0),
+        xy=xy,
+        xytext=offset,
         xycoords=axes.get_yaxis_transform(),
         textcoords="offset points",
-        **RIGHT_ALIGNED,
-        **_LABEL,
+        va="center",
+        **PLAIN,
         **style,
     )

@@ -24,7 +24,7 @@ from m3dfel.web.analysis import UnsuitableVideo
 from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
 from m3dfel.web.jobs import Job, Jobs, Stopped
 from m3dfel.web.result import render, render_result
-from m3dfel.web.translations import WORDS, Language, choose_language, say
+from m3dfel.web.translations import WORDS, Language, choose_language, translate
 
 # Gradio reads it while it is imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -106,7 +106,7 @@ def running_page(
 
 def _script(max_bytes: int, limits: dict[str, str]) -> str:
     """Return the script of the page, which also refuses files that are too large."""
-    sentence = {language: say(language, "too_large", **limits) for language in WORDS}
+    sentence = {language: translate(language, "too_large", **limits) for language in WORDS}
     settings = json.dumps({"bytes": max_bytes, "sentence": sentence})
     script = (_FILES / "page.js").read_text(encoding="utf-8")
     return f"<script>const limits = {settings};\n{script}</script>"
@@ -116,7 +116,10 @@ def _translations(limits: dict[str, str]) -> gr.I18n:
     """Return the words that are on the page before there is a result."""
     static = ("title", "lead", "limits", "stop", "another", "purpose")
     return gr.I18n(
-        **{language: {word: say(language, word, **limits) for word in static} for language in WORDS}
+        **{
+            language: {word: translate(language, word, **limits) for word in static}
+            for language in WORDS
+        }
     )
 
 
@@ -181,7 +184,7 @@ class _Page:
             job = self._jobs.start(str(request.session_hash), Path(upload))
         except FileNotFoundError:
             yield self._view(
-                "start", render("problem.html", language, sentence=say(language, "gone"))
+                "start", render("problem.html", language, sentence=translate(language, "gone"))
             )
             return
         while not job.future.done():
@@ -199,7 +202,7 @@ class _Page:
         except Exception:
             logger.exception("a video could not be worked on")
             reason = "failed"
-        sentence = say(language, reason, **self._limits)
+        sentence = translate(language, reason, **self._limits)
         return self._view("start", render("problem.html", language, sentence=sentence))
 
     def _view(self, name: str, content: str = "") -> dict[Any, Any]:
@@ -239,5 +242,5 @@ def _time_left(job: Job, language: Language) -> str:
         return ""
     left_s = elapsed_s * (1 - job.progress) / job.progress
     if left_s > 90:
-        return say(language, "minutes_left", n=round(left_s / 60))
-    return say(language, "seconds_left", n=max(1, round(left_s)))
+        return translate(language, "minutes_left", n=round(left_s / 60))
+    return translate(language, "seconds_left", n=max(1, round(left_s)))

@@ -14,7 +14,8 @@ import pandas as pd
 
 from m3dfel._opencv import cv2
 from m3dfel.predictions.prediction import Prediction
-from m3dfel.report.recognized import BOX
+from m3dfel.report.evidence import relative_evidence
+from m3dfel.report.recognized import BOX, per_label
 from m3dfel.video.decode import Frame, Picture
 
 # Side of a picture in pixels, and in sides of the face's box.
@@ -62,9 +63,9 @@ def clearest_moments(prediction: Prediction) -> list[Moment]:
     instances = prediction.instances
     clips = prediction.clips.iloc[instances["clip"].to_numpy(int)]
     recognized = np.where(clips["mark"] == "", clips["emotion"], "")
-    evidence = instances[[f"evidence_{label}" for label in prediction.labels]].to_numpy(float)
-    # Softmax depends on differences only, so the mean over the emotions carries no meaning.
-    evidence = evidence - evidence.mean(1, keepdims=True)
+    evidence = relative_evidence(
+        instances[per_label("evidence", prediction.labels)].to_numpy(float)
+    )
     moments = []
     for index, label in enumerate(prediction.labels):
         rows = np.flatnonzero(recognized == label)

@@ -9,7 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -18,19 +18,17 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from m3dfel.emotions import colors
-from m3dfel.report.spans import equal_spans, person_spans, probabilities_at
+from m3dfel.report.spans import Values, equal_spans, person_spans, probabilities_at
+from m3dfel.report.times import clock, ticks
 from m3dfel.web.analysis import Analysis
 from m3dfel.web.moments import Moment
-from m3dfel.web.translations import Language, say
-
-Values: TypeAlias = npt.NDArray[np.float64]
+from m3dfel.web.translations import Language, translate
 
 # A timeline in units: its width, from row to row, and the height of probability 1.
 WIDTH, ROW, PEAK = 1000, 24, 20
 _SAMPLES = 600  # across the whole video
 _UNFOLDED = 4  # people who are shown at once
 _MOST_TICKS = 6
-_STEPS_S = (0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 
 
 def render(template: str, language: Language, **content: Any) -> str:
@@ -38,9 +36,9 @@ def render(template: str, language: Language, **content: Any) -> str:
     environment = Environment(loader=PackageLoader("m3dfel.web"), autoescape=True)
 
     def words(word: str, **values: object) -> str:
-        return say(language, word, **values)
+        return translate(language, word, **values)
 
-    return environment.get_template(template).render(content, say=words, language=language)
+    return environment.get_template(template).render(content, translate=words, language=language)
 
 
 def render_result(analysis: Analysis, language: Language) -> str:
@@ -59,7 +57,7 @@ def render_result(analysis: Analysis, language: Language) -> str:
         duration_s=duration_s,
         people=people,
         unfolded=_UNFOLDED,
-        ticks=_ticks(duration_s),
+        ticks=[(100 * s / duration_s, word) for s, word in ticks(duration_s, _MOST_TICKS)],
         width=WIDTH,
         row=ROW,
         moments=[_moment(moment, analysis) for moment in analysis.moments],
@@ -70,11 +68,6 @@ def render_result(analysis: Analysis, language: Language) -> str:
 def file_url(path: Path) -> str:
     """Return the address at which Gradio serves a file, relative to the page."""
     return f"gradio_api/file={quote(path.as_posix())}"
-
-
-def clock(time_s: float) -> str:
-    """Return a moment of a video as minutes and seconds."""
-    return f"{int(time_s) // 60}:{int(time_s) % 60:02}"
 
 
 def _moment(moment: Moment, analysis: Analysis) -> dict[str, Any]:
@@ -111,7 +104,7 @@ def _timeline(
         # What the page says while the video plays.
         "now": json.dumps(
             [
-                [round(start_s, 2), round(end_s, 2), say(language, word)]
+                [round(start_s, 2), round(end_s, 2), translate(language, word)]
                 for start_s, end_s, word, _ in spans
             ]
         ),
@@ -155,13 +148,3 @@ def _areas(x: Values, y: Values, base: float, shown: npt.NDArray[np.bool_]) -> s
             points = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in range(first, last + 1))
             areas.append(f"M{x[first]:.1f},{base}L{points} {x[last]:.1f},{base}Z")
     return "".join(areas)
-
-
-def _ticks(duration_s: float) -> list[tuple[float, str]]:
-    """Return round moments of a video: where they are in percent, and how they are written."""
-    step_s = next((step for step in _STEPS_S if duration_s <= _MOST_TICKS * step), 1800.0)
-    moments_s = np.arange(0, duration_s, step_s)
-    return [
-        (100 * time_s / duration_s, f"{time_s:g} s" if step_s < 1 else clock(time_s))
-        for time_s in moments_s.round(1).tolist()
-    ]

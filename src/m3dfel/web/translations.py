@@ -97,6 +97,6 @@ def choose_language(accepted: str) -> Language:
     return "zh" if accepted.strip().lower().startswith("zh") else "en"
 
 
-def say(language: Language, word: str, **values: object) -> str:
+def translate(language: Language, word: str, **values: object) -> str:
     """Return a word or sentence of the page; a word that has no translation stays as it is."""
     return WORDS[language].get(word, word).format(**values)

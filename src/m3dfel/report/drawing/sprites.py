@@ -114,11 +114,11 @@ def rounded_rectangle(width: int, height: int, radius: float, color: str) -> Spr
 def overlaid(below: Sprite, above: Sprite, left: float) -> Sprite:
     """Return a sprite with another on it, `left` pixels from its left and vertically centered."""
     result = below.copy()
-    lay(result, above, round(left), (below.shape[0] - above.shape[0]) // 2)
+    composite_rgba(result, above, round(left), (below.shape[0] - above.shape[0]) // 2)
     return result
 
 
-def lay(below: Sprite, above: Sprite, left: int, top: int) -> None:
+def composite_rgba(below: Sprite, above: Sprite, left: int, top: int) -> None:
     """Draw a sprite into another; what lies above or below of it is cut off."""
     above = above[max(0, -top) :]
     part = below[max(0, top) :, left:][: above.shape[0], : above.shape[1]]
@@ -127,7 +127,7 @@ def lay(below: Sprite, above: Sprite, left: int, top: int) -> None:
     part += above
 
 
-def paste(canvas: Picture, sprite: Sprite, left: float, top: float) -> None:
+def composite_rgb(canvas: Picture, sprite: Sprite, left: float, top: float) -> None:
     """Draw a sprite into a picture; what lies outside of it is cut off."""
     x, y = round(left), round(top)
     sprite = sprite[max(0, -y) : canvas.shape[0] - y, max(0, -x) : canvas.shape[1] - x]

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from m3dfel.emotions import EMOTIONS, colors
-from m3dfel.report.sprites import (
+from m3dfel.report.drawing.sprites import (
+    composite_rgb,
     fitting_text,
     mix,
     number_disk,
-    paste,
     rounded_rectangle,
     tag,
     text,
@@ -18,7 +18,7 @@ from m3dfel.report.sprites import (
 def test_what_lies_outside_of_the_picture_is_cut_off(left: int, top: int):
     sprite = rounded_rectangle(10, 10, 0, "#ff0000")
     canvas = np.zeros((20, 20, 3), np.uint8)
-    paste(canvas, sprite, left, top)
+    composite_rgb(canvas, sprite, left, top)
     rows, columns = np.nonzero(canvas[..., 0])
     expected = {
         (y, x)
@@ -30,7 +30,7 @@ def test_what_lies_outside_of_the_picture_is_cut_off(left: int, top: int):
 
 def test_a_sprite_is_blended_with_what_is_behind_it():
     canvas = np.full((4, 4, 3), 200, np.uint8)
-    paste(canvas, rounded_rectangle(4, 4, 0, "#000000") * np.float32(0.25), 0, 0)
+    composite_rgb(canvas, rounded_rectangle(4, 4, 0, "#000000") * np.float32(0.25), 0, 0)
     assert np.all(canvas == 150)
     assert mix("#000000", 0.25, "#c8c8c8").tolist() == [150, 150, 150]
 

@@ -1,0 +1,90 @@
+"""Cards beside the picture: what a face expresses right now, with a bar for each emotion."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from m3dfel.emotions import colors
+from m3dfel.report.drawing.boxes import person_color
+from m3dfel.report.drawing.faces import Answer
+from m3dfel.report.drawing.layout import BAR_HEIGHT, DISK, HEADER, TEXT, TITLE, Layout
+from m3dfel.report.drawing.sprites import composite_rgb, fitting_text, mix, number_disk, text
+from m3dfel.report.style import EMPTY, INK, MUTED
+from m3dfel.video.decode import Picture
+
+
+def draw_card(card: Picture, layout: Layout, person: int, answer: Answer) -> None:
+    """Draw the card of a face.
+
+    Args:
+        card: uint8 RGB (H, W, 3), the place of the card, which is overwritten.
+        layout: of the video.
+        person: whose face it is, from 1.
+        answer: what the face expresses.
+    """
+    card[:] = _empty_card(layout, answer.recognized)
+    _draw_header(card, layout, person, answer)
+    if answer.best is None:
+        return
+    color_of = list(colors(layout.names).values())
+    if layout.compact:
+        best = answer.best
+        bar = card[layout.px(HEADER) :]
+        _fill(bar, answer.probabilities[best], color_of[best], not answer.mark)
+        return
+    for index, probability in enumerate(answer.probabilities.tolist()):
+        bar = card[_bar(layout, index), layout.bars_left :]
+        _fill(bar, probability, color_of[index], index == answer.recognized)
+
+
+@lru_cache(maxsize=64)
+def _empty_card(layout: Layout, recognized: int | None) -> Picture:
+    """Draw a card without bars, with the recognized emotion in bold."""
+    card = np.full((layout.card_height, layout.card_width, 3), 255, np.uint8)
+    if layout.compact:
+        card[layout.px(HEADER) :] = mix(EMPTY, 1)
+        return card
+    for index, name in enumerate(layout.names):
+        strong = index == recognized
+        label = text(name, layout.px(TEXT), INK if strong else MUTED, bold=strong)
+        middle = layout.px(HEADER) + index * layout.row + layout.row // 2
+        left = layout.label_width - label.shape[1]
+        composite_rgb(card, label, left, middle - label.shape[0] // 2)
+        card[_bar(layout, index), layout.bars_left :] = mix(EMPTY, 1)
+    return card
+
+
+def _bar(layout: Layout, index: int) -> slice:
+    height = layout.px(BAR_HEIGHT)
+    top = layout.px(HEADER) + index * layout.row + (layout.row - height + 1) // 2
+    return slice(top, top + height)
+
+
+def _draw_header(card: Picture, layout: Layout, person: int, answer: Answer) -> None:
+    """Write whose card it is, and the emotion with its probability or the mark."""
+    middle = layout.px(DISK) // 2 + 1
+    disk = number_disk(person, layout.px(DISK), person_color(person))
+    composite_rgb(card, disk, 0, middle - disk.shape[0] // 2)
+    left, right = disk.shape[1] + layout.px(6), layout.card_width
+    word, certain = answer.mark, answer.recognized is not None
+    if answer.recognized is not None:
+        word = layout.names[answer.recognized]
+        percent = f"{100 * answer.probabilities[answer.recognized]:.0f} %"
+        number = text(percent, layout.px(TEXT), MUTED)
+        right -= number.shape[1]
+        composite_rgb(card, number, right, middle - number.shape[0] // 2)
+        right -= layout.px(4)
+    ink = INK if certain else MUTED
+    name = fitting_text(word, layout.px(TITLE), ink, right - left, bold=certain)
+    composite_rgb(card, name, left, middle - name.shape[0] // 2)
+
+
+def _fill(bar: Picture, fraction: float, color: str, strong: bool) -> None:
+    """Fill a part of a bar from the left, to a fraction of a pixel."""
+    whole, rest = divmod(fraction * bar.shape[1], 1)
+    opacity = 1.0 if strong else 0.5
+    bar[:, : int(whole)] = mix(color, opacity)
+    if int(whole) < bar.shape[1]:
+        bar[:, int(whole)] = mix(color, opacity * rest, EMPTY)

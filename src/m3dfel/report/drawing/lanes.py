@@ -1,0 +1,152 @@
+"""The timeline below the picture: a lane for each face, which fills up behind the playhead."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from m3dfel.emotions import colors
+from m3dfel.report.drawing.boxes import person_color
+from m3dfel.report.drawing.faces import Face
+from m3dfel.report.drawing.layout import AXIS, DISK, TEXT, TICK, Layout
+from m3dfel.report.drawing.sprites import (
+    Sprite,
+    composite_rgb,
+    composite_rgba,
+    mix,
+    number_disk,
+    text,
+    text_color,
+)
+from m3dfel.report.spans import Values, emotion_spans, probabilities_at
+from m3dfel.report.style import EMPTY, INK, MUTED, PALE, RULE
+from m3dfel.report.times import clock, ticks
+from m3dfel.video.decode import Picture
+
+_MIDDLE = 0.62  # where words are in a lane, as a part of its height: in the color
+_AHEAD = 0.4  # opacity of the timeline after the playhead
+
+
+class Timeline:
+    """The lanes of a video, drawn once; each frame only shows how far it has played.
+
+    Args:
+        faces: of the video.
+        labels: the model's label set.
+        layout: of the video.
+    """
+
+    def __init__(self, faces: Sequence[Face], labels: Sequence[str], layout: Layout) -> None:
+        self._layout, self._labels = layout, labels
+        self._color_of = colors(labels)
+        size = (layout.lanes_bottom - layout.lanes_top, layout.lanes_right - layout.lanes_left)
+        lanes = np.zeros((*size, 4), np.float32)
+        for face in faces:
+            if face.slot < layout.max_lanes:
+                self._draw_lane(lanes[face.slot * layout.lane_step :][: layout.lane], face)
+        self.ahead = np.full((*size, 3), 255, np.uint8)
+        self.ahead[layout.lane - 1 :: layout.lane_step] = mix(RULE, 1)
+        self._played = self.ahead.copy()
+        composite_rgb(self._played, lanes, 0, 0)
+        composite_rgb(self.ahead, lanes * np.float32(_AHEAD), 0, 0)
+        most = size[1] / layout.unit / TICK
+        self._ticks = ticks(layout.duration_s, most)
+
+    def draw(self, canvas: Picture, time_s: float) -> None:
+        """Draw what has been played, and the playhead, over a canvas that shows `ahead`."""
+        layout = self._layout
+        x = round(layout.x(time_s))
+        lanes = canvas[layout.lanes_top : layout.lanes_bottom, layout.lanes_left :]
+        lanes[:, : x - layout.lanes_left] = self._played[:, : x - layout.lanes_left]
+        half, above = layout.px(1), layout.px(4)
+        left = max(0, x - half)
+        line = slice(layout.lanes_top - above, layout.lanes_bottom + above)
+        canvas[line, left : left + 2 * half] = mix(INK, 1)
+        self._draw_axis(canvas, time_s)
+
+    def _draw_axis(self, canvas: Picture, time_s: float) -> None:
+        """Write the current time below the playhead, and round times where there is room."""
+        layout = self._layout
+        size, middle = layout.px(TEXT), layout.lanes_bottom + layout.px(0.58 * AXIS)
+        now = text(clock(time_s, decimals=1), size, INK, bold=True)
+        now_left = self._axis_left(time_s, now)
+        composite_rgb(canvas, now, now_left, middle - now.shape[0] // 2)
+        for tick_s, word in self._ticks:
+            label = text(word, size, MUTED)
+            left = self._axis_left(tick_s, label)
+            room = max(now_left - (left + label.shape[1]), left - (now_left + now.shape[1]))
+            if room > layout.px(4):
+                composite_rgb(canvas, label, left, middle - label.shape[0] // 2)
+
+    def _axis_left(self, time_s: float, label: Sprite) -> float:
+        """Return where a label starts that is centered on a moment, inside of the timeline."""
+        layout = self._layout
+        left = layout.x(time_s) - label.shape[1] / 2
+        return max(layout.lanes_left - 1, min(left, layout.lanes_right - label.shape[1] + 1))
+
+    # --- one lane --------------------------------------------------------------------------------
+
+    def _draw_lane(self, lane: Sprite, face: Face) -> None:
+        layout, height = self._layout, lane.shape[0]
+        start = round(layout.x(face.clips["start_s"].iloc[0])) - layout.lanes_left
+        end = round(layout.x(face.clips["end_s"].iloc[-1])) - layout.lanes_left
+        part = lane[:, start : max(start + 1, end)]
+        width = part.shape[1]
+        times_s = (start + np.arange(width) + 0.5) / lane.shape[1] * layout.duration_s
+        probabilities, marks = probabilities_at(face.clips, self._labels, times_s)
+        filled = np.nan_to_num(probabilities.max(0), nan=1.0) * height
+        opacity = np.clip(filled - np.arange(height)[::-1, None], 0, 1)
+        for x in range(width):
+            if np.isnan(probabilities[0, x]):
+                part[:, x] = _opaque(EMPTY)
+                continue
+            color = self._color_of[self._labels[int(probabilities[:, x].argmax())]]
+            strength = PALE if marks[x] else 1.0
+            part[:, x] = _opaque(color) * opacity[:, x, None] * np.float32(strength)
+        left = self._write_number(part, face.person)
+        self._write_words(part, face, times_s, filled, left)
+
+    def _write_number(self, part: Sprite, person: int) -> int:
+        """Write whose face it is at the start of its timeline; return where there is room."""
+        layout = self._layout
+        disk = number_disk(person, min(layout.px(DISK), layout.lane), person_color(person))
+        side = disk.shape[0]
+        if part.shape[1] < 2 * side:
+            return 0
+        left, top = layout.px(3), round(_MIDDLE * layout.lane) - side // 2
+        composite_rgba(part, disk, left, min(layout.lane - side, top))
+        return left + side
+
+    def _write_words(
+        self, part: Sprite, face: Face, times_s: Values, filled: Values, left: int
+    ) -> None:
+        """Write the emotion or the mark into every span that is wide and high enough.
+
+        Args:
+            part: the face's part of its lane.
+            face: the face.
+            times_s: (P,), of each column of `part`.
+            filled: (P,), height of the color in each column.
+            left: the first column that is free.
+        """
+        layout = self._layout
+        size, gap = layout.px(TEXT), layout.px(5)
+        if layout.lane < 1.5 * size:
+            return
+        names = dict(zip(self._labels, layout.names, strict=True))
+        for start_s, end_s, word, confidence in emotion_spans(face.clips):
+            if np.isnan(confidence) == (word in names):
+                continue  # uncertain, which the pale color says
+            ink = text_color(self._color_of[word]) if word in names else MUTED
+            label = text(names.get(word, word), size, ink)
+            first, last = np.searchsorted(times_s, (start_s, end_s))
+            for x in range(max(first, left) + gap, last - gap - label.shape[1], gap):
+                if filled[x : x + label.shape[1]].min() > 1.2 * size:
+                    top = round(_MIDDLE * layout.lane) - label.shape[0] // 2
+                    composite_rgba(part, label, x, top)
+                    break
+
+
+def _opaque(color: str) -> Sprite:
+    return np.array([*mix(color, 1), 1], np.float32)
