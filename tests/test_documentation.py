@@ -243,6 +243,15 @@ def workplace(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_contributing_lists_the_rooms_as_the_import_linter_does():
+    layers = (ROOT / "pyproject.toml").read_text().split("layers = [")[1].split("]")[0]
+    rooms = [
+        name for name in re.findall(r"m3dfel\.(\w+)", layers) if (SOURCE / "m3dfel" / name).is_dir()
+    ]
+    listed = re.findall(r"^\| `(\w+)/` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.M)
+    assert listed == rooms
+
+
 def test_contributing_shows_how_to_add_each_kind_of_part():
     registries = ("BACKBONES", "AGGREGATIONS", "LAYOUTS")
     for registry, code in zip(registries, PLUGINS.values(), strict=True):
