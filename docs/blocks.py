@@ -16,8 +16,10 @@ from typing import Any
 
 from m3dfel import cli
 from m3dfel.config import recipes
+from m3dfel.data.layouts import LAYOUTS
 from m3dfel.experiments.literature import PUBLISHED
-from m3dfel.registry import AGGREGATIONS, BACKBONES, LAYOUTS
+from m3dfel.models.aggregations import AGGREGATIONS
+from m3dfel.models.backbones import BACKBONES
 from m3dfel.report.exports import FORMATS
 
 ROOT = Path(__file__).parents[1]

@@ -6,8 +6,8 @@ import torch
 
 from m3dfel import M3DFEL, IntensityAwareLoss
 from m3dfel.models.aggregation import Aggregation
+from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.pooling import MeanPooling
-from m3dfel.registry import AGGREGATIONS
 from m3dfel.synthetic.clips import render, synthetic_clips
 
 

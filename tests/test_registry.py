@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from m3dfel.data.layouts import LAYOUTS
 from m3dfel.errors import InputError
-from m3dfel.registry import AGGREGATIONS, BACKBONES, LAYOUTS, load_plugin
+from m3dfel.models.aggregations import AGGREGATIONS
+from m3dfel.models.backbones import BACKBONES
+from m3dfel.plugins import load_plugin
 
 
 def test_the_tables_know_what_ships_with_the_package():
@@ -23,18 +26,26 @@ def test_an_unknown_name_or_option_lists_the_known_ones():
         AGGREGATIONS.check("mean", {"norm": "dmin"})
 
 
+def test_an_option_with_a_value_it_cannot_take_is_named():
+    sentence = r"wrong option of the aggregation dliam: norm is 'group' but must be 'dmin'"
+    with pytest.raises(InputError, match=sentence):
+        AGGREGATIONS.check("dliam", {"norm": "group"})
+    assert BACKBONES.check("r3d", {"width": "8"}) == {"width": 8}
+
+
 def test_a_plugin_replaces_a_part_even_if_the_table_was_not_read_before(tmp_path: Path):
     (tmp_path / "own.py").write_text(
         "from __future__ import annotations\n"
         "from dataclasses import dataclass\n"
-        "from m3dfel.registry import AGGREGATIONS\n"
+        "from m3dfel.models.aggregations import AGGREGATIONS\n"
         "@AGGREGATIONS.register('mean')\n"
         "@dataclass\n"
         "class Own:\n"
         "    weight: float = 1.0\n"
     )
     program = (
-        "from m3dfel.registry import AGGREGATIONS, load_plugin; load_plugin('own.py');"
+        "from m3dfel.models.aggregations import AGGREGATIONS;"
+        "from m3dfel.plugins import load_plugin; load_plugin('own.py');"
         "print(AGGREGATIONS.get('mean').__name__)"
     )
     words = [sys.executable, "-c", program]

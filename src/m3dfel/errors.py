@@ -5,6 +5,13 @@ sentence that says what is wrong, where, and what to do. The command line prints
 exits with status 2; any other exception is a bug and keeps its traceback.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 
 class InputError(ValueError):
     """Raised for invalid user input; the message says what is wrong, where, and what to do.
@@ -22,3 +29,8 @@ class InputError(ValueError):
 def first_line(error: Exception) -> str:
     """Return the first line of another package's error, for a message of our own."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
+def wrong_value(name: str, problem: ErrorDetails) -> str:
+    """Return what pydantic found wrong with a value, as a sentence."""
+    return f"{name} is {problem['input']!r} {problem['msg'].replace('Input should', 'but must', 1)}"

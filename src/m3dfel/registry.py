@@ -1,26 +1,21 @@
-"""The tables of parts that are chosen by name: backbones, aggregations and data layouts.
+"""Tables of parts that are chosen by name, such as `m3dfel.models.backbones.BACKBONES`.
 
-A class enters a table with a decorator in its own file, so adding a part means adding one file.
-The parts that ship with the package are imported when a table is first read; parts of your own are
-entered by importing the module that defines them (`m3dfel --plugin FILE` does so for the command
-line).
+A class enters a table with a decorator in its own file, so adding a part means adding one file. The
+parts that ship with the package are imported when a table is first read; your own are entered by
+importing the module that defines them (`m3dfel --plugin FILE` on the command line).
 """
 
 from __future__ import annotations
 
 import inspect
 import pkgutil
-import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
-from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_type_hints
 
-from jsonargparse import ArgumentError, ArgumentParser
+from pydantic import TypeAdapter, ValidationError
 
-from m3dfel.errors import InputError
-from m3dfel.ranges import explain
+from m3dfel.errors import InputError, wrong_value
 
 T = TypeVar("T")
 
@@ -33,7 +28,7 @@ class Registry(Generic[T]):
         package: the package whose modules enter the parts that ship with m3dfel.
 
     Example:
-        >>> from m3dfel.registry import AGGREGATIONS
+        >>> from m3dfel.models.aggregations import AGGREGATIONS
         >>> "dliam" in AGGREGATIONS.names()
         True
     """
@@ -107,15 +102,17 @@ class Registry(Generic[T]):
                 f"the {self.kind} {name} has no option {', '.join(unknown)}: "
                 + (f"its options are {', '.join(known)}" if known else "it has no options")
             )
-        part = self.get(name)
-        positional = {p for p in inspect.signature(part).parameters if p not in known}
-        parser = ArgumentParser(exit_on_error=False)
-        parser.add_class_arguments(part, skip=positional)  # type: ignore[arg-type]
-        try:
-            parsed = parser.parse_object(dict(options))
-        except ArgumentError as error:
-            raise InputError(f"wrong option of the {self.kind} {name}: {explain(error)}") from error
-        return {option: parsed[option] for option in options}
+        types = get_type_hints(self.get(name).__init__)
+        checked = {}
+        for option, value in options.items():
+            try:
+                checked[option] = TypeAdapter(types.get(option, Any)).validate_python(value)
+            except ValidationError as error:
+                raise InputError(
+                    f"wrong option of the {self.kind} {name}: "
+                    f"{wrong_value(option, error.errors()[0])}"
+                ) from error
+        return checked
 
     def _load(self) -> None:
         if not self._loaded:
@@ -124,53 +121,3 @@ class Registry(Generic[T]):
             for module in pkgutil.iter_modules(import_module(self._package).__path__):
                 import_module(f"{self._package}.{module.name}")
             self._classes |= own
-
-
-BACKBONES: Registry[Any] = Registry("backbone", "m3dfel.models.backbones")
-"""What reads an instance: `(M, 3, t, H, W)` to `(M, F)`."""
-
-AGGREGATIONS: Registry[Any] = Registry("aggregation", "m3dfel.models.aggregations")
-"""What joins the instances of a bag: `(B, N, F)` to `(B, C)`."""
-
-LAYOUTS: Registry[Any] = Registry("layout", "m3dfel.data.layouts")
-"""How data sets lie on disk."""
-
-PLUGINS: list[str] = []
-"""Names of the plugins that are loaded, for processes that have to load them, too."""
-
-
-def load_plugin(name: str) -> None:
-    """Import a module of your own, so that the parts it defines enter their tables; only once.
-
-    Args:
-        name: a Python file, or the dotted name of an installed module.
-
-    Raises:
-        InputError: there is no such file or module, or importing it fails.
-    """
-    if name in PLUGINS:
-        return
-    file = Path(name)
-    if file.suffix == ".py" and not file.is_file():
-        raise InputError(f"there is no plugin {name}: check the path")
-    try:
-        if file.suffix != ".py":
-            import_module(name)
-            PLUGINS.append(name)
-            return
-        # Under a name of its own, so that `timm.py` does not replace timm.
-        spec = spec_from_file_location(f"m3dfel_plugin_{file.stem}", file)
-        assert spec
-        assert spec.loader
-        module = module_from_spec(spec)
-        sys.modules[spec.name] = module  # dataclasses look their module up
-        try:
-            spec.loader.exec_module(module)
-        except BaseException:
-            del sys.modules[spec.name]
-            raise
-        PLUGINS.append(name)
-    except Exception as error:  # the module is not ours and can fail in any way
-        raise InputError(
-            f"cannot import the plugin {name}: {type(error).__name__}: {error}"
-        ) from error

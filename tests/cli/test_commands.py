@@ -70,7 +70,7 @@ def test_a_plugin_adds_a_part_by_name(tmp_path: Path, capsys, said):
     plugin.write_text(
         "from m3dfel.models.aggregation import Aggregation\n"
         "from m3dfel.models.pooling import MeanPooling\n"
-        "from m3dfel.registry import AGGREGATIONS\n"
+        "from m3dfel.models.aggregations import AGGREGATIONS\n"
         "@AGGREGATIONS.register('own-mean')\n"
         "class OwnMean(Aggregation):\n"
         "    def __init__(self, features, bag_size, *, scale: float = 1.0):\n"

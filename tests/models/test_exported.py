@@ -9,11 +9,11 @@ import torch
 from torch import nn
 
 from m3dfel.errors import InputError
+from m3dfel.models.backbones import BACKBONES
 from m3dfel.models.checkpoints import load_model, save_model
 from m3dfel.models.exported import ExportedModel, calibration_instances, export_model
 from m3dfel.models.formats import FORMATS
 from m3dfel.models.m3dfel import M3DFEL
-from m3dfel.registry import BACKBONES
 from small_data import small_model, write_frames
 
 PARTS = {"backbone", "backbone_options", "aggregation", "aggregation_options"}

@@ -10,9 +10,9 @@ from torch import nn
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.models.aggregation import Aggregation
+from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.models.pooling import MeanPooling
-from m3dfel.registry import AGGREGATIONS
 from small_data import small_model as small
 
 
@@ -113,7 +113,7 @@ def test_a_confidence_that_was_chosen_later_is_saved(tmp_path: Path):
         ({"backbone_options": {"width": 0}}, "the width of the backbone is 0"),
         ({"backbone": "vgg"}, "unknown backbone 'vgg': choose one of mc3, r2plus1d, r3d"),
         ({"aggregation": "sum"}, "unknown aggregation 'sum': choose one of attention, dliam"),
-        ({"aggregation_options": {"norm": "group"}}, "norm is group but must be one of 'dmin'"),
+        ({"aggregation_options": {"norm": "group"}}, "norm is 'group' but must be 'dmin'"),
         ({"aggregation_options": {"heads": 4}}, "the aggregation dliam has no option heads: its"),
     ],
 )
@@ -145,7 +145,7 @@ def test_a_ready_module_serves_as_backbone_but_cannot_be_saved(tmp_path: Path):
     expected = clips.unflatten(1, (2, 4)).mean((2, 4, 5))
     torch.testing.assert_close(model.instance_features(clips), expected)
     assert model.mean.flatten().tolist() == [0, 0, 0]
-    with pytest.raises(InputError, match="enter the class in its table"):
+    with pytest.raises(InputError, match="register the class"):
         model.save_pretrained(tmp_path)
     assert not (tmp_path / "model.safetensors").exists()
 
@@ -166,7 +166,7 @@ def test_a_registered_part_is_saved_by_its_name_with_its_options(tmp_path: Path)
     assert again.aggregation.scale == 3
     clips = torch.rand(2, 8, 3, 16, 16)
     assert torch.equal(again(clips), model(clips))
-    with pytest.raises(InputError, match="scale is big but must be float"):
+    with pytest.raises(InputError, match="scale is 'big' but must be a valid number"):
         small(aggregation="scaled-mean", aggregation_options={"scale": "big"})
 
 

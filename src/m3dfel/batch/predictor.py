@@ -20,12 +20,12 @@ from m3dfel.emotions import EMOTIONS, names_in
 from m3dfel.errors import InputError
 from m3dfel.models.checkpoints import BUNDLED
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.plugins import load_plugin
 from m3dfel.predictions.baseline import Baseline, subtract_baseline
 from m3dfel.predictions.prediction import Prediction, read_header
 from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
 from m3dfel.recognition.persons import PersonMap, only_person, only_region
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.registry import load_plugin
 from m3dfel.report.exports import DEFAULT_FORMATS, FORMATS, check_formats
 from m3dfel.report.fonts import check_fonts
 from m3dfel.video.decode import ANNOTATED_ENDING

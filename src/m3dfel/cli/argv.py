@@ -6,7 +6,7 @@ from pathlib import Path
 
 from m3dfel.config import find_recipe
 from m3dfel.errors import InputError
-from m3dfel.registry import load_plugin
+from m3dfel.plugins import load_plugin
 
 
 def load_plugins(words: list[str]) -> list[str]:

@@ -10,9 +10,9 @@ from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.messages import print_error, print_sentence
 from m3dfel.cli.options import MODEL, Parser, add_device, add_language, list_names
+from m3dfel.plugins import PLUGINS
 from m3dfel.ranges import PositiveInt
 from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
-from m3dfel.registry import PLUGINS
 from m3dfel.report.exports import DEFAULT_FORMATS
 from m3dfel.video.defaults import SEARCH_EVERY
 

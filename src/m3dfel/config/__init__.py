@@ -32,7 +32,6 @@ from m3dfel.ranges import (
     Zoom,
     explain,
 )
-from m3dfel.registry import AGGREGATIONS, BACKBONES
 
 Precision: TypeAlias = Literal["32-true", "16-mixed", "bf16-mixed"]
 
@@ -389,15 +388,10 @@ def check(config: TrainConfig) -> None:
         InputError: naming every wrong setting, its value and what it must be.
     """
     problems = [*_out_of_range(config), *_contradictions(config)]
-    for check_part in (
-        lambda: _check_labels(config.data.labels),
-        lambda: BACKBONES.check(config.model.backbone, config.model.backbone_options),
-        lambda: AGGREGATIONS.check(config.model.aggregation, config.model.aggregation_options),
-    ):
-        try:
-            check_part()
-        except InputError as error:
-            problems.append(str(error))
+    try:
+        _check_labels(config.data.labels)
+    except InputError as error:
+        problems.append(str(error))
     if problems:
         raise InputError("wrong configuration: " + "; ".join(problems))
     earlier = previous_stage(config)

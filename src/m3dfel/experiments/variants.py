@@ -21,6 +21,7 @@ from m3dfel.evaluation.runs import Run, read_run
 from m3dfel.experiments.tables import compare_groups, write_tables
 from m3dfel.files import atomic_write
 from m3dfel.training.loop import train
+from m3dfel.training.transfer import check_parts
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def train_all(configs: Sequence[TrainConfig]) -> list[Run]:
     """
     for config in configs:
         check(config)
+        check_parts(config)
     console = Console(stderr=True)
     start_s, trained = time.monotonic(), 0
     for index, config in enumerate(configs):

@@ -25,8 +25,8 @@ class Aggregation(nn.Module):
     Example:
         >>> import torch
         >>> from m3dfel.models.aggregation import Aggregation
+        >>> from m3dfel.models.aggregations import AGGREGATIONS
         >>> from m3dfel.models.pooling import MeanPooling
-        >>> from m3dfel.registry import AGGREGATIONS
         >>> @AGGREGATIONS.register("centered")
         ... class Centered(Aggregation):
         ...     def __init__(self, features: int, bag_size: int) -> None:

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
-from m3dfel.registry import AGGREGATIONS, BACKBONES
+from m3dfel.models.aggregations import AGGREGATIONS
+from m3dfel.models.backbones import BACKBONES
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
@@ -45,9 +46,9 @@ class M3DFEL(
         frames: T, frames per clip.
         size: S, height and width of a frame in pixels.
         bag_size: N, instances per clip; must divide `frames`.
-        backbone: what encodes an instance: a name in `registry.BACKBONES`, or a module that maps
+        backbone: what encodes an instance: a name in `backbones.BACKBONES`, or a module that maps
             (M, 3, t, S, S) to (M, F) and has `out_features`.
-        aggregation: what joins the instances of a bag: a name in `registry.AGGREGATIONS`, or a
+        aggregation: what joins the instances of a bag: a name in `aggregations.AGGREGATIONS`, or a
             module like `models.aggregation.Aggregation`.
         backbone_options: options of a backbone given by name.
         aggregation_options: options of an aggregation given by name.
@@ -209,7 +210,7 @@ class M3DFEL(
         if not self._parts_have_names:
             raise InputError(
                 "a model built from a ready backbone or aggregation cannot be saved, since nobody "
-                "could build it again: enter the class in its table (m3dfel.registry) and give "
+                "could build it again: register the class (`BACKBONES.register(name)`) and give "
                 "M3DFEL its name"
             )
         config: Any = self._hub_mixin_config

@@ -46,7 +46,7 @@ from m3dfel.training.run_folder import (
 )
 from m3dfel.training.schedule import learning_rate
 from m3dfel.training.state import TrainingState, ema_model
-from m3dfel.training.transfer import build_model
+from m3dfel.training.transfer import build_model, check_parts
 
 
 def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
@@ -104,6 +104,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         True
     """
     check(config)
+    check_parts(config)
     folder = Path(config.output)
     fabric = launch_fabric(config, folder)
     with fabric.rank_zero_first():

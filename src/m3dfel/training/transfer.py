@@ -11,12 +11,25 @@ from torch import Tensor
 
 from m3dfel.config import TrainConfig, previous_stage
 from m3dfel.errors import InputError
+from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.aggregations.pooled import MeanAggregation
+from m3dfel.models.backbones import BACKBONES
 from m3dfel.models.checkpoints import load_model
 from m3dfel.models.exported import ExportedModel
 from m3dfel.models.m3dfel import M3DFEL
 
 _KERNELS = "aggregation.pooling.weight"  # of DLIAM's convolution over the instances, (1, N, 3)
+
+
+def check_parts(config: TrainConfig) -> None:
+    """Check the names and the options of the model's backbone and aggregation.
+
+    Raises:
+        InputError: an unknown name, an unknown option, or a value an option cannot take.
+    """
+    model = config.model
+    BACKBONES.check(model.backbone, model.backbone_options)
+    AGGREGATIONS.check(model.aggregation, model.aggregation_options)
 
 
 def build_model(config: TrainConfig) -> M3DFEL:

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from m3dfel.data.layouts import find_layout, label_lines
+from m3dfel.data.layouts import LAYOUTS, find_layout, label_lines
 from m3dfel.data.manifest import read_manifest
 from m3dfel.errors import InputError
-from m3dfel.registry import LAYOUTS, load_plugin
+from m3dfel.plugins import load_plugin
 from small_data import write_frames
 
 OWN_LAYOUT = '''
@@ -13,8 +13,7 @@ OWN_LAYOUT = '''
 
 from pathlib import Path
 
-from m3dfel.data.layouts import Entry, Layout
-from m3dfel.registry import LAYOUTS
+from m3dfel.data.layouts import LAYOUTS, Entry, Layout
 
 
 @LAYOUTS.register("Interviews")

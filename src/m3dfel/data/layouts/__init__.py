@@ -16,7 +16,10 @@ from typing import ClassVar
 
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
-from m3dfel.registry import LAYOUTS
+from m3dfel.registry import Registry
+
+LAYOUTS: Registry[Layout] = Registry("layout", __name__)
+"""The layouts, by name."""
 
 GENERIC = ("store", "synthetic", "csv", "text", "class folders")
 """The layouts that many data sets share. They are asked after all others, in this order."""
@@ -86,8 +89,7 @@ class Layout(ABC):
     Example:
         >>> from collections.abc import Iterator
         >>> from pathlib import Path
-        >>> from m3dfel.data.layouts import Entry, Layout
-        >>> from m3dfel.registry import LAYOUTS
+        >>> from m3dfel.data.layouts import LAYOUTS, Entry, Layout
         >>> @LAYOUTS.register("Interviews")
         ... class Interviews(Layout):
         ...     expects = "interviews.txt"
@@ -149,7 +151,7 @@ def find_layout(path: Path) -> tuple[str, type[Layout]]:
         InputError: nothing is at the path, or no layout recognizes it.
     """
     for name in _order():
-        layout: type[Layout] = LAYOUTS.get(name)
+        layout = LAYOUTS.get(name)
         if layout.recognizes(path):
             return name, layout
     if not path.exists():

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from m3dfel.data.layouts import Entry, Layout, parse_split
+from m3dfel.data.layouts import LAYOUTS, Entry, Layout, parse_split
 from m3dfel.errors import InputError
-from m3dfel.registry import LAYOUTS
 from m3dfel.video.decode import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 

@@ -22,10 +22,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from m3dfel.data.layouts import Entry, Layout, label_lines, parse_votes
+from m3dfel.data.layouts import LAYOUTS, Entry, Layout, label_lines, parse_votes
 from m3dfel.emotions import EMOTIONS, parse_emotion
 from m3dfel.errors import InputError
-from m3dfel.registry import LAYOUTS
 
 _VOTES = ("Annotation/annotation.csv", "annotation.csv")
 

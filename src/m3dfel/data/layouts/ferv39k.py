@@ -10,8 +10,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from m3dfel.data.layouts import Entry, Layout, label_lines
-from m3dfel.registry import LAYOUTS
+from m3dfel.data.layouts import LAYOUTS, Entry, Layout, label_lines
 
 
 @LAYOUTS.register("FERV39k")

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from m3dfel.data.layouts import Entry, Layout, label_lines
+from m3dfel.data.layouts import LAYOUTS, Entry, Layout, label_lines
 from m3dfel.errors import InputError
-from m3dfel.registry import LAYOUTS
 
 
 @LAYOUTS.register("MAFW")

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from m3dfel.data.layouts import VOTES, DataSet, Entry, Layout, parse_votes
+from m3dfel.data.layouts import LAYOUTS, VOTES, DataSet, Entry, Layout, parse_votes
 from m3dfel.data.packed.store import INFO, JOURNAL, address, open_store
 from m3dfel.errors import InputError
-from m3dfel.registry import LAYOUTS
 
 
 @LAYOUTS.register("store")

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from m3dfel.data.layouts import Entry, Layout
+from m3dfel.data.layouts import LAYOUTS, Entry, Layout
 from m3dfel.emotions import EMOTIONS
-from m3dfel.registry import LAYOUTS
 from m3dfel.synthetic.clips import synthetic_clips
 
 SYNTHETIC_SPLITS = {"train": range(0, 80), "val": range(80, 100), "test": range(100, 160)}

@@ -16,10 +16,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from m3dfel.data.archives import zip_members
-from m3dfel.data.layouts import VOTES, Entry, Layout, parse_votes
+from m3dfel.data.layouts import LAYOUTS, VOTES, Entry, Layout, parse_votes
 from m3dfel.data.tables import read_table
 from m3dfel.errors import InputError
-from m3dfel.registry import LAYOUTS
 
 _SPAN = ("start_s", "end_s")
 _REGION = ("x1", "y1", "x2", "y2")

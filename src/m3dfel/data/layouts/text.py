@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from m3dfel.data.layouts import Entry, Layout, label_lines, parse_split
+from m3dfel.data.layouts import LAYOUTS, Entry, Layout, label_lines, parse_split
 from m3dfel.errors import InputError
-from m3dfel.registry import LAYOUTS
 
 
 @LAYOUTS.register("text")

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 from m3dfel.errors import InputError
 from m3dfel.models.aggregation import Aggregation
+from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.norms import make_norm
 from m3dfel.models.pooling import ConvPooling, MeanPooling, make_pooling
-from m3dfel.registry import AGGREGATIONS
 
 HEADS = 8
 

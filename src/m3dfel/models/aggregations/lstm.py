@@ -10,8 +10,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from m3dfel.models.aggregation import Aggregation
+from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.pooling import MeanPooling
-from m3dfel.registry import AGGREGATIONS
 
 
 @AGGREGATIONS.register("lstm")

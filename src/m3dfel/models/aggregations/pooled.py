@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from m3dfel.models.aggregation import Aggregation
+from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.pooling import AttentionPooling, MaxPooling, MeanPooling
-from m3dfel.registry import AGGREGATIONS
 
 
 @AGGREGATIONS.register("mean")

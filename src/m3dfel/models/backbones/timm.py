@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from m3dfel._torchvision import import_torchvision
 from m3dfel.errors import InputError
-from m3dfel.registry import BACKBONES
+from m3dfel.models.backbones import BACKBONES
 
 
 @BACKBONES.register("timm")

@@ -20,7 +20,7 @@ from torch import Tensor, hub, nn
 
 from m3dfel import _torchvision as torchvision
 from m3dfel.errors import InputError
-from m3dfel.registry import BACKBONES
+from m3dfel.models.backbones import BACKBONES
 
 
 class _InstanceConv(nn.Conv3d):
