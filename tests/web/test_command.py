@@ -25,7 +25,7 @@ def test_help_says_who_can_open_the_page_and_what_fits(capsys):
     with pytest.raises(SystemExit):
         main(["app", "--help"])
     text = " ".join(capsys.readouterr().out.split())
-    for words in ("default: 127.0.0.1", "--max_minutes", "--max_mb", "m3dfel[web]"):
+    for words in ("default: 127.0.0.1", "--max_minutes", "--max_mb", "the extra `web`"):
         assert words in text
 
 
@@ -64,6 +64,6 @@ def test_without_gradio_the_page_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.delitem(sys.modules, "m3dfel.web.app", raising=False)
     assert main(["app"]) == 2
-    assert "pip install 'm3dfel[web]'" in capsys.readouterr().err
+    assert "pip install '.[web]'" in capsys.readouterr().err
     monkeypatch.undo()
     importlib.import_module("m3dfel.web.app")

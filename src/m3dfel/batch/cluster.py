@@ -72,7 +72,9 @@ def _connect(address: str) -> Any:
     try:
         import ray
     except ImportError as error:
-        raise InputError("--cluster needs Ray: pip install 'm3dfel[scale]'") from error
+        raise InputError(
+            "--cluster needs Ray: run pip install '.[scale]' in the folder of m3dfel"
+        ) from error
     if not ray.is_initialized():
         try:
             ray.init(

@@ -17,7 +17,7 @@ from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
 def parser() -> ArgumentParser:
     parser = Parser(
         description="Serve a page in the browser: drop a video or record one, and see what each "
-        "face expresses and when. Needs `pip install 'm3dfel[web]'`. Stop it with Ctrl+C.",
+        "face expresses and when. Needs the extra `web`. Stop it with Ctrl+C.",
         epilog="Example: m3dfel app",
     )
     parser.add_argument(
@@ -30,10 +30,10 @@ def parser() -> ArgumentParser:
         "--max_minutes",
         type=PositiveFloat,
         default=MAX_MINUTES,
-        help="length that a video may have",
+        help="maximum length of a video",
     )
     parser.add_argument(
-        "--max_mb", type=PositiveInt, default=MAX_MB, help="size in megabytes that a video may have"
+        "--max_mb", type=PositiveInt, default=MAX_MB, help="maximum size of a video in megabytes"
     )
     parser.add_argument("--model", default="bundled", help="as for `m3dfel predict`")
     add_device(parser)

@@ -12,9 +12,9 @@ def parser() -> ArgumentParser:
     parser = Parser(
         usage="m3dfel compare --config RECIPE --data.path DATA --output FOLDER [--SETTING VALUE …]",
         lists=_methods,
-        description="Train M3DFEL and the methods it is compared with by the same protocol; write "
+        description="Train M3DFEL and the methods it is compared with in the same protocol; write "
         "one table (table.md, table.tex, table.csv) and one picture (table.png), each method with "
-        "the 95 % interval of its difference to the first. Run the same command again to continue "
+        "the 95 % interval of its difference to the first. Run the same command again to resume "
         "where it stopped.",
         epilog="Example: m3dfel compare --config synthetic --methods m3dfel r3d mil-max --output "
         "runs/methods",

@@ -1,4 +1,4 @@
-"""`m3dfel crossval`: train and measure every fold of a data set."""
+"""`m3dfel crossval`: train and evaluate every fold of a data set."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ def parser() -> ArgumentParser:
     parser = Parser(
         usage="m3dfel crossval --config RECIPE --data.path DATA --output FOLDER "
         "[--SETTING VALUE …]",
-        description="Train and measure every fold; write their mean and spread as table.md, "
-        "table.tex and table.csv, beside published results, which are marked as such. Run the same "
-        "command again to continue where it stopped.",
+        description="Train and evaluate every fold; write their mean and spread as table.md, "
+        "table.tex and table.csv, with published results, which are marked as such. Run the same "
+        "command again to resume where it left off.",
         epilog="Example: m3dfel crossval --config dfew --data.path DFEW --output runs/dfew",
     )
     parser.add_argument("--only", type=int, nargs="+", default=[], help="only these folds")

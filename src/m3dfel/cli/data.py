@@ -1,4 +1,4 @@
-"""`m3dfel data`: check a data set, or pack it for training at speed."""
+"""`m3dfel data`: check a data set, or pack it for faster training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from m3dfel.data.packed.settings import PackSettings
 
 
 def parser() -> ArgumentParser:
-    return Parser(description="Check a data set, or pack it for training at speed.")
+    return Parser(description="Check a data set, or pack it for faster training.")
 
 
 def add_actions(parser: ArgumentParser) -> None:
@@ -62,9 +62,9 @@ def _check(options: Namespace) -> int:
 def _pack_parser() -> ArgumentParser:
     parser = Parser(
         description="Write all clips of a data set into a store, a folder that every command takes "
-        "as --data or --data.path: training from it reads several times as many clips per second. "
-        "It holds the labels and the splits of all folds, each clip once. Run the same command "
-        "again to continue after an interruption.",
+        "as --data or --data.path: training reads several times as many clips per second from it. "
+        "It contains each clip once, with its labels and its splits in all folds. Run the same "
+        "command again to resume where it left off.",
         epilog="Example: m3dfel data pack DFEW dfew-store",
     )
     parser.add_argument("path", help="a data set's root, or a manifest (CSV, text)")

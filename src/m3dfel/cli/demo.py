@@ -1,4 +1,4 @@
-"""`m3dfel demo`: train, measure and run a small model."""
+"""`m3dfel demo`: train, evaluate and run a small model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from m3dfel.cli.options import Parser
 
 def parser() -> ArgumentParser:
     parser = Parser(
-        description="Train a small model on drawn faces, measure it on faces it has never seen, "
-        "and show what it sees in a video: a few minutes on two cores, nothing to download."
+        description="Train a small model on drawn faces, evaluate it on faces it has never seen, "
+        "and run it on a video: three minutes on two cores, without downloads."
     )
     parser.add_argument("--output", default="demo", help="folder for the results")
     parser.add_argument(
         "--video",
-        help="a video of yours: also show what the faces in it express, by the model that "
-        "comes with the package",
+        help="a video of your own, on which the bundled model is run too",
     )
     return parser
 

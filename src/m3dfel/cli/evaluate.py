@@ -1,4 +1,4 @@
-"""`m3dfel evaluate`: measure models on a data set."""
+"""`m3dfel evaluate`: evaluate models on a data set."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from m3dfel.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 def parser() -> ArgumentParser:
     parser = Parser(
-        description="Measure one model, or two side by side, on a data set: WAR, UAR, recall of "
-        "each emotion, confusion matrix, calibration error, and how many answers are right if the "
-        "model gives only those it is sure of. Writes results.json, clips.csv, confusion.png and "
-        "risk_coverage.csv and .png; with two models, a folder for each and the pictures of both.",
+        description="Evaluate one model, or two side by side, on a data set: WAR, UAR, recall of "
+        "each emotion, confusion matrix, calibration error, and the risk-coverage curve (errors "
+        "if the model answers only where it is confident). Writes results.json, clips.csv, "
+        "confusion.png, risk_coverage.csv and risk_coverage.png; with two models, a folder for "
+        "each and the pictures of both.",
         epilog="Example: m3dfel evaluate --model runs/dfew-1 --data DFEW --output results",
     )
     parser.add_argument("--model", nargs="+", required=True, help=MODEL)
@@ -33,13 +34,13 @@ def parser() -> ArgumentParser:
         "--window_s",
         type=NonNegativeFloat,
         default=0.0,
-        help="seconds that the model reads at once of each clip, as in training (data.window_s); "
-        "0: frames from the whole clip",
+        help="length in seconds of the window that frames are chosen from, as in training "
+        "(data.window_s); 0: the whole clip",
     )
     add_device(parser)
     add_language(parser)
     parser.add_argument(
-        "--workers", type=NonNegativeInt, default=2, help="processes that read clips"
+        "--workers", type=NonNegativeInt, default=2, help="processes that load clips"
     )
     return parser
 

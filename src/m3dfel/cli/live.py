@@ -14,7 +14,7 @@ from m3dfel.video.defaults import SEARCH_EVERY
 def parser() -> ArgumentParser:
     parser = Parser(
         description="Show what the faces in front of a camera express, until Ctrl+C is pressed: "
-        "bars in the terminal, and if you like a window, a video, or lines of JSON.",
+        "bars in the terminal, and optionally a window, a video, or lines of JSON.",
         epilog="Example: m3dfel live --window --record me.mp4",
     )
     parser.add_argument(
@@ -35,8 +35,8 @@ def parser() -> ArgumentParser:
         "--smooth_s",
         type=float,
         default=SMOOTH_S,
-        help="standard deviation in seconds of the Gaussian that averages over time; answers lag "
-        "four times as much behind",
+        help="standard deviation in seconds of the Gaussian that averages over time; answers are "
+        "delayed by four times as much",
     )
     parser.add_argument(
         "--search_every", type=int, default=SEARCH_EVERY, help="as for `m3dfel predict`"

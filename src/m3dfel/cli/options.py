@@ -11,7 +11,7 @@ MODEL = "a run, the folder of a model, a .pth file, a name on the hub, or `bundl
 
 
 class Parser(ArgumentParser):
-    """A parser whose help ends with lists that are read only when the help is shown."""
+    """A parser whose help ends with lists that are made only when it is shown."""
 
     def __init__(self, *, lists: Callable[[], str] | None = None, **arguments: Any) -> None:
         super().__init__(**({"exit_on_error": False} | arguments))

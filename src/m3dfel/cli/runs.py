@@ -1,4 +1,4 @@
-"""What the commands that train have in common: settings as options, seeds, a comparison."""
+"""What the commands that train share: settings as options, seeds, a comparison."""
 
 from __future__ import annotations
 

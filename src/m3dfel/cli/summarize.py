@@ -1,4 +1,4 @@
-"""`m3dfel summarize`: sum up the predictions in a folder."""
+"""`m3dfel summarize`: summarize the predictions in a folder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from m3dfel.cli.options import Parser
 
 def parser() -> ArgumentParser:
     parser = Parser(
-        description="Sum up the predictions in a folder: one row for each video and person "
-        "(summary.csv) with the fraction of the time that each emotion is shown, the changes per "
-        "minute and the fraction that is readable, and one picture of all (summary.png).",
+        description="Summarize the predictions in a folder: one row for each video and person "
+        "(summary.csv) with the fraction of the time for each emotion, the changes per "
+        "minute and the readable fraction, and one picture of all (summary.png).",
         epilog="Example: m3dfel summarize predictions",
     )
     parser.add_argument("folder", help="a folder with JSON files that `m3dfel predict` wrote")

@@ -1,4 +1,4 @@
-"""How often answers are right if a model gives them only when it is sure: risk and coverage.
+"""Risk and coverage: how often a model is right if it answers only when confident.
 
 A model that may decline answers the clips on which its confidence, the largest probability, reaches
 a threshold. The fraction of clips it answers is the coverage, the fraction of wrong answers the

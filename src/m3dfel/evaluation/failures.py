@@ -1,4 +1,4 @@
-"""Explain a model's failures: were the instances misclassified, or only fused wrongly?
+"""Explain a model's failures: wrong instances, or only wrong fusion?
 
 The replication of M3DFEL found that failures come from the classification of the instances, not
 from their fusion; `failure_causes` tests this for any finished run. On synthetic clips, whose

@@ -1,4 +1,4 @@
-"""Run a model over the clips of a split, the same way every time.
+"""Run a model over the clips of a split, deterministically.
 
 Training calls `measure` after each epoch and `evaluate` once; what it returns holds everything that
 metrics, calibration and tables are computed from.

@@ -1,4 +1,4 @@
-"""Comparing methods: M3DFEL and baselines, trained and measured in the same protocol.
+"""Comparing methods: M3DFEL and baselines, trained and evaluated in the same protocol.
 
 To add a method, add a line to `METHODS`.
 """

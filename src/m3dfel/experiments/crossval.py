@@ -1,4 +1,4 @@
-"""Cross-validation: train and measure every fold, as the papers report DFEW."""
+"""Cross-validation: train and evaluate every fold, as the papers report DFEW."""
 
 from __future__ import annotations
 

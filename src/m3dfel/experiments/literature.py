@@ -1,4 +1,4 @@
-"""Published results, printed next to ours and never as ours. None of them was measured here.
+"""Published results, printed next to ours and labeled as published. None was measured here.
 
 "The replication" is the study of M3DFEL with the intensity-aware loss that this package started
 from, on fold 1 of DFEW.

@@ -1,7 +1,7 @@
 """Training many variants of one configuration, one after another.
 
-Every run has its own folder. `training.train` returns at once where a run is finished and resumes
-it where it was stopped, so a command over many runs can be stopped at any time and given again.
+Every run has its own folder. `training.train` skips a finished run and resumes an interrupted one,
+so a command over many runs can be stopped and repeated at any time.
 """
 
 from __future__ import annotations

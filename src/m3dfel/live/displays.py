@@ -1,4 +1,4 @@
-"""What a running stream shows: bars in the terminal that update in place, and a window.
+"""Displays of a running stream: bars in the terminal that update in place, and a window.
 
 Between a stream and the screen: `live.session` gives every frame to these displays.
 """

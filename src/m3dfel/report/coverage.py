@@ -1,4 +1,4 @@
-"""The risk-coverage curve: how often answers are right, against how many clips get one."""
+"""The risk-coverage curve: accuracy of the answers against the fraction of clips answered."""
 
 from __future__ import annotations
 

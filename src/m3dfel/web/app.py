@@ -31,7 +31,9 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 try:
     import gradio as gr
 except ImportError as error:
-    raise InputError("the page needs Gradio: pip install 'm3dfel[web]'") from error
+    raise InputError(
+        "the page needs Gradio: run pip install '.[web]' in the folder of m3dfel"
+    ) from error
 
 logger = logging.getLogger(__name__)
 

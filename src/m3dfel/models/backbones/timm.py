@@ -48,7 +48,7 @@ class TimmBackbone(nn.Module):
             import timm
         except ImportError as error:
             raise InputError(
-                "the backbones timm/… need timm: pip install 'm3dfel[timm]'"
+                "the backbones timm/… need timm: run pip install '.[timm]' in the folder of m3dfel"
             ) from error
         name, arguments = self._create_arguments
         try:
