@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -41,15 +40,11 @@ def use_single_frames(config: TrainConfig) -> None:
     config.model.frames = config.model.bag_size = 2
 
 
-def test_a_run_leaves_everything_needed_to_use_and_repeat_it(dfew: Path, tmp_path: Path, capsys):
+def test_a_run_leaves_everything_needed_to_use_and_repeat_it(dfew: Path, tmp_path: Path):
     config = tiny(tmp_path / "run", dfew, ema=0.5, clip_norm=1.0, accumulate=2)
     config.test_every_epoch = True
     results = train(config)
     run = tmp_path / "run"
-    (shares,) = re.findall(
-        r"\d+ s:((?: [a-z ]+ \d+%,?){4})", " ".join(capsys.readouterr().err.split())
-    )
-    assert {"network", "validation"} <= set(re.findall(r"[a-z]+", shares))
     assert json.loads((run / "results.json").read_text()) == results
     assert yaml.safe_load((run / "config.yaml").read_text())["optim"]["ema"] == 0.5
     assert list((run / "tensorboard").iterdir())

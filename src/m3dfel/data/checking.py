@@ -8,13 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import torch
-from rich.console import Console
-from rich.progress import track
 
 from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
 from m3dfel.data.packed.store import opened_store, split_address
 from m3dfel.data.reading import read_clip
 from m3dfel.errors import InputError
+from m3dfel.progress import progress
 
 
 def check_data(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manifest:
@@ -33,15 +32,9 @@ def check_data(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manifest
     """
     manifest = read_manifest(path, fold, labels)
     with ThreadPoolExecutor(os.cpu_count()) as readers:
-        reasons = list(
-            track(
-                readers.map(_problem, manifest.clips),
-                "reading every clip",
-                len(manifest.clips),
-                console=Console(stderr=True),
-                transient=True,
-            )
-        )
+        problems = readers.map(_problem, manifest.clips)
+        total, rate = len(manifest.clips), "{:.0f} clips/s"
+        reasons = list(progress(problems, "reading every clip", total, rate))
     checked = list(zip(manifest.clips, reasons, strict=True))
     readable = tuple(clip for clip, reason in checked if reason is None)
     broken = tuple(Problem(clip.path, reason) for clip, reason in checked if reason is not None)

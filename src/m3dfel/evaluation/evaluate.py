@@ -13,9 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
-
 from m3dfel.data.batches import evaluation_loader
 from m3dfel.data.dataset import EvaluationClips
 from m3dfel.data.manifest import Clip, read_manifest
@@ -27,6 +24,7 @@ from m3dfel.evaluation.outputs import write_outputs
 from m3dfel.evaluation.split_metrics import split_metrics
 from m3dfel.files import write_text
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.progress import progress
 
 
 def evaluate(
@@ -91,8 +89,7 @@ def evaluate(
             f"{data} has no clips of the model's emotions ({', '.join(model.labels)}) in {name}"
         )
     loader = evaluation_loader(EvaluationClips.of(model, known, window_s), batch_size, workers)
-    progress = track(loader, f"measuring {name}", console=Console(stderr=True), transient=True)
-    outputs = measure(model, progress)
+    outputs = measure(model, progress(loader, f"measuring {name}", total=len(loader)))
     curve = risk_coverage(outputs.logits, outputs.targets)
     results = {
         **split_metrics(outputs, known, model.labels),

@@ -31,12 +31,13 @@ from m3dfel.evaluation.split_metrics import split_metrics
 from m3dfel.files import write_text
 from m3dfel.models.checkpoints import load_model, save_model
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.progress import progress_bar
 from m3dfel.training.batchnorm import share_batch_norm
 from m3dfel.training.calibration import calibrate, restored_balance
 from m3dfel.training.clips import class_counts, draw_weights, training_batches
 from m3dfel.training.environment import environment_info, launch_fabric
+from m3dfel.training.log import log_epoch, log_once
 from m3dfel.training.losses import M3DFELLoss, relabel
-from m3dfel.training.progress import Clock, log_epoch, progress_bar, say
 from m3dfel.training.results import best_epoch, measure_split, reported_epochs
 from m3dfel.training.run_folder import (
     finished_results,
@@ -118,7 +119,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         train(previous, resume)
 
     optim = config.optim
-    say(fabric, f"{folder}: {optim.epochs} epochs on clips of {config.model.frames} frames")
+    log_once(fabric, f"{folder}: {optim.epochs} epochs on clips of {config.model.frames} frames")
     with fabric.rank_zero_first():
         model = build_model(config)
     labels, datasets = model.labels, manifest.datasets
@@ -152,15 +153,21 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     history = state.load(folder) if resume else []
     best_outputs: SplitOutputs | None = None
     steps = len(loader) // optim.accumulate
-    clock = Clock()
 
-    with progress_bar(fabric, optim.epochs * steps, len(history) * steps) as advance:
+    clips_per_epoch = steps * batches.batch_size
+    with progress_bar(
+        "training",
+        total=optim.epochs * clips_per_epoch,
+        rate="{:.1f} clips/s",
+        done=len(history) * clips_per_epoch,
+        show=fabric.is_global_zero,
+    ) as advance:
         for epoch in range(len(history), optim.epochs):
             batches.epoch = epoch
             torch.manual_seed(combine_seeds(config.seed, epoch, fabric.global_rank))  # dropout
             network.train()
             losses = []
-            for part, batch in enumerate(clock.batches(loader)):
+            for part, batch in enumerate(loader):
                 step, remaining_part = divmod(part + 1, optim.accumulate)
                 step_complete = remaining_part == 0
                 seed = combine_seeds(config.seed, epoch, part, fabric.global_rank)
@@ -189,7 +196,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                     optimizer.zero_grad()
                     if ema:
                         ema.update_parameters(model)
-                    advance(f"epoch {epoch + 1}/{optim.epochs}", batches.batch_size)
+                    advance(batches.batch_size, f"epoch {epoch + 1}/{optim.epochs}")
 
             row: dict[str, Any] = {"epoch": epoch + 1, "lr": lr}
             row["loss"] = float(cast(Tensor, fabric.all_reduce(torch.stack(losses).mean())))
@@ -198,7 +205,6 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                     f"the loss of epoch {epoch + 1} is not a number: lower optim.lr or set "
                     "optim.clip_norm, and choose another --output"
                 )
-            clock.enter("validation")
             for name, split in eval_splits.items():
                 if name == "val" or config.test_every_epoch:
                     outputs = measure_split(fabric, eval_model, split, config, mixed=True)
@@ -210,15 +216,12 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
             is_best = best_epoch(history, "val", config.select) is row
             if is_best:
                 best_outputs = val_outputs
-            clock.enter("saving")
             if fabric.is_global_zero:
                 if is_best:
                     save_model(eval_model, folder / "best")
                 save_model(eval_model, folder / "last")
                 state.save(folder, history)
             fabric.barrier()
-    if clock.seconds():
-        say(fabric, f"{folder}: {clock}")
 
     # The final model is the best one on val, calibrated there; without validation clips, the last.
     epochs = reported_epochs(history, config)

@@ -20,17 +20,6 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 import pandas as pd
 import torch
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from m3dfel._opencv import cv2
 from m3dfel.data.frames import Frames, Picture, read_frames
@@ -51,6 +40,7 @@ from m3dfel.data.reading import picture_bytes, read_picture
 from m3dfel.data.sampling import centered_indices
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
+from m3dfel.progress import progress_bar
 from m3dfel.video.decode import PICTURES_PER_S
 
 T = TypeVar("T")
@@ -212,9 +202,8 @@ def _write_records(
             (folder / FRAMES).open("ab") as data,
             (folder / JOURNAL).open("ab") as journal,
             ThreadPoolExecutor(os.cpu_count()) as readers,
-            _progress() as progress,
+            progress_bar("packing", total, "{:.0f} clips/s", done) as advance,
         ):
-            task = progress.add_task("packing", total=total, completed=done)
             records = _in_order(readers, lambda clip: _record(clip, settings), clips[done:])
             for name, (record, facts) in zip(names[done:], records, strict=True):
                 line = {"name": name, **facts}
@@ -225,7 +214,7 @@ def _write_records(
                     data.flush()
                 _append(journal, line)
                 lines.append(line)
-                progress.advance(task)
+                advance()
             os.fsync(data.fileno())
     except OSError as error:
         raise InputError(
@@ -385,23 +374,3 @@ def _reduced(size: tuple[int, int], settings: PackSettings) -> tuple[int, int]:
     step = 2 if settings.format == "raw" else 1
     height, width = (max(round(side * factor / step), 1) * step for side in size)
     return height, width
-
-
-# --- progress ------------------------------------------------------------------------------------
-
-
-class _Rate(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.0f} clips/s" if task.speed else "")
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        _Rate(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
