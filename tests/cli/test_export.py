@@ -9,17 +9,12 @@ from m3dfel.cli import main
 from small_data import write_frames
 
 
-def test_help_of_export_lists_the_formats(capsys):
-    with pytest.raises(SystemExit):
-        main(["export", "--help"])
-    assert "openvino     for OpenVINO" in capsys.readouterr().out
-
-
 def test_an_exported_model_predicts_like_the_original(model: Path, tmp_path: Path, capsys):
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
     write_frames(tmp_path / "frames", 30, side=48)
     exported = tmp_path / "exported"
-    words = ["export", str(model), "--format", "torch", "--output", str(exported)]
-    assert main(words) == 0
+    assert main(["export", str(model), "--output", str(exported)]) == 0
     assert "its logits differ by" in " ".join(capsys.readouterr().out.split())
     tables = []
     for name in model, exported:

@@ -1,7 +1,7 @@
-"""Run an ONNX network on one thread with the fastest engine that is installed.
+"""Run an ONNX network on one thread: in ONNX Runtime, if it is installed, else in OpenCV.
 
-Below the face detector. With 32-bit numbers, ONNX Runtime takes 0.7 times as long as OpenCV's own
-engine, which is always there, and OpenVINO 0.85 times. All return the same up to rounding.
+Below the face detector. ONNX Runtime takes 0.7 times as long as OpenCV's own engine, which is
+always there. Both return the same up to rounding.
 """
 
 from __future__ import annotations
@@ -29,33 +29,9 @@ def load_engine(path: str | Path, outputs: Sequence[str]) -> Engine:
             do not matter: the network takes any.
         outputs: names of the outputs to return, in this order.
     """
-    for load in (load_onnxruntime, load_openvino):
-        with suppress(ImportError):
-            return load(path, outputs)
+    with suppress(ImportError):
+        return load_onnxruntime(path, outputs)
     return load_opencv(path, outputs)
-
-
-def load_openvino(path: str | Path, outputs: Sequence[str]) -> Engine:
-    """Load a network into OpenVINO, compiled once for all sizes.
-
-    Raises:
-        ImportError: OpenVINO is not installed.
-    """
-    import openvino
-
-    core = openvino.Core()
-    model = core.read_model(str(path))
-    model.reshape([-1, model.input().shape[1], -1, -1])
-    # On some processors it would compute with 16 bits: twice as fast, but the landmarks jitter.
-    exact = {"INFERENCE_PRECISION_HINT": "f32"}
-    one_thread = {"INFERENCE_NUM_THREADS": 1, "NUM_STREAMS": 1}
-    network = core.compile_model(model, "CPU", exact | one_thread)
-
-    def run(blob: Blob) -> list[Blob]:
-        results = network([blob])
-        return [results[name] for name in outputs]
-
-    return run
 
 
 def load_onnxruntime(path: str | Path, outputs: Sequence[str]) -> Engine:
