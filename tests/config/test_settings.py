@@ -62,20 +62,12 @@ def test_context_needs_several_instances():
     check(config)
 
 
-def test_settings_of_votes_and_several_data_sets_must_fit_together():
+def test_settings_of_several_data_sets_must_fit_together():
     config = usable()
     config.data.path, config.data.shares = ["synthetic", "faces.csv"], [1.0]
-    config.loss.agreement = 1.0
-    config.loss.relabel, config.augment.mixup = 0.2, 0.2
-    with pytest.raises(InputError) as error:
+    with pytest.raises(InputError, match=r"data\.shares is .* one number for each path"):
         check(config)
-    for words in (
-        "data.shares is [1.0] but must be one number for each path of data.path",
-        "loss.agreement is 1.0 but needs loss.votes",
-        "loss.relabel is 0.2 but needs augment.mixup 0",
-    ):
-        assert words in str(error.value)
-    config.data.shares, config.loss.votes, config.augment.mixup = [2.0, 1.0], True, 0.0
+    config.data.shares = [2.0, 1.0]
     check(config)
     config.data.shares = [2.0, 0.0]
     with pytest.raises(InputError, match=r"data\.shares is .* but each must be above 0"):
@@ -148,19 +140,19 @@ def test_a_change_that_cannot_be_made_says_why(changes, words):
 
 def test_a_stage_learns_from_other_data_when_told_and_joins_as_the_model_does_unless_told():
     config = usable()
-    config.data.sha256, config.data.folds = "abc", 3
+    config.data.folds = 3
     config.model.aggregation = "lstm"
     config.stages = [Stage(frames=4, bag_size=1, epochs=3, lr=1e-3)]
     before = previous_stage(config)
     assert before.data.path == "synthetic"
-    assert (before.data.sha256, before.data.folds) == ("abc", 3)
+    assert before.data.folds == 3
     assert before.model.aggregation == "lstm"
     assert before.model.size == config.model.size
     config.stages[0].size = 32
     assert previous_stage(config).model.size == 32
     config.stages[0].path, config.stages[0].aggregation = "other.csv", "mean"
     before = previous_stage(config)
-    assert (before.data.path, before.data.sha256, before.data.folds) == ("other.csv", "", 0)
+    assert (before.data.path, before.data.folds) == ("other.csv", 0)
     assert before.model.aggregation == "mean"
     config.stages[0].size = 8
     with pytest.raises(InputError, match=r"stage 1: .*model.size is 8 but must be 16 or more"):

@@ -5,7 +5,6 @@ import pytest
 from m3dfel.data.manifest import (
     Clip,
     Manifest,
-    checksum,
     clip_from_path,
     label_distribution,
     read_manifest,
@@ -142,16 +141,6 @@ def test_a_clip_is_found_again_by_its_path(tmp_path: Path):
     assert clip_from_path(str(tmp_path / "clip"), "fear").kind == "frames"
     with pytest.raises(InputError, match="missing"):
         clip_from_path(str(tmp_path / "gone"))
-
-
-def test_the_checksum_covers_the_archives_beside_the_table(tmp_path: Path):
-    table = tmp_path / "table.csv"
-    table.write_text("file,emotion\n")
-    alone = checksum(str(table))
-    (tmp_path / "faces.zip").write_bytes(b"x")
-    assert checksum(str(table)) != alone
-    with pytest.raises(InputError, match="cannot compute the checksum"):
-        checksum(str(tmp_path / "gone.csv"))
 
 
 def voted(**votes: float) -> Clip:

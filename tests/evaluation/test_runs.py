@@ -30,12 +30,12 @@ def write_run(folder: Path, splits: tuple[str, ...], results: dict) -> Run:
 
 def test_a_run_is_reported_on_test(tmp_path: Path):
     history = [{"epoch": 1}]
-    results = {"history": history, "frames": 8, "best_on_val": {"test": {"war": 0.5}}}
+    results = {"history": history, "frames": 8, "last": {"test": {"war": 0.5}}}
     run = write_run(tmp_path / "run", ("val", "test"), results)
     assert (run.split, run.labels, run.frames, run.config) == ("test", LABELS, 8, {})
     assert run.clips["path"].tolist() == ["test-0.mp4", "test-1.mp4"]
     assert set(run.instances["path"]) == set(run.clips["path"])
-    assert run.metrics == {"war": 0.5}, "as runs of earlier versions were written"
+    assert run.metrics == {"war": 0.5}, "without validation clips, those of the last epoch"
     results["calibrated"] = {"val": {"war": 0.7}, "test": {"war": 0.6}}
     assert write_run(tmp_path / "new", ("val", "test"), results).metrics == {"war": 0.6}
     assert run.evidence.tolist() == [[[0, 1], [2, 3]], [[4, 5], [6, 7]]]

@@ -290,7 +290,7 @@ def test_several_data_sets_are_learned_together_and_measured_apart(dfew: Path, t
     table.write_text("file,emotion,split,votes_happiness,votes_fear\n" + "\n".join(rows) + "\n")
     config = tiny(tmp_path / "run", "")
     config.data.path, config.data.shares = [str(dfew), str(table)], [1.0, 2.0]
-    config.loss = LossConfig(votes=True, agreement=0.5, focal=1.0, relabel=0.3, relabel_after=1)
+    config.loss = LossConfig(votes=True)
     results = train(config)
     assert results["dataset"] == "DFEW + faces.csv"
     assert results["clips"] == {"val": 7 + 4, "test": 7}

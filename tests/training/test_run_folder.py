@@ -4,12 +4,11 @@ import pytest
 import yaml
 
 from m3dfel.config import Stage, TrainConfig
-from m3dfel.data.manifest import Problem, checksum
+from m3dfel.data.manifest import Problem
 from m3dfel.errors import InputError
 from m3dfel.training.environment import launch_fabric
-from m3dfel.training.loop import train
 from m3dfel.training.run_folder import finished_results, open_run
-from small_data import tiny, write_frames
+from small_data import tiny
 
 
 def open_(config: TrainConfig, resume: bool = False, problems: tuple[Problem, ...] = ()) -> None:
@@ -85,20 +84,3 @@ def test_a_run_is_finished_once_it_has_results(tmp_path: Path):
     assert finished_results(tmp_path) is None
     (tmp_path / "results.json").write_text('{"seed": 1}')
     assert finished_results(tmp_path) == {"seed": 1}
-
-
-def test_a_recipe_rejects_data_it_was_not_made_for(tmp_path: Path):
-    for name in ("a", "b", "c"):
-        write_frames(tmp_path / "faces" / name, 1)
-    table = tmp_path / "faces.csv"
-    table.write_text(
-        "file,emotion,split\na/1.jpg,happiness,train\nb/1.jpg,fear,train\nc/1.jpg,fear,val\n"
-    )
-    config = tiny(tmp_path / "run", table, epochs=1, batch_size=2)
-    config.data.sha256 = checksum(str(table))
-    train(config)
-    table.write_text(table.read_text() + "d/1.jpg,fear,val\n")
-    config.output = str(tmp_path / "other")
-    with pytest.raises(InputError, match=r"faces\.csv is not the data this recipe was made for"):
-        train(config)
-    assert not (tmp_path / "other").exists()

@@ -47,8 +47,6 @@ class DataConfig:
             as rare as DFEW's). A list of paths trains on all of them in one run.
         shares: how often training draws from each of several data sets, such as `[2, 1]` for two of
             three clips from the first; empty to draw from all their clips as from one data set.
-        sha256: expected checksum of the data (`data.manifest.checksum`, of all data sets together),
-            so that a recipe runs on the data it was made for; empty to accept any.
         fold: the fold to test on, from 1: an official fold of the data set, or one of `folds`.
         folds: split data without official folds into this many, with no identity in two, and test
             on `fold`; 0 for the data's own splits.
@@ -69,7 +67,6 @@ class DataConfig:
 
     path: str | list[str] = ""
     shares: list[PositiveFloat] = field(default_factory=list)
-    sha256: str = ""
     fold: PositiveInt = 1
     folds: FoldCount = 0
     labels: list[str] = field(default_factory=lambda: list(EMOTIONS))
@@ -160,28 +157,12 @@ class LossConfig:
     Attributes:
         ial_weight: λ of the intensity-aware loss; 0 turns it off.
         label_smoothing: label smoothing of the cross entropy.
-        class_weights: `none`, or `inverse` to weight clips by the inverse frequency of their class.
-        logit_adjustment: τ of logit adjustment for uneven classes; 0 turns it off.
         votes: the targets are the votes of annotators, where the data have them, not the labels.
-        agreement: γ of the weight (1 - H/ln C)^γ of a clip, H the entropy of its votes over C
-            emotions: clips on which annotators disagree count less. 0 turns it off; needs `votes`.
-        focal: γ of the focal loss (Lin et al., ICCV 2017), by which clips that are already
-            recognized count less in the cross entropy; 0 turns it off.
-        relabel: the margin of relabeling (Wang et al., "Suppressing Uncertainties", CVPR 2020): a
-            clip whose most probable emotion exceeds its own by more than this counts as that
-            emotion. 0 turns it off; needs `augment.mixup` 0.
-        relabel_after: epochs before relabeling begins.
     """
 
     ial_weight: NonNegativeFloat = 0.1
     label_smoothing: BelowOne = 0.1
-    class_weights: Literal["none", "inverse"] = "none"
-    logit_adjustment: NonNegativeFloat = 0.0
     votes: bool = False
-    agreement: NonNegativeFloat = 0.0
-    focal: NonNegativeFloat = 0.0
-    relabel: UnitInterval = 0.0
-    relabel_after: NonNegativeInt = 0
 
 
 @dataclass
@@ -352,7 +333,7 @@ def previous_stage(config: TrainConfig) -> TrainConfig | None:
     *earlier, stage = config.stages
     data = replace(config.data, balance=stage.balance, restore=0.0, neutral_mix=stage.neutral_mix)
     if stage.path:
-        data = replace(data, path=stage.path, shares=[], sha256="", folds=0, fold=1)
+        data = replace(data, path=stage.path, shares=[], folds=0, fold=1)
     model = replace(
         config.model,
         frames=stage.frames,
@@ -472,13 +453,6 @@ def _contradictions(config: TrainConfig) -> Iterator[str]:
         yield (
             f"optim.batch_size is {optim.batch_size} but must be a multiple of optim.accumulate "
             f"({optim.accumulate})"
-        )
-    if config.loss.agreement and not config.loss.votes:
-        yield f"loss.agreement is {config.loss.agreement} but needs loss.votes"
-    if config.loss.relabel and augment.mixup:
-        yield (
-            f"loss.relabel is {config.loss.relabel} but needs augment.mixup 0, because a blended "
-            "clip has no emotion of its own"
         )
     if optim.min_lr > optim.lr:
         yield f"optim.min_lr is {optim.min_lr} but must be at most optim.lr ({optim.lr})"

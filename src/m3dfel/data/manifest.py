@@ -7,7 +7,6 @@ thousands is reported and left out.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -226,25 +225,6 @@ def clip_from_path(path: str, emotion: str = "neutral") -> Clip:
         InputError: there is no longer a usable clip at the path.
     """
     return Clip(path, _kind(path), emotion, "")
-
-
-def checksum(*paths: str) -> str:
-    """Return the SHA-256 of CSV manifests, each followed by all zip archives beside it.
-
-    Raises:
-        InputError: a path is not a readable file.
-    """
-    digest = hashlib.sha256()
-    for path in paths:
-        file = Path(path).expanduser()
-        try:
-            for part in file, *sorted(file.parent.glob("*.zip")):
-                with part.open("rb") as opened:
-                    while block := opened.read(1 << 20):
-                        digest.update(block)
-        except OSError as error:
-            raise InputError(f"cannot compute the checksum of {path}: {error.strerror}") from error
-    return digest.hexdigest()
 
 
 # --- checking ------------------------------------------------------------------------------------

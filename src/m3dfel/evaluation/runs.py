@@ -73,9 +73,8 @@ class Run:
         """The metrics of the run's final model on the reported split."""
         if "history" not in self.results:
             return self.results
-        # Runs of earlier versions have those of the test split beside the best epoch.
-        rows = (self.results.get(name, {}) for name in ("calibrated", "best_on_val", "last"))
-        metrics: dict[str, Any] = next(row[self.split] for row in rows if self.split in row)
+        final = self.results.get("calibrated") or self.results["last"]
+        metrics: dict[str, Any] = final[self.split]
         return metrics
 
 

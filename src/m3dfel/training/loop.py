@@ -37,12 +37,11 @@ from m3dfel.training.calibration import calibrate, restored_balance
 from m3dfel.training.clips import class_counts, draw_weights, training_batches
 from m3dfel.training.environment import environment_info, launch_fabric
 from m3dfel.training.log import log_epoch, log_once
-from m3dfel.training.losses import M3DFELLoss, relabel
+from m3dfel.training.losses import M3DFELLoss
 from m3dfel.training.results import best_epoch, measure_split, reported_epochs
 from m3dfel.training.run_folder import (
     finished_results,
     open_run,
-    require_expected_data,
     use_calibrated_model,
 )
 from m3dfel.training.schedule import learning_rate
@@ -109,7 +108,6 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     folder = Path(config.output)
     fabric = launch_fabric(config, folder)
     with fabric.rank_zero_first():
-        require_expected_data(config.data)
         manifest = read_manifests(config.data.paths, config.data.fold, config.data.labels)
         splits = split_clips(manifest, config.data, config.seed)
     open_run(fabric, config, manifest.problems, resume)
@@ -140,15 +138,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     eval_splits = {name: splits[name] for name in ("val", "test") if splits[name]}
     counts = class_counts(splits["train"], config)
     drawn = class_counts(splits["train"], config, draw_weights(splits["train"], config.data))
-    criterion = M3DFELLoss(
-        config.loss.ial_weight,
-        config.loss.label_smoothing,
-        class_counts=drawn.tolist(),
-        class_weights=config.loss.class_weights,
-        logit_adjustment=config.loss.logit_adjustment,
-        agreement=config.loss.agreement,
-        focal=config.loss.focal,
-    ).to(fabric.device)
+    criterion = M3DFELLoss(config.loss.ial_weight, config.loss.label_smoothing)
     state = TrainingState(model, optimizer, ema, fabric.strategy.precision)
     history = state.load(folder) if resume else []
     best_outputs: SplitOutputs | None = None
@@ -176,8 +166,6 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                 clips, partners, weight = mixup(clips, targets, config.augment.mixup, seed)
                 with fabric.no_backward_sync(network, enabled=not step_complete):
                     logits = network(clips)
-                    if config.loss.relabel and epoch >= config.loss.relabel_after:
-                        targets = relabel(targets, logits, config.loss.relabel)
                     loss = criterion(logits, targets)
                     if config.augment.mixup:
                         loss = weight * loss + (1 - weight) * criterion(logits, partners)
