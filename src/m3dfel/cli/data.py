@@ -1,29 +1,109 @@
-"""`m3dfel data`: check a data set, or pack it for faster training."""
+"""`m3dfel data`: crop faces from videos, check a data set, or pack it for faster training."""
 
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.messages import print_error, print_sentence
 from m3dfel.cli.options import Parser
 from m3dfel.data.packed.settings import PackSettings
+from m3dfel.ranges import FrameSize, PositiveInt
+
+_MAX_PROBLEMS = 20  # printed; a table has all
 
 
 def parser() -> ArgumentParser:
-    return Parser(description="Check a data set, or pack it for faster training.")
+    return Parser(
+        description="Crop faces from labeled videos, check a data set, or pack it for faster "
+        "training."
+    )
 
 
 def add_actions(parser: ArgumentParser) -> None:
     actions = parser.add_subcommands(required=True, dest="action", metavar="ACTION")
+    actions.add_subcommand("crop", _crop_parser(), help="make clips of faces from labeled videos")
     actions.add_subcommand("check", _check_parser(), help="read every clip and list all problems")
     actions.add_subcommand("pack", _pack_parser(), help="write all clips into one file")
 
 
 def run(options: Namespace) -> int:
-    action = {"check": _check, "pack": _pack}[options.action]
+    action = {"crop": _crop, "check": _check, "pack": _pack}[options.action]
     return action(options[options.action])
+
+
+def _crop_parser() -> ArgumentParser:
+    parser = Parser(
+        description="Make clips of one aligned face from labeled videos of whole scenes, and a "
+        "table of them, clips.csv, that every command takes. Faces are found as in `m3dfel "
+        "predict`. Of several faces, the largest is taken. Frames without a face are left out. Run "
+        "the same command again to continue after an interruption, or after you have labeled more.",
+        epilog="Example: m3dfel data crop interviews.csv clips",
+    )
+    parser.add_argument(
+        "labels_at",
+        metavar="LABELS",
+        help="a CSV (file, emotion; also start_s, end_s, person, identity, split, votes_…), "
+        "folders named after emotions, a document of ELAN (.eaf) or a folder of them, events of "
+        "BORIS, the root of CREMA-D or RAVDESS",
+    )
+    parser.add_argument("clips", metavar="CLIPS", help="the folder to write")
+    parser.add_argument(
+        "--size",
+        type=FrameSize,
+        default=128,
+        help="height and width in pixels: enough for the bundled model; 224 for the published one",
+    )
+    parser.add_argument("--person", default="", help="only what is labeled as this person's")
+    parser.add_argument(
+        "--region",
+        metavar="X1,Y1,X2,Y2",
+        help="only faces in this region of the picture: left, top, right, bottom in pixels",
+    )
+    _add_labels(parser)
+    parser.add_argument(
+        "--jobs",
+        type=PositiveInt,
+        help="videos read at the same time; default: one for each processor core",
+    )
+    return parser
+
+
+def _crop(options: Namespace) -> int:
+    from m3dfel.batch.workers import usable_cores
+    from m3dfel.data.cropping.crop import PROBLEMS, crop
+    from m3dfel.recognition.persons import parse_region
+
+    region = parse_region(options.region) if options.region else None
+    jobs = options.jobs or usable_cores()
+    cropped = crop(
+        options.labels_at,
+        options.clips,
+        options.size,
+        region,
+        options.person,
+        options.labels,
+        jobs,
+    )
+    print_sentence(
+        f"cropped: {cropped.clips} clips, {cropped.frames} frames, in {options.clips}; left out: "
+        f"{cropped.left_out} frames that do not show the face"
+    )
+    if cropped.ignored:
+        words = ", ".join(f"{word} {count}" for word, count in cropped.ignored.most_common(5))
+        print_sentence(
+            f"ignored: {cropped.ignored.total()} labels that are no emotion ({words}): name "
+            "emotions other than the seven with --labels"
+        )
+    for problem in cropped.problems[:_MAX_PROBLEMS]:
+        print_error(f"{problem.path}: {problem.what}")
+    if cropped.problems:
+        print_error(
+            f"problems with {len(cropped.problems)} labels: see {Path(options.clips, PROBLEMS)}"
+        )
+    return 1 if cropped.problems else 0
 
 
 def _check_parser() -> ArgumentParser:

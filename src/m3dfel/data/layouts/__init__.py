@@ -7,16 +7,18 @@ module of this package, or in a file of your own (`m3dfel --plugin FILE`).
 
 from __future__ import annotations
 
+import glob
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 from typing import ClassVar
 
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.registry import Registry
+from m3dfel.video.decode import VIDEO_SUFFIXES
 
 LAYOUTS: Registry[Layout] = Registry("layout", __name__)
 """The layouts, by name."""
@@ -245,3 +247,25 @@ def label_lines(file: Path, *, header: bool = False) -> Iterator[tuple[int, str]
     for number, line in enumerate(lines, 1):
         if line.strip() and not (header and number == 1):
             yield number, line
+
+
+def find_media(beside: Path, names: Sequence[str]) -> str:
+    """Return the path of the video that an annotation file is about.
+
+    Args:
+        beside: the annotation file.
+        names: paths of the video as the annotation file states them, perhaps of another machine.
+
+    Returns:
+        The first of the names that exists, as it is or beside the annotation file; else a video
+        there with the name of the annotation file; else the first name, which does not exist.
+    """
+    folder = beside.parent
+    for name in names:
+        for path in (folder / name, folder / PureWindowsPath(name).name):
+            if path.is_file():
+                return str(path)
+    for path in sorted(folder.glob(f"{glob.escape(beside.stem)}.*")):
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            return str(path)
+    return next((str(folder / PureWindowsPath(name).name) for name in names), str(beside))

@@ -1,0 +1,1 @@
+"""From labeled videos of whole scenes to clips of one aligned face."""
