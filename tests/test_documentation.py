@@ -206,7 +206,8 @@ def test_the_extras_in_the_text_exist():
     text = "".join((ROOT / document).read_text() for document in DOCUMENTS)
     named = ",".join(re.findall(r"""['"](?:\.|m3dfel)\[([\w,]+)\]""", text)).split(",")
     listed = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "install.md").read_text(), re.M)
-    assert extras >= {*named, *listed}
+    assert extras >= set(named)
+    assert extras == set(listed)
 
 
 PLUGINS = {

@@ -28,8 +28,7 @@ def parser() -> ArgumentParser:
         description="Recognize what the faces in videos express, and when. Writes for each video "
         "a table (CSV, Parquet), all details (JSON) and a timeline picture. Of several videos, "
         "those that cannot be read are listed (problems.csv; the exit status is then 1), all are "
-        "summed up (summary.csv, summary.png), and the same command continues where it was "
-        "stopped.",
+        "summarized (summary.csv, summary.png), and the same command resumes where it left off.",
         epilog="Example: m3dfel predict holiday.mp4 --output predictions",
     )
     parser.add_argument(
@@ -75,8 +74,8 @@ def parser() -> ArgumentParser:
         "--search_every",
         type=int,
         default=SEARCH_EVERY,
-        help="search the whole frame for faces every so many frames, and follow them in between; "
-        "1 searches every frame and takes longer",
+        help="detect faces in the full frame every N frames, and follow them in between; 1 detects "
+        "in every frame, which takes longer",
     )
     parser.add_argument(
         "--region",
@@ -87,14 +86,14 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--persons",
         metavar="TABLE",
-        help="a CSV file that says who is who: video, face, person; other faces are joined to "
-        "persons by themselves",
+        help="a CSV file that says who is who: video, track, person; other tracks are assigned to "
+        "persons automatically",
     )
     parser.add_argument(
         "--baseline",
         metavar="START,END",
         help="seconds in which the persons are at rest, or `neutral` for their first neutral "
-        "seconds: what the resting face shows to the model is taken out of all answers",
+        "seconds: subtract each person's resting expression from all answers",
     )
     add_device(parser)
     parser.add_argument(
@@ -106,8 +105,8 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--cluster",
         metavar="auto|ADDRESS",
-        help="share several videos out on a Ray cluster (pip install 'm3dfel[scale]'): its "
-        "address, or `auto` for the one this machine belongs to, or else this machine alone",
+        help="distribute several videos over a Ray cluster (extra `scale`): its address, or `auto` "
+        "for the one this machine belongs to, or else this machine alone",
     )
     parser.add_argument(
         "--overwrite",
