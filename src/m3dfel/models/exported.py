@@ -124,5 +124,5 @@ def import_engine(package: str, extra: str) -> Any:
         return import_module(package)
     except ImportError as error:
         raise InputError(
-            f"exported models need {package}: pip install 'm3dfel[{extra}]'"
+            f"exported models need {package}: run pip install '.[{extra}]' in the folder of m3dfel"
         ) from error
