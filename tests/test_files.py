@@ -41,6 +41,12 @@ def test_a_folder_is_written_as_a_whole(tmp_path: Path):
     assert (tmp_path / "model" / "weights").read_text() == "all"
 
 
+def test_a_file_that_cannot_be_read_meanwhile_is_not_said_to_be_unwritable(tmp_path: Path):
+    missing = tmp_path / "inputs" / "faces.csv"
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "results" / "faces.csv"):
+        missing.read_text()
+
+
 def test_a_path_that_cannot_be_written_is_an_input_error(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write .*file/results\.json"):

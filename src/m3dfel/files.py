@@ -40,6 +40,9 @@ def atomic_write(path: Path) -> Iterator[Path]:
             else:
                 temporary.unlink(missing_ok=True)
     except OSError as error:
+        where = Path(error.filename) if isinstance(error.filename, str) else path
+        if not (where.is_relative_to(path.parent) or path.is_relative_to(where)):
+            raise  # about another file, which the block reads
         raise InputError(
             f"cannot write {path} ({error.strerror or error}): choose another path"
         ) from error

@@ -1,23 +1,24 @@
 """Models and training states on disk.
 
 A model is a folder with `config.json` and `model.safetensors`, as on the Hugging Face hub; an
-exported one has two networks instead of the weights. The folder of a run contains two models
-(`best/`, `last/`), and beside the last one the state that training resumes from. Only the authors'
-`.pth` is read with pickle, without executing anything in it.
+exported one has two ONNX files instead of the weights. The folder of a run contains two models
+(`best/`, `last/`), and beside the last one the state that training resumes from. All of these are
+data: only the authors' `.pth` is a pickle, and of it nothing but the weights is read.
 """
 
 from __future__ import annotations
 
 import copy
 import json
-import tempfile
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -30,6 +31,8 @@ from m3dfel.models.published import read_published
 
 BUNDLED = "bundled"
 """The name of the model that comes with the package."""
+
+_SAVED = ".saved"
 
 
 def load_model(name: str) -> M3DFEL:
@@ -70,6 +73,7 @@ def _find(name: str) -> M3DFEL:
     if not path.is_dir():
         return _from_hub(name)
     for folder in path, path / "best", path / "last":
+        finish_saving(folder)
         if (folder / "config.json").is_file():
             return _from_folder(folder)
     raise InputError(f"{name} contains no model: expected config.json and model.safetensors")
@@ -79,11 +83,10 @@ def _from_folder(folder: Path) -> M3DFEL:
     if is_exported(folder):
         return load_exported(folder)
     try:
-        with redirect_stdout(None):  # the hub's library prints what it does
-            model: M3DFEL = M3DFEL.from_pretrained(folder, strict=True)
+        model: M3DFEL = M3DFEL.from_pretrained(folder)
     except InputError as error:
         raise InputError(f"{folder / 'config.json'}: {error}") from error
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+    except Exception as error:  # a damaged file can fail in any way
         raise InputError(
             f"{folder} contains no readable M3DFEL model: {first_line(error)}"
         ) from error
@@ -91,11 +94,20 @@ def _from_folder(folder: Path) -> M3DFEL:
 
 
 def _from_hub(name: str) -> M3DFEL:
-    if name.count("/") != 1 or name.startswith((".", "/", "~")):
-        raise InputError(f"no model at {name}: give a model's folder, a run, or a .pth file")
+    owner, _, rest = name.partition("/")
     try:
-        model: M3DFEL = M3DFEL.from_pretrained(name, strict=True)
-    except (OSError, ValueError, TypeError, RuntimeError, HFValidationError) as error:
+        validate_repo_id(name)
+        is_path = not rest or Path(owner).exists()
+    except HFValidationError:
+        is_path = True
+    if is_path:
+        raise InputError(
+            f"no model at {name}: give the folder of a model or of a run, a .pth file, or a name "
+            "on the Hugging Face hub (owner/model)"
+        )
+    try:
+        model: M3DFEL = M3DFEL.from_pretrained(name)
+    except Exception as error:  # no network, no such model, or a damaged one
         raise InputError(
             f"no model folder {name} here, and none of that name on the hub could be read: "
             f"{first_line(error)}"
@@ -104,7 +116,9 @@ def _from_hub(name: str) -> M3DFEL:
 
 
 def save_model(model: M3DFEL, folder: Path, half: bool = False) -> None:
-    """Write the folder of a model; if killed, it contains the old model or the new one.
+    """Write a model into a folder; if killed, the folder contains the old model or the new one.
+
+    Other files in the folder stay as they are.
 
     Args:
         model: the model.
@@ -114,21 +128,63 @@ def save_model(model: M3DFEL, folder: Path, half: bool = False) -> None:
     Raises:
         InputError: the folder cannot be written to.
     """
+    finish_saving(folder)
+    with atomic_write(folder / _SAVED) as temporary, _disk_errors():
+        written = copy.deepcopy(model).half() if half else model
+        written.save_pretrained(temporary)
+        (temporary / "README.md").unlink()  # the hub's card, which says nothing about this model
+    finish_saving(folder)
+
+
+def replace_model(folder: Path, other: Path) -> None:
+    """Move the model in another folder, which holds nothing else, into a folder that has one.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".saving-") as temporary:
-            written = copy.deepcopy(model).half() if half else model
-            written.save_pretrained(temporary)
-            for name in ("config.json", "model.safetensors"):
-                Path(temporary, name).replace(folder / name)
+        other.replace(folder / _SAVED)
     except OSError as error:
-        raise InputError(f"cannot write the model to {folder}: {error}") from error
+        raise InputError(f"cannot write the model to {folder}: {error.strerror}") from error
+    finish_saving(folder)
+
+
+def finish_saving(folder: Path) -> None:
+    """Move the files of a model that is completely saved to their places in its folder.
+
+    Saving does so itself; after a kill, whoever opens the folder next does it.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    saved = folder / _SAVED
+    if not saved.is_dir():
+        return
+    try:
+        for file in saved.iterdir():
+            file.replace(folder / file.name)
+        saved.rmdir()
+    except OSError as error:
+        raise InputError(f"cannot write the model to {folder}: {error.strerror}") from error
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    """Let safetensors say that a disk is full as everybody does."""
+    try:
+        yield
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
 
 
 def save_state(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-    """Write tensors and a JSON-serializable record as one file, completely or not at all."""
+    """Write tensors and a JSON-serializable record as one file, completely or not at all.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
     complete = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_write(path) as temporary:
+    with atomic_write(path) as temporary, _disk_errors():
         save_file(complete, temporary, metadata={"record": json.dumps(record)})
 
 

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin
+from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from jaxtyping import Float, Int, Shaped, UInt8
+from safetensors.torch import load_model
 from torch import Tensor, nn
 
 from m3dfel.emotions import EMOTIONS, parse_label_set
@@ -66,7 +67,7 @@ class M3DFEL(
             below it the model is uncertain. Training can choose it on validation clips.
 
     Raises:
-        InputError: a wrong label set, bag size, name, option or confidence.
+        InputError: a wrong label set, name, option or value.
 
     Example:
         >>> import torch
@@ -104,6 +105,10 @@ class M3DFEL(
             raise InputError(
                 f"the bag size is {bag_size} but must divide the clip's {frames} frames"
             )
+        if size < 1:
+            raise InputError(f"the size is {size} but must be 1 pixel or more")
+        if not zoom >= 1:
+            raise InputError(f"the zoom is {zoom} but must be 1 or more")
         if context < 0:
             raise InputError(f"the context is {context} but must be 0 frames or more")
         if not 0 <= min_confidence <= 1:
@@ -219,25 +224,21 @@ class M3DFEL(
 
     @classmethod
     def _from_pretrained(  # type: ignore[override]
-        cls, *, config: Mapping[str, Any] | None = None, **arguments: Any
+        cls, *, model_id: str, map_location: str = "cpu", **options: Any
     ) -> M3DFEL:
-        model: M3DFEL = super()._from_pretrained(**(_options_of_old(config or {}) | arguments))
-        return model
+        # Unlike the mixin's own it prints nothing, and never loads weights as a pickle.
+        download = {name: options.pop(name) for name in _DOWNLOAD if name in options}
+        file = Path(model_id, WEIGHTS)
+        if not Path(model_id).is_dir():
+            file = Path(hf_hub_download(model_id, WEIGHTS, **download))
+        model = cls(**options)
+        load_model(model, file, device=map_location)
+        return model.eval()
 
 
-# In config.json of version 0.1.0 the options of the parts stand beside those of the model.
-_OLD_BACKBONE_OPTIONS = ("width", "depth")
-_OLD_DLIAM_OPTIONS = ("bilstm", "mhsa", "norm", "pooling", "unbiased")
-
-
-def _options_of_old(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options of the parts from a config.json of version 0.1.0, else nothing."""
-    if "width" not in config:
-        return {}
-    options: dict[str, Any] = {
-        "backbone_options": {name: config[name] for name in _OLD_BACKBONE_OPTIONS}
-    }
-    if config.get("aggregation", "dliam") == "dliam":
-        dliam = {name: config[name] for name in _OLD_DLIAM_OPTIONS if name in config}
-        options["aggregation_options"] = dliam
-    return options
+WEIGHTS = "model.safetensors"
+# Options of the hub's library, also of its older versions; all others are arguments of the model.
+_DOWNLOAD = (
+    *("revision", "cache_dir", "force_download", "local_files_only", "token"),
+    *("proxies", "resume_download"),
+)

@@ -8,7 +8,6 @@ import io
 import json
 import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from m3dfel.config import TrainConfig, from_settings
 from m3dfel.data.manifest import Problem
 from m3dfel.errors import InputError
 from m3dfel.files import write_text
+from m3dfel.models.checkpoints import replace_model
 
 logger = logging.getLogger(__name__)
 
@@ -76,11 +76,8 @@ def use_calibrated_model(folder: Path) -> None:
     Called after `results.json` is written, and again if the run was killed in between: calibrating
     a model that is calibrated already would change it once more.
     """
-    for name in ("config.json", "model.safetensors"):
-        with suppress(FileNotFoundError):
-            (folder / "calibrated" / name).replace(folder / "best" / name)
-    with suppress(OSError):
-        (folder / "calibrated").rmdir()
+    if (folder / "calibrated").is_dir():
+        replace_model(folder / "best", folder / "calibrated")
 
 
 def _require_same_settings(config: TrainConfig, file: Path) -> None:
