@@ -120,12 +120,12 @@ class PublishedClips(Dataset[tuple[Tensor, int, int]]):
 # --- measuring -----------------------------------------------------------------------------------
 
 
-def our_batches(data: Path, leave_colors: bool = False) -> Iterator[int]:
+def our_batches(data: Path, defer_color_jitter: bool = False) -> Iterator[int]:
     """Yield the size of each batch, forever."""
     clips = read_manifest(str(data)).clips
     batches = EpochBatches(len(clips), BATCH, seed=0)
     training_clips = TrainingClips(
-        clips, EMOTIONS, CHOSEN, SIZE, AUGMENT, 0, leave_colors=leave_colors
+        clips, EMOTIONS, CHOSEN, SIZE, AUGMENT, 0, defer_color_jitter=defer_color_jitter
     )
     loader = training_loader(training_clips, batches, workers=0)
     for batches.epoch in itertools.count():
@@ -163,7 +163,7 @@ def measure(clips: int, rounds: int) -> dict[str, tuple[float, float]]:
             pack(str(data), str(folder), settings)
             ways[f"ours, {name}"] = (our_batches(folder), size_mb(folder))
             ways[f"ours, {name}, colors left to a GPU"] = (
-                our_batches(folder, leave_colors=True),
+                our_batches(folder, defer_color_jitter=True),
                 size_mb(folder),
             )
         rates: dict[str, list[float]] = {name: [] for name in ways}

@@ -41,14 +41,14 @@ def test_a_recipe_can_be_printed_with_overrides(capsys):
 
 
 def test_several_data_sets_are_given_as_a_list(capsys, said):
-    words = ["--data.path", "[a.csv, b.csv]", "--data.shares", "[2, 1]"]
+    words = ["--data.path", "[a.csv, b.csv]", "--data.mixing_weights", "[2, 1]"]
     with pytest.raises(SystemExit):
         main(["train", *words, "--print_config"])
     config = yaml.safe_load(capsys.readouterr().out)
     assert config["data"]["path"] == ["a.csv", "b.csv"]
-    assert config["data"]["shares"] == [2, 1]
+    assert config["data"]["mixing_weights"] == [2, 1]
     assert main(["train", *words[:3], "[2]", "--output", "x"]) == 2
-    assert said().count("data.shares is [2.0] but must be one number for each path") == 1
+    assert said().count("data.mixing_weights is [2.0] but must be one number for each path") == 1
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_naming_an_aggregation_resets_the_options_of_the_recipe(words, options, 
     [
         (["--optim.lr", "fast"], "optim.lr is 'fast' but must be a number, above 0"),
         (["--optim.lr", "-1"], "optim.lr is -1 but must be above 0"),
-        (["--select", "f1"], "select is f1 but must be one of 'war', 'uar'"),
+        (["--select_metric", "f1"], "select_metric is f1 but must be one of 'war', 'uar'"),
         (["--optim.rate", "1"], "unrecognized arguments: --optim.rate"),
     ],
 )

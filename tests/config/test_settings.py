@@ -40,7 +40,7 @@ def test_every_wrong_value_is_named_at_once():
     config.optim.lr = -1
     config.data.folds, config.data.fold = 5, 6
     config.augment.crop_scale = (0.5, 2)
-    config.select = "f1"
+    config.select_metric = "f1"
     with pytest.raises(InputError) as error:
         check(config)
     for words in (
@@ -48,7 +48,7 @@ def test_every_wrong_value_is_named_at_once():
         "optim.lr is -1 but must be above 0",
         "data.fold is 6 but must be 1 to 5",
         "augment.crop_scale is (0.5, 2) but both must be above 0 and at most 1",
-        "select is 'f1' but must be one of war, uar",
+        "select_metric is 'f1' but must be one of war, uar",
     ):
         assert words in str(error.value)
 
@@ -64,24 +64,24 @@ def test_context_needs_several_instances():
 
 def test_settings_of_several_data_sets_must_fit_together():
     config = usable()
-    config.data.path, config.data.shares = ["synthetic", "faces.csv"], [1.0]
-    with pytest.raises(InputError, match=r"data\.shares is .* one number for each path"):
+    config.data.path, config.data.mixing_weights = ["synthetic", "faces.csv"], [1.0]
+    with pytest.raises(InputError, match=r"data\.mixing_weights is .* one number for each path"):
         check(config)
-    config.data.shares = [2.0, 1.0]
+    config.data.mixing_weights = [2.0, 1.0]
     check(config)
-    config.data.shares = [2.0, 0.0]
-    with pytest.raises(InputError, match=r"data\.shares is .* but each must be above 0"):
+    config.data.mixing_weights = [2.0, 0.0]
+    with pytest.raises(InputError, match=r"data\.mixing_weights is .* but each must be above 0"):
         check(config)
-    config.data.path, config.data.shares = [], []
+    config.data.path, config.data.mixing_weights = [], []
     with pytest.raises(InputError, match=r"data\.path is \[\] but must be a data set"):
         check(config)
 
 
 def test_several_data_sets_are_named_in_a_list(tmp_path: Path):
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text("data:\n  path: [a.csv, b.csv]\n  shares: [2, 1]\n")
+    recipe.write_text("data:\n  path: [a.csv, b.csv]\n  mixing_weights: [2, 1]\n")
     config = from_settings(yaml.safe_load(recipe.read_text()))
-    assert (config.data.paths, config.data.shares) == (["a.csv", "b.csv"], [2.0, 1.0])
+    assert (config.data.paths, config.data.mixing_weights) == (["a.csv", "b.csv"], [2.0, 1.0])
     assert with_overrides(config, {"data.path": "c.csv"}).data.paths == ["c.csv"]
 
 
@@ -114,7 +114,7 @@ def test_a_changed_configuration_differs_in_that_alone():
 
 
 def test_naming_an_aggregation_resets_its_options():
-    config = with_overrides(usable(), {"model.aggregation_options.start": "mean"})
+    config = with_overrides(usable(), {"model.aggregation_options.init": "mean"})
     assert with_overrides(config, {"model.bag_size": 8}).model.aggregation_options
     other = with_overrides(config, {"model.aggregation": "mean"})
     assert other.model.aggregation_options == {}
@@ -130,7 +130,7 @@ def test_naming_an_aggregation_resets_its_options():
         ({"model.bag_size.x": 8}, "no setting 'model.bag_size.x'"),
         ({"model.bag_size": "many"}, "bag_size is 'many' but must be a number, 1 or more"),
         ({"optim.lr": -1}, "optim.lr is -1 but must be above 0"),
-        ({"select": "f1"}, "select is f1 but must be one of 'war', 'uar'"),
+        ({"select_metric": "f1"}, "select_metric is f1 but must be one of 'war', 'uar'"),
     ],
 )
 def test_a_change_that_cannot_be_made_says_why(changes, words):

@@ -19,7 +19,7 @@ from small_data import write_frames
 
 
 def training_clips(clips, seed: int = 0) -> TrainingClips:
-    return TrainingClips(clips, EMOTIONS, 8, 16, AugmentConfig(), seed, neutral_mix=1.0)
+    return TrainingClips(clips, EMOTIONS, 8, 16, AugmentConfig(), seed, neutral_probability=1.0)
 
 
 def test_evaluation_clips_have_the_model_s_size_and_their_label(tmp_path: Path):
@@ -117,7 +117,7 @@ def test_colors_are_left_to_the_model_s_device_if_asked(dfew: Path):
     real = read_manifest(str(dfew)).split("train")[0]
     drawn = Clip("synthetic:0/1/0/fear", "synthetic", "fear", "train")
     plain, left, degraded = (
-        TrainingClips([real, drawn], EMOTIONS, 8, 16, augment, 0, leave_colors=leave)
+        TrainingClips([real, drawn], EMOTIONS, 8, 16, augment, 0, defer_color_jitter=leave)
         for augment, leave in (
             (AugmentConfig(), False),
             (AugmentConfig(), True),

@@ -7,7 +7,7 @@ import torch
 from m3dfel.evaluation.measure import SplitOutputs, measure
 from m3dfel.models.checkpoints import load_model
 from m3dfel.training import calibration
-from m3dfel.training.calibration import calibrate, restored_balance
+from m3dfel.training.calibration import calibrate, prior_shift
 from m3dfel.training.loop import train
 from m3dfel.training.transfer import build_model
 from small_data import small_model, tiny, write_frames
@@ -47,7 +47,7 @@ def test_the_balance_can_be_restored_in_part(tmp_path: Path):
     table.write_text("file,emotion,split\n" + "".join(f"{i}/1.jpg,{e},{s}\n" for i, e, s in rows))
     config = tiny(tmp_path / "run", table, epochs=1, batch_size=2)
     config.data.labels = ["happiness", "fear"]
-    config.data.balance, config.data.restore = 1.0, 0.5
+    config.data.balance, config.data.prior_correction = 1.0, 0.5
     temperature = train(config)["calibrated"]["temperature"]
     best, last = (load_model(str(tmp_path / "run" / name)) for name in ("best", "last"))
     gain = best.classifier.bias * temperature - last.classifier.bias
@@ -56,21 +56,21 @@ def test_the_balance_can_be_restored_in_part(tmp_path: Path):
 
 def test_nothing_is_restored_without_balance():
     counts = torch.tensor([3.0, 1.0, 0.0])
-    assert not restored_balance(counts, counts, 1.0).any()
+    assert not prior_shift(counts, counts, 1.0).any()
 
 
 def test_the_draws_are_undone_whatever_made_them_uneven():
-    """By balance, by shares, or both: what counts is how often each class was drawn."""
+    """By balance, by mixing weights, or both: what counts is how often each class was drawn."""
     counts, drawn = torch.tensor([6.0, 3.0, 1.0]).double(), torch.tensor([2.0, 5.0, 1.0]).double()
     balanced = (drawn / drawn.sum()).log()  # the logits of a model that knows only what was drawn
-    restored = (balanced + restored_balance(counts, drawn, 1.0)).softmax(0)
+    restored = (balanced + prior_shift(counts, drawn, 1.0)).softmax(0)
     torch.testing.assert_close(restored, counts / 10)
-    half = restored_balance(counts, 7 * drawn, 0.5)
-    torch.testing.assert_close(2 * half, restored_balance(counts, drawn, 1.0))
+    half = prior_shift(counts, 7 * drawn, 0.5)
+    torch.testing.assert_close(2 * half, prior_shift(counts, drawn, 1.0))
 
 
 def test_a_class_without_clips_moves_with_the_class_that_moves_most():
-    restored = restored_balance(torch.tensor([3.0, 1.0, 0.0]), torch.tensor([1.0, 1.0, 0.0]), 1.0)
+    restored = prior_shift(torch.tensor([3.0, 1.0, 0.0]), torch.tensor([1.0, 1.0, 0.0]), 1.0)
     assert restored[2] == restored[1] < restored[0]
 
 
@@ -91,7 +91,7 @@ def test_the_model_answers_from_the_smallest_confidence_that_is_reliable_enough(
         *[(0.7, False)] * 2,
         *[(0.6, False)] * 2,
     )
-    answers = calibrate(model, outputs, torch.zeros(2), reliability=0.8).answers
+    answers = calibrate(model, outputs, torch.zeros(2), target_accuracy=0.8).answers
     assert answers.answered == pytest.approx(13 / 14)
     assert answers.answered_right == pytest.approx(11 / 13)
     assert answers.min_confidence == model.min_confidence
@@ -101,7 +101,7 @@ def test_the_model_answers_from_the_smallest_confidence_that_is_reliable_enough(
 def test_without_a_confidence_that_is_reliable_enough_the_model_keeps_its_own(caplog):
     model = small_model(labels=["happiness", "fear"])
     outputs = outputs_with(*[(0.9, True)] * 19, *[(0.8, False)] * 11)
-    answers = calibrate(model, outputs, torch.zeros(2), reliability=0.9).answers
+    answers = calibrate(model, outputs, torch.zeros(2), target_accuracy=0.9).answers
     assert model.min_confidence == answers.min_confidence == 0.5
     assert "at no confidence are 90 % of 20 or more answers" in caplog.text, "19 are too few"
     assert "min_confidence stays 0.5" in caplog.text
@@ -110,7 +110,7 @@ def test_without_a_confidence_that_is_reliable_enough_the_model_keeps_its_own(ca
 def test_the_chosen_confidence_is_saved_with_the_model(dfew: Path, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(calibration, "MIN_ANSWERS", 1)
     config = tiny(tmp_path / "run", dfew, epochs=1)
-    config.reliability = 0.01
+    config.target_accuracy = 0.01
     calibrated = train(config)["calibrated"]
     assert load_model(str(tmp_path / "run")).min_confidence == calibrated["min_confidence"] < 0.5
     assert calibrated["answered"] > 0

@@ -47,7 +47,7 @@ def test_votes_count_for_the_classes_that_they_name():
 @pytest.mark.parametrize("balance", [0.0, 0.5, 1.0])
 def test_data_sets_are_drawn_by_their_shares(balance: float):
     clips = clips_of(*["happiness"] * 900, *["fear"] * 60) + clips_of(*["fear"] * 40, dataset=1)
-    data = DataConfig(labels=LABELS, balance=balance, shares=[3.0, 1.0])
+    data = DataConfig(labels=LABELS, balance=balance, mixing_weights=[3.0, 1.0])
     weights = draw_weights(clips, data)
     batches = EpochBatches(len(clips), 50, 0, weights)
     datasets = [clips[index].dataset for batch in batches for _, index in batch]

@@ -109,11 +109,11 @@ def test_epochs_are_compared_in_the_precision_of_the_run(dfew: Path, tmp_path: P
 def test_colors_changed_on_the_model_s_device_train_the_same(
     dfew: Path, tmp_path: Path, monkeypatch
 ):
-    def leave_colors(*arguments, **options):
-        return TrainingClips(*arguments, **{**options, "leave_colors": True})
+    def defer_color_jitter(*arguments, **options):
+        return TrainingClips(*arguments, **{**options, "defer_color_jitter": True})
 
     expected = train(tiny(tmp_path / "plain", dfew))
-    monkeypatch.setattr(training_clips, "TrainingClips", leave_colors)
+    monkeypatch.setattr(training_clips, "TrainingClips", defer_color_jitter)
     left = train(tiny(tmp_path / "left", dfew))
     for ours, theirs in zip(left["history"], expected["history"], strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.02)
@@ -289,7 +289,7 @@ def test_several_data_sets_are_learned_together_and_measured_apart(dfew: Path, t
     table = tmp_path / "faces" / "faces.csv"
     table.write_text("file,emotion,split,votes_happiness,votes_fear\n" + "\n".join(rows) + "\n")
     config = tiny(tmp_path / "run", "")
-    config.data.path, config.data.shares = [str(dfew), str(table)], [1.0, 2.0]
+    config.data.path, config.data.mixing_weights = [str(dfew), str(table)], [1.0, 2.0]
     config.loss = LossConfig(votes=True)
     results = train(config)
     assert results["dataset"] == "DFEW + faces.csv"

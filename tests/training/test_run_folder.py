@@ -45,9 +45,9 @@ def test_a_run_of_an_older_version_is_resumed_with_the_defaults_of_new_settings(
     open_(config)
     file = tmp_path / "run" / "config.yaml"
     settings = yaml.safe_load(file.read_text())
-    for group, name in (("data", "shares"), ("loss", "votes"), ("augment", "compress")):
+    for group, name in (("data", "mixing_weights"), ("loss", "votes"), ("augment", "compress")):
         del settings[group][name]
-    del settings["stages"][0]["neutral_mix"], settings["reliability"]
+    del settings["stages"][0]["neutral_probability"], settings["target_accuracy"]
     file.write_text(yaml.safe_dump(settings))
     open_(config, resume=True)
     config.loss.votes = True
@@ -57,10 +57,10 @@ def test_a_run_of_an_older_version_is_resumed_with_the_defaults_of_new_settings(
 
 def test_an_option_that_is_gone_is_a_different_setting(tmp_path: Path):
     config = tiny(tmp_path / "run", "faces")
-    config.model.aggregation_options = {"start": "mean"}
+    config.model.aggregation_options = {"init": "mean"}
     open_(config)
     config.model.aggregation_options = {}
-    with pytest.raises(InputError, match=r"aggregation_options\.start was 'mean', is now None"):
+    with pytest.raises(InputError, match=r"aggregation_options\.init was 'mean', is now None"):
         open_(config, resume=True)
 
 

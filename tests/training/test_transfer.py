@@ -67,7 +67,7 @@ def test_a_dliam_that_starts_as_the_mean_starts_with_the_answers_of_a_mean_model
     trained = model_with(tmp_path, seed=2, aggregation="mean").eval()
     save_model(trained, tmp_path / "trained")
     model = model_with(
-        tmp_path, aggregation_options={"start": "mean"}, weights=str(tmp_path / "trained")
+        tmp_path, aggregation_options={"init": "mean"}, weights=str(tmp_path / "trained")
     ).eval()
     clips = torch.rand(2, trained.frames, 3, trained.size, trained.size)
     with torch.inference_mode():

@@ -45,8 +45,9 @@ class DataConfig:
             of class folders, or the drawn faces that ship with the package: `synthetic`,
             `synthetic-brief` (most frames do not show the emotion) or `synthetic-uneven` (classes
             as rare as DFEW's). A list of paths trains on all of them in one run.
-        shares: how often training draws from each of several data sets, such as `[2, 1]` for two of
-            three clips from the first; empty to draw from all their clips as from one data set.
+        mixing_weights: how often training draws from each of several data sets, such as `[2, 1]`
+            for two of three clips from the first; empty to draw from all their clips as from one
+            data set.
         fold: the fold to test on, from 1: an official fold of the data set, or one of `folds`.
         folds: split data without official folds into this many, with no identity in two, and test
             on `fold`; 0 for the data's own splits.
@@ -55,25 +56,25 @@ class DataConfig:
             the best epoch; used only for data sets without a validation split of their own. 0 for
             none.
         balance: how evenly training draws the classes, from 0 (as they occur) to 1 (evenly).
-        restore: fraction of the balance that is undone in the answers of the best model after
-            training, from 0 to 1 (post-hoc logit adjustment, Menon et al., ICLR 2021): 0 answers as
-            if the classes were as even as training drew them, 1 as uneven as they are.
-        neutral_mix: stills only: probability that the clip of an expressive picture also shows
-            neutral frames of the same person.
+        prior_correction: fraction of the balance that is undone in the answers of the best model
+            after training, from 0 to 1 (post-hoc logit adjustment, Menon et al., ICLR 2021): 0
+            answers as if the classes were as even as training drew them, 1 as uneven as they are.
+        neutral_probability: stills only: probability that the clip of an expressive picture also
+            shows neutral frames of the same person.
         window_s: seconds of a video that the model's frames are spread over: a random part of it in
             training; in evaluation, the mean over up to four parts. 0.64 is what `m3dfel predict`
             reads at once. 0 for the whole video, as published.
     """
 
     path: str | list[str] = ""
-    shares: list[PositiveFloat] = field(default_factory=list)
+    mixing_weights: list[PositiveFloat] = field(default_factory=list)
     fold: PositiveInt = 1
     folds: FoldCount = 0
     labels: list[str] = field(default_factory=lambda: list(EMOTIONS))
     val_fraction: BelowOne = 0.1
     balance: UnitInterval = 0.0
-    restore: UnitInterval = 0.0
-    neutral_mix: UnitInterval = 0.5
+    prior_correction: UnitInterval = 0.0
+    neutral_probability: UnitInterval = 0.5
     window_s: NonNegativeFloat = 0.0
 
     @property
@@ -208,7 +209,7 @@ class Stage:
         aggregation: another aggregation, without options; the model's own if not given.
         epoch_clips: as in `OptimConfig`.
         balance: as in `DataConfig`.
-        neutral_mix: as in `DataConfig`.
+        neutral_probability: as in `DataConfig`.
         size: height and width of a frame in pixels; the model's own if not given. Smaller frames
             train faster, and the next stage takes over what they taught (Tan and Le,
             "EfficientNetV2", ICML 2021).
@@ -223,7 +224,7 @@ class Stage:
     aggregation: str | None = None
     epoch_clips: NonNegativeInt = 0
     balance: UnitInterval = 0.0
-    neutral_mix: UnitInterval = 0.0
+    neutral_probability: UnitInterval = 0.0
     size: FrameSize | None = None
     precision: Precision | None = None
 
@@ -240,10 +241,12 @@ class TrainConfig:
         loss: what is minimized.
         optim: how it is minimized.
         stages: what is trained first, in this order.
-        select: what decides which epoch is best on validation clips: `war`, `uar`, or `mean`, the
-            mean of both, for data so uneven that either alone is blind to half of the classes.
-        reliability: fraction of the answers on the validation clips that must be right. The model
-            says `uncertain` below the smallest confidence with which they are; 0 leaves it at 0.5.
+        select_metric: what decides which epoch is best on validation clips: `war`, `uar`, or
+            `mean`, the mean of both, for data so uneven that either alone is blind to half of the
+            classes.
+        target_accuracy: fraction of the answers on the validation clips that must be right. The
+            model says `uncertain` below the smallest confidence with which they are; 0 leaves it
+            at 0.5.
         test_every_epoch: also measure the test split after every epoch, to report the best epoch on
             test beside the others, as published code does. It never decides anything.
         seed: the only source of randomness.
@@ -268,8 +271,8 @@ class TrainConfig:
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
     stages: list[Stage] = field(default_factory=list)
-    select: Literal["war", "uar", "mean"] = "war"
-    reliability: UnitInterval = 0.0
+    select_metric: Literal["war", "uar", "mean"] = "war"
+    target_accuracy: UnitInterval = 0.0
     test_every_epoch: bool = False
     seed: NonNegativeInt = 0
     precision: Precision = "32-true"
@@ -331,9 +334,14 @@ def previous_stage(config: TrainConfig) -> TrainConfig | None:
     if not config.stages:
         return None
     *earlier, stage = config.stages
-    data = replace(config.data, balance=stage.balance, restore=0.0, neutral_mix=stage.neutral_mix)
+    data = replace(
+        config.data,
+        balance=stage.balance,
+        prior_correction=0.0,
+        neutral_probability=stage.neutral_probability,
+    )
     if stage.path:
-        data = replace(data, path=stage.path, shares=[], folds=0, fold=1)
+        data = replace(data, path=stage.path, mixing_weights=[], folds=0, fold=1)
     model = replace(
         config.model,
         frames=stage.frames,
@@ -349,7 +357,7 @@ def previous_stage(config: TrainConfig) -> TrainConfig | None:
         output=str(Path(config.output) / f"stage-{len(config.stages)}"),
         data=data,
         model=model,
-        reliability=0.0,
+        target_accuracy=0.0,
         optim=replace(
             config.optim,
             epochs=stage.epochs,
@@ -427,8 +435,11 @@ def _contradictions(config: TrainConfig) -> Iterator[str]:
         yield "output is '' but must be a folder for the run"
     if not data.paths or not all(data.paths):
         yield f"data.path is {data.path!r} but must be a data set, a manifest or `synthetic`"
-    if data.shares and len(data.shares) != len(data.paths):
-        yield f"data.shares is {data.shares} but must be one number for each path of data.path"
+    if data.mixing_weights and len(data.mixing_weights) != len(data.paths):
+        yield (
+            f"data.mixing_weights is {data.mixing_weights} but must be one number for each path of "
+            "data.path"
+        )
     if data.folds and data.fold > data.folds:
         yield f"data.fold is {data.fold} but must be 1 to {data.folds} (data.folds)"
     if model.bag_size > 0 and model.frames % model.bag_size:

@@ -120,13 +120,13 @@ class TrainingClips(Dataset[Sample]):
         size: height and width of a frame in pixels.
         augment: the random transforms.
         seed: the run's seed.
-        neutral_mix: probability that the clip of an expressive still also shows a neutral still of
-            the same person.
+        neutral_probability: probability that the clip of an expressive still also shows a neutral
+            still of the same person.
         grayscale: read stills as luminance only, which is three times less work, for a model that
             sees no color.
         votes: the target is how the annotators' votes are distributed over the labels.
         window_s: seconds of the video that a clip covers, a random part of it; 0 for all of it.
-        leave_colors: leave the color jitter of frames and videos to the model's device, which
+        defer_color_jitter: leave the color jitter of frames and videos to the model's device, which
             makes it with `change_colors`; only if nothing is to come after it.
     """
 
@@ -138,19 +138,19 @@ class TrainingClips(Dataset[Sample]):
         size: int,
         augment: AugmentConfig,
         seed: int,
-        neutral_mix: float = 0.0,
+        neutral_probability: float = 0.0,
         grayscale: bool = False,
         votes: bool = False,
         window_s: float = 0.0,
-        leave_colors: bool = False,
+        defer_color_jitter: bool = False,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
         self.votes = votes
         self.choose = partial(random_indices, window_s=window_s)
-        self.augment, self.seed, self.neutral_mix = augment, seed, neutral_mix
+        self.augment, self.seed, self.neutral_probability = augment, seed, neutral_probability
         self.grayscale = grayscale
         self.augment_frames = FrameAugmentation(size, augment)
-        self.leave_colors = leave_colors and self.augment_frames.colors_come_last
+        self.defer_color_jitter = defer_color_jitter and self.augment_frames.colors_come_last
         self.transform = training_transform(size, augment)
         self.transform_still = training_transform(size, augment, crop=False)
         self.neutral_stills = _neutral_stills(clips)
@@ -178,10 +178,10 @@ class TrainingClips(Dataset[Sample]):
     def _read(self, index: int) -> tuple[Tensor, Tensor | None]:
         clip = self.clips[index]
         if clip.kind not in ("frames", "video"):
-            return self._read_picture(clip), NO_CHANGE if self.leave_colors else None
+            return self._read_picture(clip), NO_CHANGE if self.defer_color_jitter else None
         frames = read_frames(clip, self.frames, self.choose)
-        if self.leave_colors:
-            return self.augment_frames.leaving_colors(frames)
+        if self.defer_color_jitter:
+            return self.augment_frames.without_color_jitter(frames)
         return self.augment_frames(frames), None
 
     def _read_picture(self, clip: Clip) -> Tensor:
@@ -201,7 +201,7 @@ class TrainingClips(Dataset[Sample]):
 
     def _neutral_still(self, clip: Clip) -> Clip | None:
         choices = self.neutral_stills.get((clip.dataset, clip.identity), [])
-        if clip.emotion == "neutral" or not choices or torch.rand(()) >= self.neutral_mix:
+        if clip.emotion == "neutral" or not choices or torch.rand(()) >= self.neutral_probability:
             return None
         return choices[int(torch.randint(len(choices), ()))]
 

@@ -100,7 +100,7 @@ class ConvPooling(nn.Conv1d):
             kernels = kernels.expand(self.bag_size, 1, 3) / self.bag_size
         return F.conv1d(x, kernels, padding=1, groups=x.shape[1])
 
-    def start_as_mean(self) -> None:
+    def init_as_mean(self) -> None:
         """Initialize the kernels so that the bag vector is the mean of the instances."""
         with torch.no_grad():
             nn.init.zeros_(self.weight)

@@ -39,7 +39,7 @@ class Calibration:
     answers: Answers
 
 
-def restored_balance(counts: Tensor, drawn: Tensor, fraction: float) -> Tensor:
+def prior_shift(counts: Tensor, drawn: Tensor, fraction: float) -> Tensor:
     """Return what is added to each class's logit to undo the balance of the draws.
 
     Args:
@@ -62,7 +62,7 @@ MIN_ANSWERS = 20
 
 
 def calibrate(
-    model: M3DFEL, outputs: SplitOutputs, shift: Tensor, reliability: float = 0.0
+    model: M3DFEL, outputs: SplitOutputs, shift: Tensor, target_accuracy: float = 0.0
 ) -> Calibration:
     """Add a shift to a model's logits, divide them by the best temperature, and choose a threshold.
 
@@ -70,7 +70,7 @@ def calibrate(
         model: its classifier and its `min_confidence` are changed, in place.
         outputs: the model's outputs on the validation clips.
         shift: added to the logits, (C,).
-        reliability: the model's `min_confidence` becomes the smallest with which at least this
+        target_accuracy: the model's `min_confidence` becomes the smallest with which at least this
             fraction of its answers on these clips is right, if there are `MIN_ANSWERS`; 0 keeps
             it, and so does, with a warning, a fraction that is reached with none.
     """
@@ -81,14 +81,14 @@ def calibrate(
             parameter.div_(temperature)
     calibrated = outputs.calibrated(shift, temperature)
     curve = risk_coverage(calibrated.logits, calibrated.targets)
-    if reliability:
+    if target_accuracy:
         enough = curve["coverage"] * len(outputs.targets) >= MIN_ANSWERS
-        chosen = confidence_for(curve[enough], reliability)
+        chosen = confidence_for(curve[enough], target_accuracy)
         if chosen is None:
             logger.warning(
                 "at no confidence are %g %% of %d or more answers on the validation clips right: "
                 "the model's min_confidence stays %g",
-                100 * reliability,
+                100 * target_accuracy,
                 MIN_ANSWERS,
                 model.min_confidence,
             )

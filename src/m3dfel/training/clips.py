@@ -51,11 +51,11 @@ def training_batches(
         model.size,
         config.augment,
         config.seed,
-        data.neutral_mix,
+        data.neutral_probability,
         model.grayscale,
         config.loss.votes,
         data.window_s,
-        leave_colors=fabric.device.type != "cpu",
+        defer_color_jitter=fabric.device.type != "cpu",
     )
     on_gpu = fabric.device.type == "cuda"
     loader = training_loader(training_clips, batches, config.workers, pin_memory=on_gpu)
@@ -68,14 +68,14 @@ def draw_weights(clips: Sequence[Clip], data: DataConfig) -> Tensor | None:
     None if every clip is drawn once per epoch. Where annotators voted, the emotion with most votes
     decides how often a clip is drawn.
     """
-    if not data.balance and not data.shares:
+    if not data.balance and not data.mixing_weights:
         return None
     targets = torch.tensor([data.labels.index(clip.emotion) for clip in clips])
     weights = torch.bincount(targets).double()[targets] ** -data.balance
-    if data.shares:
+    if data.mixing_weights:
         datasets = torch.tensor([clip.dataset for clip in clips])
-        shares = torch.tensor(data.shares).double()
-        weights *= (shares / torch.bincount(datasets, weights, len(shares)))[datasets]
+        mixing = torch.tensor(data.mixing_weights).double()
+        weights *= (mixing / torch.bincount(datasets, weights, len(mixing)))[datasets]
     return weights
 
 

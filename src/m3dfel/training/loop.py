@@ -33,7 +33,7 @@ from m3dfel.models.checkpoints import load_model, save_model
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.progress import progress_bar
 from m3dfel.training.batchnorm import share_batch_norm
-from m3dfel.training.calibration import calibrate, restored_balance
+from m3dfel.training.calibration import calibrate, prior_shift
 from m3dfel.training.clips import class_counts, draw_weights, training_batches
 from m3dfel.training.environment import environment_info, launch_fabric
 from m3dfel.training.log import log_epoch, log_once
@@ -201,7 +201,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                         val_outputs = outputs
             history.append(row)
             log_epoch(fabric, row)
-            is_best = best_epoch(history, "val", config.select) is row
+            is_best = best_epoch(history, "val", config.select_metric) is row
             if is_best:
                 best_outputs = val_outputs
             if fabric.is_global_zero:
@@ -220,8 +220,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         # The best epoch was before this run was resumed, or was measured in mixed precision.
         if best_outputs is None or config.precision != "32-true":
             best_outputs = measure_split(fabric, final_model, splits["val"], config)
-        shift = restored_balance(counts, drawn, config.data.restore)
-        calibration = calibrate(final_model, best_outputs, shift, config.reliability)
+        shift = prior_shift(counts, drawn, config.data.prior_correction)
+        calibration = calibrate(final_model, best_outputs, shift, config.target_accuracy)
         final_outputs["val"] = calibration.outputs
         final_row = {
             "epoch": epochs["best_on_val"]["epoch"],
@@ -239,7 +239,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
             epochs["last"]["test"] = split_metrics(outputs, splits["test"], labels, datasets)
     results = {
         **epochs,
-        "selected_by": f"val {config.select}",
+        "selected_by": f"val {config.select_metric}",
         "seed": config.seed,
         "clips": {name: len(clips) for name, clips in eval_splits.items()},
         "history": history,

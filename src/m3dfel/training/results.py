@@ -65,7 +65,7 @@ def best_epoch(history: list[dict[str, Any]], split: str, metric: str) -> dict[s
 
 def reported_epochs(history: list[dict[str, Any]], config: TrainConfig) -> dict[str, Any]:
     """Return copies of the epochs that are reported, by how they were chosen."""
-    epochs = {"last": history[-1], "best_on_val": best_epoch(history, "val", config.select)}
+    epochs = {"last": history[-1], "best_on_val": best_epoch(history, "val", config.select_metric)}
     if config.test_every_epoch:
-        epochs["best_on_test"] = best_epoch(history, "test", config.select)
+        epochs["best_on_test"] = best_epoch(history, "test", config.select_metric)
     return {choice: dict(row) for choice, row in epochs.items() if row}

@@ -65,7 +65,7 @@ class FrameAugmentation:
         degraded: Tensor = self.degrade(self._read(frames, crop, mirrored, colors))
         return degraded
 
-    def leaving_colors(self, frames: Frames) -> tuple[Tensor, Tensor]:
+    def without_color_jitter(self, frames: Frames) -> tuple[Tensor, Tensor]:
         """Return the clip before its colors are changed, and the change, for `change_colors`.
 
         Only where `colors_come_last`. The random numbers are those of `__call__`.

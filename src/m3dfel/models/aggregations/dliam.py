@@ -2,7 +2,7 @@
 
 It joins the instance features of a bag into one vector by weak long-term relations: BiLSTM,
 self-attention, DMIN, a gate, and a convolution that sums over the instances. For ablations each
-part can be left out or replaced. `start="mean"` is ours: the same module, initialized so that it
+part can be left out or replaced. `init="mean"` is ours: the same module, initialized so that it
 begins as the mean of the instances and learns relations from there.
 """
 
@@ -55,7 +55,7 @@ class DLIAM(Aggregation):
         norm: normalization of A.
         pooling: sum over the instances.
         unbiased: compute DMIN's variances as in the published code.
-        start: `published`, `mean`, or a list of the parts that start as the mean; those that this
+        init: `published`, `mean`, or a list of the parts that start as the mean; those that this
             module lacks are ignored.
 
     Raises:
@@ -72,7 +72,7 @@ class DLIAM(Aggregation):
         norm: Literal["dmin", "none", "batch", "layer", "instance"] = "dmin",
         pooling: Literal["conv1d", "conv1d-shared", "mean", "max", "attention"] = "conv1d",
         unbiased: bool = False,
-        start: Literal["published", "mean"] | list[Part] = "published",
+        init: Literal["published", "mean"] | list[Part] = "published",
     ) -> None:
         channels = 2 * features if bilstm else features
         super().__init__(channels, make_pooling(pooling, channels, bag_size))
@@ -83,7 +83,7 @@ class DLIAM(Aggregation):
         )
         self.qkv = nn.Linear(channels, 3 * channels, bias=False) if mhsa else None
         self.norm = make_norm(norm, channels, unbiased)
-        parts = {"published": (), "mean": _MEAN}[start] if isinstance(start, str) else start
+        parts = {"published": (), "mean": _MEAN}[init] if isinstance(init, str) else init
         self.residual_scale = None
         if "residual" in parts and bilstm:
             self.residual_scale = nn.Parameter(torch.zeros(channels))  # s
@@ -91,7 +91,7 @@ class DLIAM(Aggregation):
         if "gate" in parts:
             _zero_scale(self.norm, norm)
         if "kernel" in parts and isinstance(self.pooling, ConvPooling):
-            self.pooling.start_as_mean()
+            self.pooling.init_as_mean()
         averages = isinstance(self.pooling, (ConvPooling, MeanPooling))
         self.starts_as_mean = bilstm and averages and set(_MEAN) <= set(parts)
 
