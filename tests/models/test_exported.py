@@ -84,7 +84,7 @@ def test_a_missing_package_is_named_with_its_extra(
     package: str, extra: str, tmp_path: Path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(InputError, match=rf"need {package}: pip install 'm3dfel\[{extra}\]'"):
+    with pytest.raises(InputError, match=rf"need {package}: run pip install '\.\[{extra}\]'"):
         export_model(small_model().eval(), tmp_path / "exported")
     assert not list(tmp_path.iterdir())
 
