@@ -29,8 +29,6 @@ from rows import Row
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from m3dfel._opencv import cv2
-from m3dfel._torchvision import v2
 from m3dfel.config import AugmentConfig
 from m3dfel.data.batches import EpochBatches, training_loader
 from m3dfel.data.dataset import TrainingClips
@@ -38,7 +36,9 @@ from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.packed.packing import pack
 from m3dfel.data.packed.settings import PackSettings
 from m3dfel.emotions import EMOTIONS
+from m3dfel.opencv import cv2
 from m3dfel.synthetic.clips import parse_synthetic, render
+from m3dfel.torchvision_compat import v2
 
 SIDE, FRAMES, SIZE, CHOSEN, BATCH, WARM_UP = 224, 32, 112, 16, 8, 6
 PUBLISHED = "published way, JPEG folders"

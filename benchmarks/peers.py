@@ -32,7 +32,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from m3dfel._torchvision import v2
 from m3dfel.data.manifest import read_manifest
 from m3dfel.data.reading import read_picture
 from m3dfel.data.splits import keep_labels
@@ -40,6 +39,7 @@ from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
 from m3dfel.files import write_text
 from m3dfel.models.checkpoints import BUNDLED, load_model
+from m3dfel.torchvision_compat import v2
 
 HERE = Path(__file__).resolve().parent / "peers"
 ENVIRONMENTS = Path.home() / ".cache" / "m3dfel" / "peers"

@@ -158,6 +158,7 @@ def measure_two_faces(one: Sequence[Frame], other: Sequence[Frame]) -> tuple[int
 
 def rows(short: bool = False) -> list[Row]:
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
 
     def beginning(video: str, seconds: float) -> list[Frame]:
         path, last_s = shared(f"data/videos/{video}"), seconds / 4 if short else seconds
@@ -180,6 +181,7 @@ def rows(short: bool = False) -> list[Row]:
 
 def main(paths: Sequence[str]) -> None:
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     for path in paths:
         measure(Path(path).name, list(read_video(path)))
     if len(paths) > 1:

@@ -1,14 +1,16 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from m3dfel.config import AugmentConfig
 from m3dfel.data.batches import EpochBatches, evaluation_loader, training_loader
-from m3dfel.data.dataset import EvaluationClips, TrainingClips
+from m3dfel.data.dataset import EvaluationClips, Sample, TrainingClips
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
+from m3dfel.opencv import cv2
 from small_data import write_frames
 
 
@@ -86,3 +88,28 @@ def test_clips_that_cannot_be_read_are_missing_from_the_batches(tmp_path: Path):
     batches = list(evaluation_loader(EvaluationClips(clips, EMOTIONS, 3, 16), 2, 0))
     assert [batch["indices"].tolist() for batch in batches] == [[0], [2]]
     assert list(evaluation_loader(EvaluationClips(clips[1:2], EMOTIONS, 3, 16), 2, 0)) == [None]
+
+
+class Threads(EvaluationClips):
+    """Says in place of a clip how many threads OpenCV has, after work that would use several."""
+
+    def __getitem__(self, index: int) -> list[Sample]:
+        blur()
+        return [Sample(torch.zeros(1, 3, 1, 1, dtype=torch.uint8), cv2.getNumThreads(), index)]
+
+
+def blur() -> None:
+    cv2.GaussianBlur(np.zeros((600, 600, 3), np.uint8), (0, 0), 3)
+
+
+def test_workers_do_without_the_threads_of_the_process_that_was_forked():
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(3)
+    try:
+        blur()
+        clips = [Clip("face.jpg", "still", "anger", "test")]
+        (batch,) = evaluation_loader(Threads(clips, EMOTIONS, 1, 1), 1, workers=1)
+        assert batch["targets"].tolist() == [1]
+        assert cv2.getNumThreads() == 3
+    finally:
+        cv2.setNumThreads(before)

@@ -6,11 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from m3dfel._torchvision import import_torchvision
 from m3dfel.errors import InputError
 from m3dfel.models.backbones import BACKBONES
 from m3dfel.models.backbones.video_resnet import R3D
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.torchvision_compat import import_torchvision
 from small_data import small_model as small
 
 models = import_torchvision("torchvision.models")

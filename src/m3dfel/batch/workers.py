@@ -24,6 +24,7 @@ import torch
 
 from m3dfel.batch.predictor import PredictSettings, Video, VideoPredictor
 from m3dfel.errors import InputError
+from m3dfel.opencv import cv2
 
 
 @dataclass(frozen=True)
@@ -157,6 +158,7 @@ def _serve(connection: Connection, settings: PredictSettings, scratch: str) -> N
 def prepare_process() -> None:
     """Let this process compute on one thread, and print nothing beside the others' progress."""
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)
     sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
 
 

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from m3dfel.data.dataset import EvaluationClips, Sample, TrainingClips
 from m3dfel.data.seeds import combine_seeds
 from m3dfel.errors import InputError
+from m3dfel.opencv import cv2
 
 
 class Batch(TypedDict):
@@ -162,5 +163,7 @@ def _collate(samples: list[Sample]) -> Batch:
 
 
 def _use_one_thread(_: int) -> None:
-    # The workers already use all cores; threads inside them would only compete.
+    # The workers already use all cores; threads inside them would only compete. OpenCV's would also
+    # be those of the process that was forked, which do not exist here.
     torch.set_num_threads(1)
+    cv2.setNumThreads(1)

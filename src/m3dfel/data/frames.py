@@ -19,11 +19,11 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from m3dfel._opencv import cv2
 from m3dfel.data.manifest import Clip
 from m3dfel.data.packed.store import opened_store, split_address
 from m3dfel.data.sampling import ChooseFrames
 from m3dfel.errors import InputError
+from m3dfel.opencv import cv2
 from m3dfel.video.decode import PICTURES_PER_S, frame_files, read_chosen
 
 Picture: TypeAlias = npt.NDArray[Any]

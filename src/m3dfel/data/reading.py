@@ -13,13 +13,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from m3dfel._opencv import cv2
 from m3dfel.data.archives import read_bytes
 from m3dfel.data.augment.stills import static_clip
 from m3dfel.data.frames import not_a_picture, read_frames
 from m3dfel.data.manifest import Clip
 from m3dfel.data.packed.store import opened_store, split_address
 from m3dfel.data.sampling import ChooseFrames
+from m3dfel.opencv import cv2
 from m3dfel.synthetic.clips import SyntheticClip, parse_synthetic, render
 from m3dfel.video.decode import PICTURES_PER_S
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 from torch import Tensor
 
-from m3dfel._torchvision import import_torchvision
 from m3dfel.errors import InputError
+from m3dfel.torchvision_compat import import_torchvision
 
 import_torchvision()  # torchmetrics imports it too
 

@@ -17,9 +17,9 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from m3dfel._opencv import cv2
 from m3dfel.emotions import colors
 from m3dfel.errors import InputError
+from m3dfel.opencv import cv2, open_window
 from m3dfel.report.drawing.boxes import draw_box
 from m3dfel.video.decode import Picture
 
@@ -98,7 +98,7 @@ class Window:
         self._name = f"m3dfel: {name}"
 
     def __enter__(self) -> Window:
-        cv2.namedWindow(self._name, cv2.WINDOW_NORMAL)
+        open_window(self._name)
         return self
 
     def __exit__(self, *_: object) -> None:

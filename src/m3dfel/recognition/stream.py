@@ -22,6 +22,7 @@ from torch import Tensor
 
 from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.opencv import cv2
 from m3dfel.predictions.prediction import (
     FaceRows,
     Prediction,
@@ -47,12 +48,13 @@ _NO_FACE = (
 
 
 def leave_a_core_to_detection() -> None:
-    """Let torch use one thread less from now on, for a program that does nothing but recognize.
+    """Reserve a CPU core for face detection, in a program that does nothing but recognize.
 
-    Where its threads share a core with face detection, most of their time is waiting: on two cores,
-    a whole prediction then costs half as much again.
+    Where torch's threads share a core with face detection, most of their time is waiting: on two
+    cores, a whole prediction then costs half as much again. OpenCV, which detects, uses one thread.
     """
     torch.set_num_threads(max(1, torch.get_num_threads() - 1))
+    cv2.setNumThreads(1)
 
 
 @dataclass(frozen=True, eq=False)

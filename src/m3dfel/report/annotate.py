@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from m3dfel._opencv import cv2
 from m3dfel.emotions import colors, names_in
+from m3dfel.opencv import cv2
 from m3dfel.report.drawing.boxes import draw_box, tags_above
 from m3dfel.report.drawing.cards import draw_card
 from m3dfel.report.drawing.faces import faces_of

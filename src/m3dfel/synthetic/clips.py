@@ -17,9 +17,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from m3dfel._opencv import cv2
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
+from m3dfel.opencv import cv2
 from m3dfel.synthetic.anatomy import GRID, Face, random_face
 from m3dfel.synthetic.curves import MIDDLE
 from m3dfel.synthetic.drawing import MARGIN, OVERSAMPLING, Picture, Portrait, random_scene

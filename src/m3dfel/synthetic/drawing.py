@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from m3dfel._opencv import cv2
+from m3dfel.opencv import cv2
 from m3dfel.synthetic.anatomy import (
     ARCH,
     BULGE,

@@ -12,7 +12,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from m3dfel._opencv import cv2
+from m3dfel.opencv import cv2
 
 # Positions (x, y) of the left and right eye, nose, left and right mouth corner in a crop of side 1;
 # left and right as seen in the image.

@@ -11,8 +11,8 @@ from itertools import count
 
 import numpy as np
 
-from m3dfel._opencv import cv2
 from m3dfel.errors import InputError
+from m3dfel.opencv import cv2
 from m3dfel.video.decode import Frame
 from m3dfel.video.prefetch import run_ahead
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from m3dfel._opencv import cv2
+from m3dfel.opencv import cv2
 
 _Map = npt.NDArray[np.float32]
 

@@ -1,7 +1,7 @@
-"""Run an ONNX network on one thread: in ONNX Runtime, if it is installed, else in OpenCV.
+"""Run an ONNX network in ONNX Runtime, if it is installed, else in OpenCV.
 
-Below the face detector. ONNX Runtime takes 0.7 times as long as OpenCV's own engine, which is
-always there. Both return the same up to rounding.
+Below the face detector. On one thread, ONNX Runtime takes 0.7 times as long as OpenCV's own engine,
+which is always there. Both return the same up to rounding.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from m3dfel._opencv import cv2
+from m3dfel.opencv import cv2
 
 Blob: TypeAlias = npt.NDArray[np.float32]
 Engine: TypeAlias = Callable[[Blob], list[Blob]]
@@ -35,7 +35,7 @@ def load_engine(path: str | Path, outputs: Sequence[str]) -> Engine:
 
 
 def load_onnxruntime(path: str | Path, outputs: Sequence[str]) -> Engine:
-    """Load a network into ONNX Runtime.
+    """Load a network into ONNX Runtime, on one thread.
 
     Raises:
         ImportError: ONNX Runtime is not installed, or the package onnx, which frees the size of the
@@ -69,7 +69,7 @@ def load_onnxruntime(path: str | Path, outputs: Sequence[str]) -> Engine:
 
 
 def load_opencv(path: str | Path, outputs: Sequence[str]) -> Engine:
-    """Load a network into OpenCV, on the one thread that it is limited to in this package."""
+    """Load a network into OpenCV, which uses as many threads as the process lets it."""
     network = cv2.dnn.readNetFromONNX(str(path))
 
     def run(blob: Blob) -> list[Blob]:

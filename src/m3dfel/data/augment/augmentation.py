@@ -16,12 +16,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from m3dfel import _torchvision as torchvision
-from m3dfel._opencv import cv2
+from m3dfel import torchvision_compat as torchvision
 from m3dfel.config import AugmentConfig
 from m3dfel.data.augment.color_jitter import color_change
 from m3dfel.data.augment.transforms import color_jitter, degradations, random_crop
 from m3dfel.data.frames import Frames, Picture
+from m3dfel.opencv import cv2
 
 # Of blue, green and red, the order of OpenCV; torchvision's numbers.
 _LUMINANCE = np.array([0.114, 0.587, 0.2989])

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from m3dfel._opencv import cv2
+from m3dfel.opencv import cv2
 
 Values = npt.NDArray[np.float64]
 Points = npt.NDArray[np.float32]

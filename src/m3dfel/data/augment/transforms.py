@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from m3dfel import _torchvision as torchvision
-from m3dfel._opencv import cv2
+from m3dfel import torchvision_compat as torchvision
 from m3dfel.config import AugmentConfig
+from m3dfel.opencv import cv2
 
 
 def evaluation_transform(size: int, zoom: float = 1.0) -> nn.Module:

@@ -21,7 +21,6 @@ import numpy as np
 import pandas as pd
 import torch
 
-from m3dfel._opencv import cv2
 from m3dfel.data.frames import Frames, Picture, read_frames
 from m3dfel.data.layouts import VOTES
 from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
@@ -40,6 +39,7 @@ from m3dfel.data.reading import picture_bytes, read_picture
 from m3dfel.data.sampling import centered_indices
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
+from m3dfel.opencv import cv2
 from m3dfel.progress import progress_bar
 from m3dfel.video.decode import PICTURES_PER_S
 

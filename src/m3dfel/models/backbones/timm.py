@@ -12,9 +12,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3dfel._torchvision import import_torchvision
 from m3dfel.errors import InputError
 from m3dfel.models.backbones import BACKBONES
+from m3dfel.torchvision_compat import import_torchvision
 
 
 @BACKBONES.register("timm")

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, hub, nn
 
-from m3dfel import _torchvision as torchvision
+from m3dfel import torchvision_compat as torchvision
 from m3dfel.errors import InputError
 from m3dfel.models.backbones import BACKBONES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
-from m3dfel._opencv import cv2
+from m3dfel.opencv import cv2
 from m3dfel.report.drawing.layout import unit_of
 from m3dfel.report.drawing.sprites import composite_rgb, mix, tag
 from m3dfel.report.spans import Values

@@ -3,10 +3,10 @@
 It imports torch's compiler, which takes as long as importing torch itself, and a prediction needs
 neither. What is used of it, `v2` and `get_weight`, are attributes of this module.
 
-The operators need exactly the torch build they were compiled for. With another one, such as a
-CPU-only torch next to a CUDA torchvision, the import of torchvision fails because two operators are
-missing (nms, qnms) that this package never calls. Declaring their signatures lets the import
-succeed; everything used here (transforms, weights) is plain Python.
+The operators need exactly the torch build they were compiled for. Beside another build, such as the
+CPU-only torch 2.13.0 beside PyPI's torchvision 0.28.0, `import torchvision` fails with "operator
+torchvision::nms does not exist", although this package never calls one. Declaring their signatures
+lets the import succeed; everything used here (transforms, weights) is plain Python.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from m3dfel import _torchvision
+from m3dfel import torchvision_compat
 
 
 def test_predicting_does_without_torchvision_which_is_slow_to_import():
@@ -19,7 +19,7 @@ def test_predicting_does_without_torchvision_which_is_slow_to_import():
 
 
 def test_what_is_needed_of_torchvision_is_imported_on_first_use():
-    assert _torchvision.v2.Resize(8)
-    assert "r3d_18" in _torchvision.get_weight("R3D_18_Weights.KINETICS400_V1").url
+    assert torchvision_compat.v2.Resize(8)
+    assert "r3d_18" in torchvision_compat.get_weight("R3D_18_Weights.KINETICS400_V1").url
     with pytest.raises(AttributeError, match="has no attribute 'models'"):
-        _torchvision.models  # noqa: B018
+        torchvision_compat.models  # noqa: B018
