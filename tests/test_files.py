@@ -1,9 +1,11 @@
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from m3dfel.errors import InputError
-from m3dfel.files import atomic_write, write_text
+from m3dfel.files import atomic_write, claim, printable, write_text, written_names
 
 
 def write_a_part(path: Path) -> None:
@@ -51,3 +53,51 @@ def test_a_path_that_cannot_be_written_is_an_input_error(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write .*file/results\.json"):
         write_text(tmp_path / "file" / "results.json", "{}")
+
+
+# --- what is whose -------------------------------------------------------------------------------
+
+
+def test_a_file_of_the_user_is_not_replaced(tmp_path: Path):
+    own, other = tmp_path / "session.csv", tmp_path / "session.srt"
+    other.write_text("by hand")
+    with pytest.raises(InputError, match=r"session\.srt was not written by m3dfel"):
+        claim([own, other])
+    claim([own, other], overwrite=True)
+    write_text(own, "a result")
+    claim([own])
+    own.write_text("a result, corrected by hand")
+    with pytest.raises(InputError, match="or was changed since"):
+        claim([own])
+    assert own.read_text() == "a result, corrected by hand"
+
+
+def test_a_result_may_be_replaced_after_a_kill_at_any_moment(tmp_path: Path):
+    path = tmp_path / "session.csv"
+    claim([path])
+    write_text(path, "first")
+    with pytest.raises(KeyboardInterrupt):
+        write_a_part(path)
+    claim([path])
+    assert path.read_text() == "first"
+
+
+def test_results_in_a_copied_folder_are_still_known(tmp_path: Path):
+    claim([tmp_path / "a" / "session.csv"])
+    write_text(tmp_path / "a" / "session.csv", "a result")
+    shutil.copytree(tmp_path / "a", tmp_path / "b", copy_function=shutil.copyfile)
+    claim([tmp_path / "b" / "session.csv"])
+    assert written_names(tmp_path / "b") == {"session.csv"}
+
+
+def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write to"):
+        claim([tmp_path / "file" / "result.csv"])
+
+
+def test_names_that_are_not_characters_are_written_as_escapes(tmp_path: Path):
+    name = os.fsdecode(b"old\xff\x1b[31m.mp4")
+    assert printable(name) == r"old\xff\x1b[31m.mp4"
+    write_text(tmp_path / "table.csv", name)
+    assert rb"old\xff" in (tmp_path / "table.csv").read_bytes()

@@ -1,14 +1,19 @@
-"""Write files atomically: under a temporary name that is renamed when the file is complete.
+"""Write files so that nothing is lost: neither by a kill, nor by replacing files of the user.
 
-A process killed at any moment leaves the previous file or the new one, never a part. Everything
-that the package writes goes through here.
+Files are written under a temporary name that is renamed when the file is complete. A process killed
+at any moment leaves the previous file or the new one, never a part. Everything that the package
+writes goes through here.
+
+A folder with results has a list of what the package wrote there (`.m3dfel`), with checksums, so
+that it replaces no file that it did not write, or that was changed since.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,6 +38,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield temporary
+            _note_written(path, temporary)
             temporary.replace(path)
         finally:
             if temporary.is_dir():
@@ -48,6 +54,88 @@ def atomic_write(path: Path) -> Iterator[Path]:
         ) from error
 
 
+def claim(paths: Iterable[Path], overwrite: bool = False) -> None:
+    """Make sure that results can be written to some paths, before the work for them starts.
+
+    From now on, what is written into their folders is noted as the package's own.
+
+    Args:
+        paths: of the files; missing folders are created.
+        overwrite: files that the package did not write may be replaced.
+
+    Raises:
+        InputError: there is a file that the package did not write, or that was changed since; or a
+            folder cannot be written to.
+    """
+    paths = list(paths)
+    for path in paths:
+        if not overwrite and path.exists() and not _is_own(path):
+            raise InputError(
+                f"{path} was not written by m3dfel, or was changed since: choose another name or "
+                "folder, or replace it with --overwrite"
+            )
+    for folder in {path.parent for path in paths}:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / _LIST).touch()
+            # Only this tells whether files can be created, whatever the permissions say.
+            probe = folder / f".{os.getpid()}-{_LIST}"
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {folder} ({error.strerror or error}): choose another folder"
+            ) from error
+
+
+def written_names(folder: Path) -> frozenset[str]:
+    """Return the names of the files that the package wrote into a folder of results."""
+    return frozenset(name for _, name in _entries(folder))
+
+
+_LIST = ".m3dfel"
+"""Name of the list: on each line the checksum and the name of a file."""
+
+
+def _entries(folder: Path) -> Iterator[tuple[str, str]]:
+    try:
+        text = (folder / _LIST).read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return
+    for line in text.splitlines():
+        checksum, _, name = line.partition(" ")
+        yield checksum, name
+
+
+def _is_own(path: Path) -> bool:
+    known = {checksum for checksum, name in _entries(path.parent) if name == path.name}
+    return bool(known) and path.is_file() and _checksum(path) in known
+
+
+def _note_written(path: Path, temporary: Path) -> None:
+    """Enter a complete file into the list of its folder, if it has one, before it gets its name."""
+    written = path.with_name(_LIST)
+    if written.exists() and temporary.is_file():
+        # In one piece, since several processes may write here.
+        line = f"{_checksum(temporary)} {path.name}\n"
+        with written.open("ab", buffering=0) as file:
+            file.write(line.encode("utf-8", errors="surrogateescape"))
+
+
+def _checksum(path: Path) -> str:
+    checksum = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as file:
+        while part := file.read(1 << 20):
+            checksum.update(part)
+    return checksum.hexdigest()
+
+
+def printable(name: object) -> str:
+    r"""Return a name for people: what is not a character becomes an escape such as `\xff`."""
+    text = os.fsencode(str(name)).decode("utf-8", errors="backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def csv_separator(path: str | Path) -> str:
     """Return what separates the columns of a CSV file: a comma, or `;` as spreadsheets may write.
 
@@ -60,10 +148,11 @@ def csv_separator(path: str | Path) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 text file atomically.
+    r"""Write a UTF-8 text file atomically; what is not a character becomes an escape like `\xff`.
 
     Raises:
         InputError: the file cannot be written.
     """
     with atomic_write(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        data = text.encode("utf-8", errors="surrogateescape")
+        temporary.write_bytes(data.decode("utf-8", errors="backslashreplace").encode("utf-8"))

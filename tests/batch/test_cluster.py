@@ -57,7 +57,7 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(ray, tmp_path: Path, 
         write_video(videos / f"{number}.mp4", frames[3 * number :][:12], 25)
     (videos / "bad.mp4").write_bytes(b"not a video")
     small_model().save_pretrained(tmp_path / "model")
-    sources = find_sources([videos.as_uri()])
+    sources = find_sources([videos.as_uri()], one_video=True).videos
 
     def settings(folder: str, *plugins: str) -> PredictSettings:
         return PredictSettings(

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import fsspec
@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from m3dfel.batch.folders import plan_videos, predict_videos
-from m3dfel.batch.predictor import PredictSettings, VideoPredictor
+from m3dfel.batch.predictor import PredictSettings, Video, VideoPredictor
 from m3dfel.batch.workers import Outcome, attempt
 from m3dfel.errors import InputError
 from m3dfel.predictions.prediction import Prediction
@@ -49,7 +49,8 @@ def here(videos, settings):
 
 
 def tables(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".png"}
+    files = (path for path in folder.iterdir() if path.name != ".m3dfel")
+    return {path.name: path.read_bytes() for path in files if path.suffix != ".png"}
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def finished(model: Path, folder: Path, tmp_path_factory) -> Path:
     """The results of a run that was never stopped."""
     output = tmp_path_factory.mktemp("finished")
     settings = PredictSettings(str(output), ("csv",), model=str(model), aligned=True)
-    predict_videos(find_sources([folder]), settings, here)
+    predict_videos(find_sources([folder]).videos, settings, here)
     return output
 
 
@@ -88,8 +89,11 @@ def test_a_killed_run_ends_with_the_same_tables_as_one_that_was_never_stopped(
     done = {path: path.stat().st_mtime_ns for path in tmp_path.glob("[!.]*.json")}
     assert 1 <= len(done) < 6
     (tmp_path / ".123-5.csv").write_text("half a table")
+    os.utime(tmp_path / ".123-5.csv", (0, 0))
+    (tmp_path / ".124-4.csv").write_text("of a run on another machine")
     second = subprocess.run(command, capture_output=True, text=True)
     assert second.returncode == 1, "two files are broken"
+    (tmp_path / ".124-4.csv").unlink()  # left alone
     assert tables(tmp_path) == tables(finished)
     assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in done.items())
     assert "problems with 2 of 8 videos" in second.stderr
@@ -111,7 +115,7 @@ def test_videos_at_urls_have_the_tables_of_local_ones(
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     settings = PredictSettings(str(output), ("csv",), annotate=True, model=str(model), aligned=True)
-    predict_videos(find_sources([bucket]), settings, here)
+    predict_videos(find_sources([bucket]).videos, settings, here)
     for path in finished.glob("?.csv"):
         assert (output / path.name).read_bytes() == path.read_bytes()
     problems = pd.read_csv(output / "problems.csv")
@@ -127,7 +131,7 @@ def test_videos_at_urls_are_predicted_again_only_if_they_changed(
     model: Path, bucket: str, tmp_path: Path
 ):
     settings = PredictSettings(str(tmp_path / "out"), ("csv",), model=str(model), aligned=True)
-    sources = find_sources([bucket])[:2]
+    sources = find_sources([bucket]).videos[:2]
     left = []
 
     def noted(videos, settings):
@@ -146,7 +150,7 @@ def test_formats_that_are_asked_for_later_need_no_model(
     model: Path, folder: Path, tmp_path: Path, monkeypatch
 ):
     settings = PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True)
-    sources = find_sources([folder])[:2]
+    sources = find_sources([folder]).videos[:2]
     predict_videos(sources, settings, here)
     monkeypatch.setattr(VideoPredictor, "_predict", None)
     more = PredictSettings(
@@ -163,7 +167,7 @@ def test_a_video_that_changed_is_predicted_again(model: Path, tmp_path: Path):
     for number in (1, 2):
         write_video(tmp_path / f"{number}.mp4", frames, 25)
     settings = PredictSettings(str(tmp_path / "out"), ("csv",), model=str(model), aligned=True)
-    sources = find_sources([tmp_path])
+    sources = find_sources([tmp_path]).videos
     left = []
 
     def noted(videos, settings):
@@ -180,7 +184,7 @@ def test_a_video_that_changed_is_predicted_again(model: Path, tmp_path: Path):
 def test_other_settings_are_named_and_results_replaced_only_when_asked(
     model: Path, folder: Path, tmp_path: Path
 ):
-    sources = find_sources([folder])[:2]
+    sources = find_sources([folder]).videos[:2]
     predict_videos(
         sources, PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True), here
     )
@@ -209,7 +213,7 @@ def test_the_same_relative_name_in_another_folder_is_another_video(
         shutil.copy(folder / f"{number}.mp4", tmp_path / day / "a.mp4")
         shutil.copy(folder / f"{number}.mp4", tmp_path / day / "b.mp4")
         monkeypatch.chdir(tmp_path / day)
-        predict_videos(find_sources(["a.mp4", "b.mp4"]), settings, here)
+        predict_videos(find_sources(["a.mp4", "b.mp4"]).videos, settings, here)
     stems = sorted(path.stem for path in (tmp_path / "out").glob("*.json"))
     assert stems == ["a", "b", "tuesday-a", "tuesday-b"]
 
@@ -250,7 +254,7 @@ def test_what_is_wrong_with_a_video_that_was_read_is_kept_for_the_next_run(
     settings = PredictSettings(str(tmp_path / "out"), ("csv",), model=str(model), aligned=True)
     problems = []
     for _ in range(2):
-        predict_videos(find_sources([tmp_path]), settings, here)
+        predict_videos(find_sources([tmp_path]).videos, settings, here)
         problems.append((tmp_path / "out" / "problems.csv").read_text())
     assert "cut off or damaged" in problems[0]
     assert problems[0] == problems[1]
@@ -269,7 +273,37 @@ def test_an_unexpected_error_is_a_problem_of_that_video_alone(
 
     monkeypatch.setattr(VideoPredictor, "_predict", fragile)
     settings = PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True)
-    outcomes, summary = predict_videos(find_sources([folder])[:2], settings, here)
+    outcomes, summary = predict_videos(find_sources([folder]).videos[:2], settings, here)
     assert [outcome.problem for outcome in outcomes] == ["MemoryError: too much", ""]
     assert len(summary) == 1
     assert isinstance(outcomes[0], Outcome)
+
+
+def test_files_of_the_user_are_not_replaced_and_said_before_the_work(
+    model: Path, folder: Path, tmp_path: Path
+):
+    def never(videos: Sequence[Video], settings: PredictSettings) -> list[Outcome]:
+        assert not videos, "work has started"
+        return []
+
+    sources = find_sources([folder]).videos[:2]
+    settings = PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True)
+    for name in ("1.csv", "summary.csv", "problems.csv"):
+        (tmp_path / name).write_text("by hand")
+        with pytest.raises(InputError, match=rf"{name} was not written by m3dfel"):
+            predict_videos(sources, settings, never)
+        (tmp_path / name).unlink()
+    predict_videos(sources, settings, here)
+    (tmp_path / "0.csv").write_text("corrected by hand")
+    predict_videos(sources, settings, never)
+    assert (tmp_path / "0.csv").read_text() == "corrected by hand"
+
+
+def test_names_that_are_too_long_for_the_file_system_are_shortened(tmp_path: Path):
+    settings = PredictSettings(str(tmp_path), annotate=True)
+    long = "é" * 120
+    videos, _ = plan_videos([f"a/{long}.mp4", f"b/{long}.mp4", f"b/{long}2.mp4"], settings)
+    assert len({video.stem for video in videos}) == 3
+    for video in videos:
+        for path in video.files(settings).values():
+            assert len(os.fsencode(f".4194304-{path.name}")) <= 255

@@ -1,4 +1,5 @@
 import logging
+import os
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -6,10 +7,12 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from PIL import Image
 
 from m3dfel.errors import InputError
-from m3dfel.video.decode import frame_files, probe, read_images, read_video
+from m3dfel.video import pictures
+from m3dfel.video.decode import is_annotated, probe, read_images, read_video
 from m3dfel.video.encode import write_video
 
 
@@ -144,18 +147,25 @@ def test_a_file_that_is_not_a_video_is_an_input_error(tmp_path, video, read):
     (tmp_path / "notes.txt").write_text("a line of text\n" * 50)
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(0).bytes(5000))
     (tmp_path / "head.mp4").write_bytes(video.read_bytes()[:600])
+    (tmp_path / "list.mp4").write_text(f"ffconcat version 1.0\nfile {video.name}\n")
+    (tmp_path / "stream.mp4").write_text(f"#EXTM3U\n#EXTINF:2,\n{video.name}\n#EXT-X-ENDLIST\n")
+    os.mkfifo(tmp_path / "pipe.mp4")
     write_sound(tmp_path / "sound.wav")
     for name, words in {
         "missing.mp4": "no video file",
         "empty.mp4": "is empty",
         "notes.txt": "not a video",
+        "list.mp4": "not a playlist",
+        "stream.mp4": "not a playlist",
+        "pipe.mp4": "a pipe or a device, not a file",
+        ".": "is a folder",
         "noise.mp4": "not a video",
         "head.mp4": "not a video",
         "sound.wav": "only sound",
     }.items():
         with pytest.raises(InputError, match=words) as error:
             read(tmp_path / name)
-        assert name in str(error.value)
+        assert name in str(error.value) or name == "."
         assert "\n" not in str(error.value)
 
 
@@ -170,55 +180,231 @@ def test_an_invalid_rate_is_an_input_error(tmp_path, video, fps):
     with pytest.raises(InputError, match="above 0"):
         next(read_video(video, fps=fps))
     with pytest.raises(InputError, match="above 0"):
-        next(read_images(tmp_path, fps=fps))
-
-
-def write_pictures(folder: Path, names: list[str]) -> None:
-    folder.mkdir()
-    for shade, name in enumerate(names):
-        Image.new("RGB", (8, 6), (10 * shade, 0, 0)).save(folder / name)
-
-
-def test_pictures_are_read_in_the_order_of_their_numbers(tmp_path):
-    folder = tmp_path / "frames"
-    write_pictures(folder, ["frame_1.png", "frame_2.png", "frame_10.png"])
-    (folder / "notes.txt").write_text("no picture")
-    (folder / "._frame_3.png").write_text("left by macOS")
-    assert [file.name for file in frame_files(folder)] == [
-        "frame_1.png",
-        "frame_2.png",
-        "frame_10.png",
-    ]
-    frames = list(read_images(folder, fps=10))
-    assert [frame.image[0, 0, 0] for frame in frames] == [0, 10, 20]
-    assert [frame.time_s for frame in frames] == [0, 0.1, 0.2]
-    listed = read_images(sorted(folder.glob("frame*.png")), fps=10)
-    assert [frame.image[0, 0, 0] for frame in listed] == [0, 10, 20]
-
-
-def test_a_picture_with_a_rotation_tag_is_read_upright(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("L", (8, 6)).save(tmp_path / "rotated.jpg", exif=exif)
-    assert next(read_images([tmp_path / "rotated.jpg"])).image.shape == (8, 6, 3)
-
-
-def test_unreadable_pictures_are_input_errors(tmp_path):
-    (tmp_path / "broken.jpg").write_bytes(b"no picture")
-    with pytest.raises(InputError, match=r"broken\.jpg"):
-        list(read_images(tmp_path))
-    with pytest.raises(InputError, match=r"there is no picture .*gone\.jpg"):
-        list(read_images([tmp_path / "gone.jpg"]))
-    with pytest.raises(InputError, match="at least one"):
-        list(read_images([]))
-    with pytest.raises(InputError, match="is not a folder"):
-        frame_files(tmp_path / "nowhere")
-    (tmp_path / "bare").mkdir()
-    with pytest.raises(InputError, match="holds no video and no picture"):
-        frame_files(tmp_path / "bare")
+        next(read_images([tmp_path / "1.png"], fps=fps))
 
 
 def test_the_same_frames_become_the_same_file(tmp_path: Path):
     for name in ("one.mp4", "two.mp4"):
         write_video(tmp_path / name, shades(40), fps=25)
     assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
+
+
+# --- what players show ---------------------------------------------------------------------------
+
+
+def write_stream(
+    path: Path,
+    images: list[np.ndarray],
+    stamps: list[int],
+    codec: str = "mpeg4",
+    time_base: Fraction = Fraction(1, 1000),
+    **settings: object,
+) -> None:
+    """Write frames with these time stamps; settings are of the codec's context."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.height, stream.width = images[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = time_base
+        for name, value in settings.items():
+            setattr(stream.codec_context, name, value)
+        for stamp, image in zip(stamps, images, strict=True):
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame.pts, frame.time_base = stamp, time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+@pytest.mark.parametrize(
+    ("ratio", "size"),
+    [(Fraction(2), (48, 128)), (Fraction(64, 45), (48, 91)), (Fraction(1, 2), (96, 64))],
+)
+def test_pixels_become_square(tmp_path, ratio, size):
+    path = tmp_path / "wide.mp4"
+    write_stream(path, list(shades(3)), [0, 40, 80], sample_aspect_ratio=ratio)
+    info = probe(path)
+    assert (info.height, info.width) == size
+    assert [frame.image.shape[:2] for frame in read_video(path)] == [size] * 3
+
+
+def join(parts: list[Path], path: Path) -> None:
+    """Join streams of the same codec into one, whatever their sizes, as recorders of calls do."""
+    shift = 0
+    with av.open(str(path), "w") as output:
+        for part in parts:
+            with av.open(str(part)) as source:
+                stream = source.streams.video[0]
+                if not shift:
+                    copy = output.add_stream_from_template(stream)
+                for packet in source.demux(stream):
+                    if packet.dts is not None:
+                        packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                        packet.stream = copy
+                        end = packet.pts + packet.duration
+                        output.mux(packet)
+                shift = end
+
+
+def test_a_size_that_changes_becomes_that_of_the_first_frame(tmp_path):
+    parts = {"first": (48, 64), "half": (24, 32), "tall": (64, 32)}
+    for name, (height, width) in parts.items():
+        images = [np.full((height, width, 3), 200, np.uint8)] * 3
+        write_stream(tmp_path / f"{name}.webm", images, [0, 40, 80], codec="libvpx")
+    join([tmp_path / f"{name}.webm" for name in parts], tmp_path / "call.webm")
+    frames = [frame.image for frame in read_video(tmp_path / "call.webm")]
+    assert [frame.shape for frame in frames] == [(48, 64, 3)] * 9
+    assert min(frame.min() for frame in frames[:6]) > 190
+    assert frames[-1][:, :18].max() < 20, "another shape is not squeezed"
+    assert frames[-1][:, 22:42].min() > 190
+
+
+def test_times_count_from_the_start_of_the_file_not_of_the_picture(tmp_path):
+    for name in ("late.mp4", "late.mkv", "late.ts"):
+        path = tmp_path / name
+        with av.open(str(path), "w") as container:
+            picture = container.add_stream("mpeg4", rate=25)
+            picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+            sound = container.add_stream("aac", rate=8000)
+            for part in range(30):
+                tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+                tone.sample_rate, tone.pts = 8000, 1024 * part
+                container.mux(sound.encode(tone))
+            container.mux(sound.encode(None))
+            for index, image in enumerate(shades(10)):
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts, frame.time_base = 40 + index, Fraction(1, 25)
+                container.mux(picture.encode(frame))
+            container.mux(picture.encode(None))
+        times_s = [frame.time_s for frame in read_video(path)]
+        np.testing.assert_allclose(times_s, 1.6 + np.arange(10) / 25, atol=0.15)
+        assert probe(path).duration_s == pytest.approx(3.84, abs=0.2)
+
+
+def test_sound_that_is_longer_than_the_picture_is_no_damage(tmp_path, caplog):
+    path = tmp_path / "song.mkv"
+    with av.open(str(path), "w") as container:
+        picture = container.add_stream("mpeg4", rate=25)
+        picture.width, picture.height, picture.pix_fmt = 64, 48, "yuv420p"
+        sound = container.add_stream("aac", rate=8000)
+        for image in shades(10):
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(picture.encode(None))
+        for part in range(30):
+            tone = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+            tone.sample_rate, tone.pts = 8000, 1024 * part
+            container.mux(sound.encode(tone))
+        container.mux(sound.encode(None))
+    assert len(list(read_video(path))) == 10
+    assert not caplog.records
+
+
+def test_a_frame_is_held_for_as_long_as_it_is_shown(tmp_path):
+    path = tmp_path / "held.mp4"
+    write_stream(path, list(shades(4)), [0, 40, 5040, 5080])
+    durations_s = [frame.duration_s for frame in read_video(path)]
+    assert durations_s == pytest.approx([0.04, 5, 0.04, 0.04], abs=1e-3)
+
+
+@pytest.mark.parametrize("fps", [0.2, 1, 240])
+def test_slow_and_fast_videos_keep_their_times(tmp_path, fps):
+    path = tmp_path / "video.mp4"
+    write_video(path, shades(4), fps=fps)
+    frames = list(read_video(path))
+    np.testing.assert_allclose([frame.time_s for frame in frames], np.arange(4) / fps, atol=1e-4)
+    np.testing.assert_allclose([frame.duration_s for frame in frames], 1 / fps, atol=1e-4)
+
+
+def test_a_stretch_without_frames_is_named(tmp_path, caplog):
+    path = tmp_path / "hole.avi"  # states how long each frame is shown
+    write_stream(path, list(shades(4)), [0, 1, 100, 101], time_base=Fraction(1, 25))
+    assert len(list(read_video(path))) == 4
+    (record,) = caplog.records
+    assert "no frame from 0.08 to 4.00 s" in record.getMessage()
+
+
+def test_a_cover_and_an_alternative_stream_are_not_the_video(tmp_path):
+    path = tmp_path / "streams.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("mpeg4", rate=25) for _ in range(3)]
+        flags = [Disposition.attached_pic, Disposition(0), Disposition.default]
+        for stream, disposition in zip(streams, flags, strict=True):
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            stream.disposition = disposition
+        for index, (stream, shade) in enumerate(zip(streams, (0, 90, 180), strict=True)):
+            for pts in range(1 if index == 0 else 5):
+                image = np.full((48, 64, 3), shade, np.uint8)
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts = pts
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    frames = list(read_video(path))
+    assert [round(frame.image.mean(), -1) for frame in frames] == [180] * 5
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.apng", "a.png"])
+def test_animations_are_videos(tmp_path, name):
+    pictures = [Image.fromarray(image) for image in shades(3)]
+    path = tmp_path / name
+    settings = {"save_all": True, "append_images": pictures[1:], "duration": [100, 0, 2000]}
+    pictures[0].save(path, format="PNG" if name == "a.apng" else None, **settings)
+    frames = list(read_video(path))
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.2])
+    assert [frame.duration_s for frame in frames] == pytest.approx([0.1, 0.1, 2])
+    assert [frame.image.mean() for frame in frames] == pytest.approx([50, 125, 200], abs=3)
+    info = probe(path)
+    assert (info.frames, info.width, info.height) == (3, 64, 48)
+    assert info.duration_s == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize(("trc", "codes"), [(16, (0.58, 0.38)), (18, (0.75, 0.38))])
+def test_high_dynamic_range_has_the_brightness_of_ordinary_videos(tmp_path, trc, codes):
+    """White and middle gray of ITU-R BT.2408: 203 and 26 nits."""
+    image = np.full((48, 64, 3), 255 * codes[0], np.uint8)
+    image[:, 32:] = round(255 * codes[1])
+    path = tmp_path / "hdr.mp4"
+    write_stream(path, [image] * 2, [0, 40], "libx264", color_trc=trc, color_primaries=9)
+    shown = next(read_video(path)).image
+    assert shown[:, 8:24].mean() == pytest.approx(255, abs=8)
+    assert shown[:, 40:56].mean() == pytest.approx(255 * (26 / 203) ** (1 / 2.4), abs=12)
+
+
+def test_a_title_in_another_encoding_does_not_matter(tmp_path, video):
+    data = video.read_bytes()
+    path = tmp_path / "titled.mkv"
+    with av.open(str(path), "w") as output, av.open(str(video)) as source:
+        output.metadata["title"] = "Pr_sentation"
+        copy = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                output.mux(packet)
+    data = path.read_bytes()
+    assert b"Pr_sentation" in data
+    path.write_bytes(data.replace(b"Pr_sentation", b"Pr\xe4sentation"))
+    assert len(list(read_video(path))) == 20
+    assert not is_annotated(path)
+
+
+def test_a_file_whose_name_is_not_utf_8_is_read(tmp_path, video):
+    name = os.fsdecode(b"old\xff.mp4")
+    try:
+        video.rename(tmp_path / name)
+    except OSError:
+        pytest.skip("this file system has only UTF-8 names")
+    assert len(list(read_video(tmp_path / name))) == 20
+
+
+def test_frames_that_are_too_large_are_refused_before_they_are_decoded(tmp_path, monkeypatch):
+    path = tmp_path / "large.mp4"
+    write_video(path, shades(2, 64, 64), fps=5)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 4000)
+    with pytest.raises(InputError, match=r"large\.mp4 is 64×64 pixels but may have at most"):
+        next(read_video(path))
+
+
+def test_a_file_without_permission_is_not_called_damaged(video):
+    video.chmod(0)
+    if os.access(video, os.R_OK):
+        pytest.skip("this user may read everything")
+    with pytest.raises(InputError, match="no permission to read"):
+        next(read_video(video))

@@ -122,16 +122,38 @@ def test_other_sound_is_encoded_again(sound: str, suffix: str, tmp_path: Path):
     assert np.sqrt(np.mean(heard**2)) == pytest.approx(original, rel=0.1)
 
 
-def test_sound_stays_in_step_when_the_picture_starts_late(tmp_path: Path):
-    """The tables of a prediction count from the first frame, so that becomes time 0."""
+@pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
+@pytest.mark.parametrize("sound", ["aac", "libmp3lame"])
+def test_all_the_sound_is_kept_when_the_picture_starts_late(
+    tmp_path: Path, suffix: str, sound: str
+):
     late = [6400 + stamp for stamp in STEADY]
-    source = write_film(tmp_path / "film.mkv", late, "aac", time_base=Fraction(1, 12_800))
+    source = write_film(tmp_path / f"film{suffix}", late, sound)
     rewrite_video(source, tmp_path / "new.mp4", unchanged)
     with av.open(str(tmp_path / "new.mp4")) as container:
-        video, audio = container.streams.video[0], container.streams.audio[0]
-        assert video.start_time == 0
-        # Half a second of the two seconds lies before the first frame.
-        assert audio.duration * audio.time_base == pytest.approx(1.5, abs=0.1)
+        audio = container.streams.audio[0]
+        assert audio.duration * audio.time_base == pytest.approx(2, abs=0.1)
+    before, after = list(read_video(source)), list(read_video(tmp_path / "new.mp4"))
+    assert before[0].time_s == pytest.approx(0.5, abs=0.05)
+    assert [frame.time_s for frame in after] == pytest.approx([f.time_s for f in before], abs=0.03)
+
+
+def test_a_last_frame_that_is_held_is_held_in_the_new_video(tmp_path: Path):
+    gif = [Image.fromarray(picture(index)) for index in range(3)]
+    gif[0].save(tmp_path / "a.gif", save_all=True, append_images=gif[1:], duration=[100, 200, 5000])
+    rewrite_video(tmp_path / "a.gif", tmp_path / "new.mp4", unchanged)
+    frames = list(read_video(tmp_path / "new.mp4"))
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.3], abs=1e-3)
+    assert [frame.duration_s for frame in frames] == pytest.approx([0.1, 0.2, 5], abs=1e-3)
+
+
+def test_pictures_keep_the_rate_they_are_given(tmp_path: Path):
+    for index in range(3):
+        Image.fromarray(picture(index)).save(tmp_path / f"{index}.png")
+    rewrite_video(tmp_path, tmp_path / "new.mp4", unchanged, fps=2)
+    frames = list(read_video(tmp_path / "new.mp4"))
+    assert [frame.time_s for frame in frames] == pytest.approx([0, 0.5, 1])
+    assert probe(tmp_path / "new.mp4").duration_s == pytest.approx(1.5)
 
 
 def test_a_rotated_video_is_upright(tmp_path: Path):

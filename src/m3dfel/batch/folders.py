@@ -7,8 +7,10 @@ or a cluster do it, and writes what went wrong (`problems.csv`) and what was fou
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, count
 from pathlib import Path
@@ -33,7 +35,7 @@ from m3dfel.batch.predictor import (
 from m3dfel.batch.summary import SUMMARY_FILES, write_summary
 from m3dfel.batch.workers import Outcome
 from m3dfel.errors import InputError
-from m3dfel.files import write_text
+from m3dfel.files import claim, write_text
 from m3dfel.predictions.prediction import Header, read_header
 from m3dfel.report.exports import FORMATS
 from m3dfel.video.decode import ANNOTATED_ENDING
@@ -45,6 +47,8 @@ PROBLEMS = "problems.csv"
 Run: TypeAlias = Callable[[Sequence[Video], PredictSettings], Iterable[Outcome]]
 """Predicts videos, and yields what became of each, in any order."""
 
+_ABANDONED_S = 3600  # an unfinished file that did not change for this long has no writer any more
+_MAX_STEM = 200  # bytes; file systems take 255
 _RATE_OVER_S = 3600  # the time left is estimated from the videos done in the last hour
 
 
@@ -60,14 +64,16 @@ def predict_videos(
         sources: from `find_sources`.
         settings: of all videos. The JSON files are written in any case.
         run: predicts the videos that are left.
-        overwrite: replace results that were made with other settings.
+        overwrite: replace results that were made with other settings, and files that m3dfel did not
+            write.
 
     Returns:
         What became of each video, in the order of the sources, and their summary; see `summarize`.
 
     Raises:
-        InputError: there are results that were made with other settings, a result would overwrite a
-            source, a setting is invalid, or the folder cannot be written to.
+        InputError: there are results that were made with other settings, a result would replace a
+            source or another file that m3dfel did not write, a setting is invalid, or the folder
+            cannot be written to.
     """
     settings = replace(settings, formats=tuple(dict.fromkeys([*settings.formats, "json"])))
     folder = Path(settings.output)
@@ -75,12 +81,15 @@ def predict_videos(
     predictor = VideoPredictor(settings)
     if not overwrite:
         _check_settings(videos, saved, predictor)
+    to_write = {video.stem: predictor.left_to_write(video) for video in videos}
+    results = chain.from_iterable(files.values() for files in to_write.values())
+    claim([*results, *(folder / name for name in (PROBLEMS, *SUMMARY_FILES))], overwrite)
     outcomes = {
         video.stem: Outcome(video, saved[video.stem].note, finished=True)
         for video in videos
-        if predictor.has_finished(video) and all(map(Path.exists, video.files(settings).values()))
+        if not to_write[video.stem]
     }
-    left = [video for video in videos if video.stem not in outcomes]
+    left = [video for video in videos if to_write[video.stem]]
     del predictor  # its memory is for the processes, each of which has its own
     _remove_leftovers(folder, left, settings)
     for outcome in _with_progress(run(left, settings), len(videos), len(outcomes)):
@@ -162,12 +171,18 @@ def _name_videos(
 
 
 def _free_stem(name: str, taken: set[str]) -> str:
-    stem = source_stem(name)
-    with_folder = f"{source_path(name).parent.name}-{stem}"
+    stem = _shortened(source_stem(name))
+    with_folder = _shortened(f"{source_path(name).parent.name}-{stem}")
     numbered = (f"{with_folder}-{number}" for number in count(2))
     return next(
         stem for stem in chain([stem, with_folder], numbered) if taken.isdisjoint(_file_names(stem))
     )
+
+
+def _shortened(stem: str) -> str:
+    """Return a name that file systems take, also with the endings of results."""
+    name = os.fsencode(stem)
+    return stem if len(name) <= _MAX_STEM else name[:_MAX_STEM].decode(errors="ignore")
 
 
 def _file_names(stem: str) -> set[str]:
@@ -208,5 +223,7 @@ def _remove_leftovers(folder: Path, videos: Sequence[Video], settings: PredictSe
     """Remove the unfinished files of a run that was killed; see `files.atomic_write`."""
     names = {path.name for video in videos for path in video.files(settings).values()}
     for path in folder.glob(".*-*"):
-        if path.name.partition("-")[2] in names:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # if its writer, perhaps on another machine, finishes it
+            is_old = time.time() - path.stat().st_mtime > _ABANDONED_S
+            if is_old and path.name.partition("-")[2] in names:
+                path.unlink()

@@ -180,13 +180,14 @@ class VideoPredictor:
         Raises:
             InputError: the video cannot be read, or the results cannot be written.
         """
-        files = video.files(self.settings)
         finished = not again and self.has_finished(video)
-        left = {name: path for name, path in files.items() if not (finished and path.exists())}
+        left = self.left_to_write(video, again)
         needs_frames = not finished or _ANNOTATED in left
         with readable(video.source) if needs_frames else nullcontext(video.source) as source:
             prediction = (
-                Prediction.load(files["json"]) if finished else self._predict(video, source)
+                Prediction.load(video.files(self.settings)["json"])
+                if finished
+                else self._predict(video, source)
             )
             for name, path in left.items():
                 if name == _ANNOTATED:
@@ -194,6 +195,12 @@ class VideoPredictor:
                 else:
                     FORMATS[name].write(prediction, path, self.settings.lang)
         return prediction
+
+    def left_to_write(self, video: Video, again: bool = False) -> dict[str, Path]:
+        """Return the files with results, by format, that calling this predictor would write."""
+        finished = not again and self.has_finished(video)
+        files = video.files(self.settings).items()
+        return {name: path for name, path in files if not (finished and path.exists())}
 
     def _predict(self, video: Video, source: str | Sequence[str]) -> Prediction:
         """Predict a video; warnings, such as that the file is cut off, become part of the note.

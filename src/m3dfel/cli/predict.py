@@ -111,7 +111,8 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace results of several videos that were made with other settings",
+        help="replace results that were made with other settings, and files that m3dfel did not "
+        "write or that were changed since",
     )
     add_language(parser)
     return parser
@@ -147,21 +148,23 @@ def run(options: Namespace) -> int:
         baseline=Baseline.parse(options.baseline) if options.baseline else None,
         plugins=tuple(PLUGINS),
     )
-    sources = find_sources(options.paths)
+    sources = find_sources(options.paths, one_video=True).videos
     if len(sources) == 1:
-        return _predict_one(sources[0], settings)
+        return _predict_one(sources[0], settings, options.overwrite)
     return _predict_many(sources, settings, options)
 
 
-def _predict_one(source: str | list[str], settings: PredictSettings) -> int:
+def _predict_one(source: str | list[str], settings: PredictSettings, overwrite: bool) -> int:
     from m3dfel.batch.folders import plan_videos
     from m3dfel.batch.predictor import VideoPredictor
+    from m3dfel.files import claim
     from m3dfel.recognition.stream import leave_a_core_to_detection
     from m3dfel.report.terminal import print_timeline
     from m3dfel.video.sources import source_path
 
     leave_a_core_to_detection()
     (video,), _ = plan_videos([source], settings)
+    claim(video.files(settings).values(), overwrite)
     prediction = VideoPredictor(settings)(video, again=True)
     if prediction.clips.empty:
         print_error(prediction.note)

@@ -24,7 +24,8 @@ from m3dfel.data.packed.store import opened_store, split_address
 from m3dfel.data.sampling import ChooseFrames
 from m3dfel.errors import InputError
 from m3dfel.opencv import cv2
-from m3dfel.video.decode import PICTURES_PER_S, frame_files, read_chosen
+from m3dfel.video.decode import PICTURES_PER_S, read_chosen
+from m3dfel.video.pictures import frame_files
 
 Picture: TypeAlias = npt.NDArray[Any]
 """Pixels, or the bytes of a picture file: uint8."""

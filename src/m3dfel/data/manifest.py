@@ -23,7 +23,8 @@ from m3dfel.data.packed.store import opened_store, split_address
 from m3dfel.emotions import EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
 from m3dfel.synthetic.clips import is_synthetic
-from m3dfel.video.decode import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from m3dfel.video.decode import VIDEO_SUFFIXES
+from m3dfel.video.pictures import PICTURE_SUFFIXES
 
 Kind = Literal["frames", "video", "still", "synthetic"]
 

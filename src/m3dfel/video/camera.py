@@ -9,24 +9,28 @@ import time
 from collections.abc import Generator, Iterable
 from itertools import count
 
+import av
 import numpy as np
 
-from m3dfel.errors import InputError
+from m3dfel.errors import InputError, first_line
 from m3dfel.opencv import cv2
-from m3dfel.video.decode import Frame
+from m3dfel.video.decode import Frame, OpenVideo, picture_stream
 from m3dfel.video.prefetch import run_ahead
 
+_CONNECT_S, _SILENT_S = 10.0, 30.0  # what a camera in the network may take
 
-def read_camera(number: int) -> Generator[Frame, None, None]:
+
+def read_camera(camera: int | str) -> Generator[Frame, None, None]:
     """Yield the frames of a camera from now on, without end.
 
     Args:
-        number: of the camera, from 0.
+        camera: its number, from 0, or its URL, such as `rtsp://…` or `http://…`.
 
     Raises:
         InputError: on the first frame if the camera cannot be opened; later if it is unplugged.
     """
-    return run_ahead(_captured(number), size=1, drop=True)
+    frames = _captured(camera) if isinstance(camera, int) else _received(camera)
+    return run_ahead(frames, size=1, drop=True)
 
 
 def play(frames: Iterable[Frame]) -> Generator[Frame, None, None]:
@@ -54,6 +58,28 @@ def _captured(number: int) -> Generator[Frame, None, None]:
             yield Frame(index, time.monotonic() - start_s, image)
     finally:
         camera.release()
+
+
+def _received(url: str) -> Generator[Frame, None, None]:
+    """Yield the frames that come from a URL; the end of the stream is the end."""
+    try:
+        container = av.open(
+            url,
+            timeout=(_CONNECT_S, _SILENT_S),
+            metadata_errors="replace",
+            options={"rtsp_transport": "tcp"},
+        )
+    except (OSError, ValueError, av.error.FFmpegError) as error:
+        raise InputError(
+            f"no camera can be reached at {url} ({first_line(error)}): check the address"
+        ) from error
+    with container:
+        stream = picture_stream(container)
+        if stream is None:
+            raise InputError(f"{url} has no picture, only sound: give the address of a camera")
+        video = OpenVideo(url, container, stream)
+        for index, (time_s, frame) in enumerate(video.stamped()):
+            yield Frame(index, time_s, video.to_rgb(frame))
 
 
 def _timed(frames: Iterable[Frame]) -> Generator[Frame, None, None]:

@@ -1,19 +1,21 @@
 """Decode video files and pictures into frames.
 
 The first step of the pipeline: everything after it sees `Frame`s, upright RGB images with the time
-at which they are shown. Times come from the file's presentation time stamps, not from counting
-frames, so that videos with a variable frame rate keep their timing. Uses FFmpeg through PyAV.
+at which they are shown, as players show the file. Times come from its presentation time stamps,
+not from counting frames, so that videos with a variable frame rate keep their timing. Uses FFmpeg
+through PyAV.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
+from typing import cast
 
 import av
 import numpy as np
@@ -21,18 +23,30 @@ import numpy.typing as npt
 from av.container import InputContainer
 from av.stream import Disposition
 from av.video.frame import VideoFrame
+from av.video.reformatter import ColorPrimaries, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
-from PIL import Image, ImageOps, UnidentifiedImageError
 
 from m3dfel.errors import InputError
+from m3dfel.opencv import cv2
+from m3dfel.video.pictures import (
+    ANIMATION_SUFFIXES,
+    MAX_PIXELS,
+    check_file,
+    check_size,
+    read_animation,
+    read_picture,
+)
 
 logger = logging.getLogger(__name__)
 
 Picture = npt.NDArray[np.uint8]
 
-PICTURE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 VIDEO_SUFFIXES = frozenset(
-    {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv"}
+    {
+        *(".3g2", ".3gp", ".apng", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".gif", ".m2t"),
+        *(".m2ts", ".m2v", ".m4v", ".mkv", ".mov", ".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts"),
+        *(".mxf", ".ogm", ".ogv", ".qt", ".rm", ".rmvb", ".ts", ".vob", ".webm", ".wmv"),
+    }
 )
 
 PICTURES_PER_S = 25.0
@@ -46,6 +60,13 @@ ANNOTATED_ENDING = "_annotated.mp4"
 
 # Durations in containers are off by a frame or two; only more than this is a sign of damage.
 _MISSING_S = 0.5
+_MAX_GAPS = 3  # named in a warning
+
+# What is not a video but names other files or addresses to read, or is any plain text.
+_PLAYLISTS = frozenset(
+    {"concat", "dash", "hls", "image2", "lavfi", "rtp", "rtsp", "sap", "sdp", "tty"}
+)
+_COVERS = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,13 +75,15 @@ class Frame:
 
     Attributes:
         index: its number in the source, from 0; with gaps where frames were dropped.
-        time_s: seconds since the source's first frame.
+        time_s: seconds since the start of the source, as players count them.
         image: uint8 RGB (H, W, 3), upright.
+        duration_s: seconds it is shown; None if that is unknown, as from a camera.
     """
 
     index: int
     time_s: float
     image: Picture
+    duration_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +91,8 @@ class VideoInfo:
     """The properties of a video file.
 
     Attributes:
-        width: pixels, as shown (after rotation).
-        height: pixels, as shown (after rotation).
+        width: pixels, as shown (after rotation, with square pixels).
+        height: pixels, as shown (after rotation, with square pixels).
         fps: mean frames per second.
         duration_s: seconds, None if unknown.
         frames: number of frames, None if unknown.
@@ -88,58 +111,57 @@ def probe(path: str | Path) -> VideoInfo:
     """Return the properties of a video file; decodes only its first frame.
 
     Raises:
-        InputError: the file is missing, empty, not a video, has only sound, or has no frame that
-            can be decoded.
+        InputError: the file is missing, empty, not a video, has only sound, is too large, or has no
+            frame that can be decoded.
     """
-    with _open(path) as (container, stream):
-        first = next(_decoded(container, stream), None)
+    if _is_for_pillow(path):
+        return _probe_animation(Path(path))
+    with _open(path) as video:
+        first = next(video.decoded(), None)
         if first is None:
             raise _no_frame(path)
-        rotation = _rotation(first)
-        width, height = first.width, first.height
-        if rotation % 180:
-            width, height = height, width
+        width, height = video.shown_size(first)
         return VideoInfo(
             width=width,
             height=height,
-            fps=_rate(stream),
-            duration_s=stated_duration(container, stream),
-            frames=stream.frames or None,
-            rotation=rotation,
+            fps=frame_rate(video.stream),
+            duration_s=video.length_s,
+            frames=video.stream.frames or None,
+            rotation=_rotation(first),
         )
 
 
 def is_annotated(path: str | Path) -> bool:
     """Return whether a file is an annotated video that this package wrote."""
     try:
-        with av.open(str(Path(path).absolute())) as container:
+        with open_container(path) as container:
             return container.metadata.get("comment") == ANNOTATED
-    except (OSError, av.error.FFmpegError):
+    except InputError:
         return False
 
 
 def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
-    """Yield the frames of a video file in the order they are shown.
+    """Yield the frames of a video file in the order they are shown, as players show them.
 
-    A file that is cut off or damaged yields the frames that can be decoded, then logs a warning
-    that says where they end.
+    All have the size of the first one, also if that of the video changes. A file that is cut off or
+    damaged yields the frames that can be decoded, then logs a warning that says what is missing.
 
     Args:
-        path: any file that FFmpeg reads.
+        path: any file that FFmpeg reads, or an animated GIF, WebP, PNG or AVIF.
         fps: keep at most this many frames per second, as evenly spaced as possible; None keeps all.
 
     Raises:
-        InputError: on the first frame: the file is missing, empty, not a video, has only sound, or
-            has no frame that can be decoded, or `fps` is not above 0.
+        InputError: on the first frame: the file is missing, empty, not a video, has only sound, is
+            too large, or has no frame that can be decoded, or `fps` is not above 0.
     """
     if fps is not None and not fps > 0:
         raise InputError(f"cannot read {path} at {fps} frames per second: give a rate above 0")
     last_tick = -1
-    for index, (time_s, picture) in enumerate(_pictures(path)):
+    for index, (time_s, duration_s, picture) in enumerate(_pictures(path)):
         tick = index if fps is None else math.floor(time_s * fps + 0.5)
         if tick > last_tick:
             last_tick = tick
-            yield Frame(index, time_s, _upright(picture))
+            yield Frame(index, time_s, picture(), duration_s)
 
 
 def read_chosen(
@@ -148,7 +170,7 @@ def read_chosen(
     """Return some frames of a video file, without the work of converting the others to RGB.
 
     Args:
-        path: any file that FFmpeg reads.
+        path: as for `read_video`.
         choose: returns the indices of the frames to keep, given how many there are, and how many
             a second.
 
@@ -158,180 +180,303 @@ def read_chosen(
     Raises:
         InputError: as for `read_video`.
     """
-    times_s, pictures = zip(*_pictures(path), strict=True)
+    times_s, _, pictures = zip(*_pictures(path), strict=True)
     steps, span_s = len(times_s) - 1, times_s[-1] - times_s[0]
     indices = choose(len(pictures), steps / span_s if steps else PICTURES_PER_S)
-    return indices, [_upright(pictures[index]) for index in indices]
+    return indices, [pictures[index]() for index in indices]
 
 
-def _pictures(path: str | Path) -> Iterator[tuple[float, VideoFrame]]:
-    """Yield the time and the picture of every frame; at the end, say if the file is cut off."""
-    with _open(path) as (container, stream):
-        frames, end_s = 0, 0.0
-        for time_s, step_s, picture in _timed(container, stream):
-            frames, end_s = frames + 1, time_s + step_s
-            yield time_s, picture
-        if not frames:
-            raise _no_frame(path)
-        duration_s = stated_duration(container, stream)
-        if duration_s is not None and end_s < duration_s - _MISSING_S:
-            logger.warning(
-                "%s ends after %.2f of %.2f s (%d frames): the file is cut off or damaged",
-                *(path, end_s, duration_s, frames),
-            )
-
-
-def frame_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
-    """Return picture files in the order of the numbers in their names (frame_2 before frame_10).
+def read_images(files: Sequence[Path], fps: float = PICTURES_PER_S) -> Iterator[Frame]:
+    """Yield pictures as the frames of a video.
 
     Args:
-        source: a folder, or a list of files.
-
-    Raises:
-        InputError: the folder does not exist, or there is no picture.
-    """
-    if not isinstance(source, str | Path):
-        if not source:
-            raise InputError("the list of pictures is empty: give at least one picture")
-        return sorted(map(Path, source), key=_by_number)
-    folder = Path(source)
-    if not folder.is_dir():
-        raise InputError(f"{folder} is not a folder: give the folder that holds the frames")
-    pictures = (
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".")
-    )
-    files = sorted(pictures, key=_by_number)
-    if not files:
-        raise InputError(
-            f"{folder} holds no video and no picture: put videos there, or frames as .jpg or .png "
-            "files"
-        )
-    return files
-
-
-def read_images(
-    source: str | Path | Sequence[str | Path], fps: float = PICTURES_PER_S
-) -> Iterator[Frame]:
-    """Yield the pictures in a folder or a list as the frames of a video.
-
-    Args:
-        source: a folder, or a list of files; read in the order of the numbers in their names.
+        files: of the pictures, in their order.
         fps: frames per second.
 
     Raises:
-        InputError: there is no picture, one cannot be read, or `fps` is not above 0.
+        InputError: a picture cannot be read, or `fps` is not above 0.
     """
     if not fps > 0:
         raise InputError(f"cannot read pictures at {fps} frames per second: give a rate above 0")
-    for index, file in enumerate(frame_files(source)):
-        yield Frame(index, index / fps, _read_picture(file))
+    for index, file in enumerate(files):
+        yield Frame(index, index / fps, read_picture(file), 1 / fps)
+
+
+def _pictures(path: str | Path) -> Iterator[tuple[float, float, Callable[[], Picture]]]:
+    """Yield the time and the duration of every frame, and a function that converts it to RGB."""
+    if _is_for_pillow(path):
+        for time_s, duration_s, pixels in read_animation(Path(path)):
+            yield time_s, duration_s, partial(np.asarray, pixels)
+        return
+    with _open(path) as video:
+        for time_s, duration_s, frame in video.timed():
+            yield time_s, duration_s, partial(video.to_rgb, frame)
+
+
+def _is_for_pillow(path: str | Path) -> bool:
+    return Path(path).suffix.lower() in ANIMATION_SUFFIXES
+
+
+def _probe_animation(path: Path) -> VideoInfo:
+    frames, end_s = 0, 0.0
+    for time_s, duration_s, pixels in read_animation(path):
+        frames, end_s, (height, width) = frames + 1, time_s + duration_s, pixels.shape[:2]
+    return VideoInfo(width, height, frames / end_s, end_s, frames, rotation=0)
 
 
 @contextmanager
-def _open(path: str | Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_container(path: str | Path) -> Iterator[InputContainer]:
+    """Open a video file, and nothing but this file: no playlist that names others.
+
+    Raises:
+        InputError: the file is missing, empty, or not a video.
+    """
     path = Path(path)
-    if not path.is_file():
-        raise InputError(f"there is no video file {path}: check the path")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path} is empty: copy or download the video again")
+    check_file(path, "video file")
     try:
-        # FFmpeg takes a relative path with a colon for a URL, but never an absolute one.
-        container = av.open(str(path.absolute()))
+        container = av.open(
+            # FFmpeg takes a relative path with a colon for a URL, but never an absolute one.
+            str(path.absolute()),
+            metadata_errors="replace",
+            options={"max_pixels": str(MAX_PIXELS)},
+            container_options={"format_whitelist": _formats(), "protocol_whitelist": "file"},
+        )
     except av.error.FFmpegError as error:
-        raise _not_a_video(path) from error
+        raise InputError(
+            f"{path} is not a video, or its start is damaged: give a file that plays, and not a "
+            "playlist"
+        ) from error
     with container:
-        # FFmpeg reads any plain text as ANSI art.
-        if container.format.name == "tty":
-            raise _not_a_video(path)
+        yield container
+
+
+@contextmanager
+def _open(path: str | Path) -> Iterator[OpenVideo]:
+    with open_container(path) as container:
         stream = picture_stream(container)
         if stream is None:
             raise InputError(f"{path} has no picture, only sound: give a video with a picture")
         stream.thread_type = "AUTO"
-        yield container, stream
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        if not stream.width:
+            raise InputError(
+                f"{path} is damaged, or its frames have more than {MAX_PIXELS // 10**6} million "
+                "pixels: give a file that plays, scaled down"
+            )
+        check_size(path, stream.width, stream.height)
+        yield OpenVideo(str(path), container, stream)
+
+
+@cache
+def _formats() -> str:
+    return ",".join(sorted(av.formats_available - _PLAYLISTS))
 
 
 def picture_stream(container: InputContainer) -> VideoStream | None:
-    """Return the first video stream that is not a still cover picture, as songs have."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None
+    """Return the video stream that players show, which is no cover picture or thumbnail."""
+    streams = [s for s in container.streams.video if not s.disposition & _COVERS]
+    best = container.streams.best("video")
+    return best if best in streams else next(iter(streams), None)
 
 
-def _decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Yield every frame that can be decoded; skip damaged packets."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-            frames = packet.decode() if packet is not None else []
-        except av.error.FFmpegError:
-            continue
-        if packet is None:
-            return
-        yield from frames
+def file_start(container: InputContainer, stream: VideoStream) -> float | None:
+    """Return the time stamp that players count from, in seconds: where picture or sound starts."""
+    starts = {
+        other: float(other.start_time * other.time_base)
+        for other in (stream, *container.streams.audio)
+        if other.start_time is not None and other.time_base
+    }
+    if not starts:
+        return None
+    # Sound may start below 0 with what primes its decoder and is not heard; a picture is seen.
+    return min(max(0.0, min(starts.values())), starts.get(stream, math.inf))
 
 
-def _timed(
-    container: InputContainer, stream: VideoStream
-) -> Iterator[tuple[float, float, VideoFrame]]:
-    """Yield for each frame its time since the first and its duration, in seconds, and itself."""
-    mean_step = 1 / _rate(stream)
-    start: float | None = None
-    time_s = -mean_step
-    for frame in _decoded(container, stream):
-        stamp = frame.time
-        if start is None:
-            start = stamp if stamp is not None else 0.0
-        # Some files lack or repeat time stamps: such a frame follows the last at the mean rate.
-        if stamp is not None and stamp - start > time_s:
-            time_s = stamp - start
-        else:
-            time_s += mean_step
-        duration = frame.duration * frame.time_base if frame.duration and frame.time_base else 0
-        yield time_s, float(duration) or mean_step, frame
+def stated_end(container: InputContainer, stream: VideoStream) -> float | None:
+    """Return when the picture ends as the file states it, in seconds from the start of the file."""
+    if stream.duration and stream.time_base:
+        end = (stream.start_time or 0) + stream.duration
+        return float(end * stream.time_base) - (file_start(container, stream) or 0.0)
+    return container.duration / av.time_base if container.duration else None
 
 
-def _rate(stream: VideoStream) -> float:
+def frame_rate(stream: VideoStream) -> float:
+    """Return the mean rate of a stream in frames per second."""
     return float(stream.average_rate or stream.guessed_rate or PICTURES_PER_S)
 
 
-def stated_duration(container: InputContainer, stream: VideoStream) -> float | None:
-    """Return the length in seconds that a file states for a stream, None if it states none."""
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration else None
+class OpenVideo:
+    """An open video file: which of its frames are shown when, and how they look.
+
+    Args:
+        name: of the file or URL, for errors.
+        container: the open file.
+        stream: the stream that is shown.
+    """
+
+    def __init__(self, name: str, container: InputContainer, stream: VideoStream) -> None:
+        self.name, self.container, self.stream = name, container, stream
+        self._step_s = 1 / frame_rate(stream)
+        self._pixel_ratio = float(stream.sample_aspect_ratio or 1)
+        self._reformatter = VideoReformatter()
+        self._size: tuple[int, int] | None = None
+        self._read_s = -math.inf
+
+    @property
+    def length_s(self) -> float | None:
+        """The length that players show: of the picture or of the sound, whichever is longer."""
+        if self.container.duration:
+            return self.container.duration / av.time_base
+        return stated_end(self.container, self.stream)
+
+    def timed(self) -> Iterator[tuple[float, float, VideoFrame]]:
+        """Yield when each frame is shown, for how long, and itself: it is held until the next one.
+
+        At the end, log what is missing.
+        """
+        count, end, gaps = 0, 0.0, list[str]()
+        file_end = stated_end(self.container, self.stream) or 0.0
+        stamped = self.stamped()
+        following = next(stamped, None)
+        while following:
+            (time_s, frame), following = following, next(stamped, None)
+            stated_s = float(frame.duration * (frame.time_base or 0))
+            if following:
+                shown_s = following[0] - time_s
+                if 0 < stated_s < shown_s - _MISSING_S:
+                    gaps.append(f"from {time_s + stated_s:.2f} to {following[0]:.2f} s")
+            else:
+                shown_s = stated_s or max(self._step_s, file_end - time_s)
+            count, end = count + 1, time_s + shown_s
+            yield time_s, shown_s, frame
+        if not count:
+            raise _no_frame(self.name)
+        if gaps:
+            logger.warning(
+                "%s has no frame %s: the one before is held there",
+                *(self.name, ", ".join(gaps[:_MAX_GAPS]) + " …" * (len(gaps) > _MAX_GAPS)),
+            )
+        # Some files state only the length of all streams together.
+        read_s = self._read_s - (file_start(self.container, self.stream) or 0.0)
+        if max(end, read_s) < file_end - _MISSING_S:
+            logger.warning(
+                "%s ends after %.2f of %.2f s (%d frames): the file is cut off or damaged",
+                *(self.name, end, file_end, count),
+            )
+
+    def stamped(self) -> Iterator[tuple[float, VideoFrame]]:
+        """Yield each frame with its time since the start of the file, which always rises."""
+        start = file_start(self.container, self.stream)
+        time_s = -math.inf
+        for frame in self.decoded():
+            stamp = frame.time
+            if start is None or time_s == -math.inf:
+                first = stamp or 0.0
+                start = min(first, first if start is None else start)
+                time_s = first - start
+            # Some files lack or repeat time stamps: such a frame follows the last at the mean rate.
+            elif stamp is not None and stamp - start > time_s:
+                time_s = stamp - start
+            else:
+                time_s += self._step_s
+            yield time_s, frame
+
+    def decoded(self) -> Iterator[VideoFrame]:
+        """Yield every frame that can be decoded; skip damaged packets."""
+        # Where only the length of all streams is known, how far they go tells a cut file.
+        others = () if self.stream.duration else self.container.streams.audio
+        packets = self.container.demux(self.stream, *others)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    return
+                if packet.pts is not None and packet.time_base:
+                    end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                    self._read_s = max(self._read_s, end)
+                frames = packet.decode() if packet.stream is self.stream else []
+            except av.error.FFmpegError:
+                continue
+            yield from cast(list[VideoFrame], frames)
+
+    def shown_size(self, frame: VideoFrame) -> tuple[int, int]:
+        """Return the width and height in pixels at which players show a frame.
+
+        Raises:
+            InputError: it is too large.
+        """
+        size = self._square_size(frame)
+        return size[::-1] if _rotation(frame) % 180 else size
+
+    def _square_size(self, frame: VideoFrame) -> tuple[int, int]:
+        """Return width and height before rotation, enlarged so that the pixels are square."""
+        width, height = frame.width, frame.height
+        if self._pixel_ratio > 1:
+            width = round(width * self._pixel_ratio)
+        else:
+            height = round(height / self._pixel_ratio)
+        check_size(self.name, width, height)
+        return width, height
+
+    def to_rgb(self, frame: VideoFrame) -> Picture:
+        """Return a frame as players show it, uint8 RGB (H, W, 3), of the size of the first one."""
+        width, height = self._square_size(frame)
+        turns = _rotation(frame) // 90
+        self._size = self._size or self.shown_size(frame)
+        canvas = self._size[::-1] if turns % 2 else self._size
+        if (width, height) != canvas:
+            scale = min(canvas[0] / width, canvas[1] / height)
+            width, height = round(width * scale), round(height * scale)
+        rgb = self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
+        stored = cast(Picture, rgb)
+        if frame.color_trc in _HDR:
+            stored = _to_sdr(stored, frame)
+        if (width, height) != canvas:  # another shape than the first
+            before = [(canvas[1] - height) // 2, (canvas[0] - width) // 2]
+            after = [canvas[1] - height - before[0], canvas[0] - width - before[1]]
+            stored = np.pad(stored, [*zip(before, after, strict=True), (0, 0)])
+        return np.ascontiguousarray(np.rot90(stored, turns))
 
 
 def _rotation(frame: VideoFrame) -> int:
     return round(frame.rotation / 90) % 4 * 90
 
 
-def _upright(frame: VideoFrame) -> Picture:
-    stored = frame.to_ndarray(format="rgb24")
-    return np.ascontiguousarray(np.rot90(stored, _rotation(frame) // 90))
-
-
-def _read_picture(file: Path) -> Picture:
-    try:
-        with Image.open(file) as picture:
-            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
-    except FileNotFoundError:
-        raise InputError(f"there is no picture {file}: check the path") from None
-    except (OSError, UnidentifiedImageError) as error:
-        raise InputError(f"{file} cannot be read as a picture: remove or replace it") from error
-
-
-def _by_number(file: Path) -> tuple[list[str | int], str]:
-    parts = re.split(r"(\d+)", str(file))
-    return [int(part) if part.isdecimal() else part for part in parts], str(file)
-
-
-def _not_a_video(path: str | Path) -> InputError:
-    return InputError(f"{path} is not a video, or its start is damaged: give a file that plays")
-
-
 def _no_frame(path: str | Path) -> InputError:
     return InputError(f"no frame of {path} can be decoded: give a file that plays")
+
+
+# High dynamic range: the light that a value stands for, where 1 is white as in an ordinary video
+# (203 of 10,000 or of 1,000 nits, by ITU-R BT.2408), and the way from its colors to those of
+# ordinary videos. What is brighter than white is cut off.
+
+_WHITE_NITS = 203
+
+
+def _pq_light(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """SMPTE ST 2084."""
+    root = values ** (1 / 78.84375)
+    light = (root - 0.8359375).clip(0) / (18.8515625 - 18.6875 * root)
+    return light ** (1 / 0.1593017578125) * 10_000 / _WHITE_NITS
+
+
+def _hlg_light(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """ITU-R BT.2100, shown at 1,000 nits."""
+    bright = (np.exp((values - 0.55991073) / 0.17883277) + 0.28466892) / 12
+    scene = np.where(values <= 0.5, values**2 / 3, bright)
+    return scene**1.2 * 1000 / _WHITE_NITS
+
+
+_HDR = {ColorTrc.SMPTE2084: _pq_light, ColorTrc.ARIB_STD_B67: _hlg_light}
+_BT2020_TO_BT709 = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]]
+)
+
+
+def _to_sdr(picture: Picture, frame: VideoFrame) -> Picture:
+    """Return a picture of high dynamic range at the brightness of ordinary videos."""
+    to_light = _HDR[ColorTrc(frame.color_trc)](np.linspace(0, 1, 256)).astype(np.float32)
+    light = cv2.LUT(picture, to_light)
+    if frame.color_primaries == ColorPrimaries.BT2020:
+        light = cv2.transform(light, _BT2020_TO_BT709)
+    return (cv2.pow(light.clip(0, 1), 1 / 2.4) * 255 + 0.5).astype(np.uint8)

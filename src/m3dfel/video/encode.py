@@ -30,8 +30,15 @@ from rich.progress import track as with_progress
 
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write
-from m3dfel.video.decode import ANNOTATED, Frame, Picture, picture_stream, stated_duration
-from m3dfel.video.sources import Source, read_frames
+from m3dfel.video.decode import (
+    ANNOTATED,
+    Frame,
+    Picture,
+    file_start,
+    open_container,
+    picture_stream,
+)
+from m3dfel.video.sources import Source, is_picture, read_frames
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +55,7 @@ _NOT_H264 = "mpeg4"
 _COPIED_SOUND = frozenset({"aac", "mp3", "mp3float"})  # what browsers play in MP4
 _SMPTE170M = 6  # in the numbering of ISO/IEC 23091-2: the colors that FFmpeg converts RGB to
 _PICTURES_RATE = Fraction(25)
-_CAMERA_TIME_BASE = Fraction(1, 90_000)  # fine enough for pictures that come at any time
-_MAX_LAST_S = 1.0  # a file that claims to go on for longer than this after its last frame is cut
+_FINE_TIME_BASE = Fraction(1, 90_000)  # for pictures that come at any time
 
 
 def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None:
@@ -76,7 +82,7 @@ def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None
     padding = [(0, side % 2) for side in first.shape[:2]]
     height, width = (side + side % 2 for side in first.shape[:2])
     timed = (
-        (float(index / rate), np.pad(picture, [*padding, (0, 0)], mode="edge"))
+        (float(index / rate), None, np.pad(picture, [*padding, (0, 0)], mode="edge"))
         for index, picture in enumerate(chain([first], pictures))
     )
     with atomic_write(path) as temporary:
@@ -94,16 +100,19 @@ def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None
                 output.mux(packet)
 
 
-def rewrite_video(source: Source, path: Path, draw: Callable[[Frame], Picture]) -> None:
+def rewrite_video(
+    source: Source, path: Path, draw: Callable[[Frame], Picture], fps: float | None = None
+) -> None:
     """Write a video with the frames of a source, each drawn anew, and its sound.
 
     Every frame is shown at the same time as in the source and for as long, also at a variable frame
     rate. AAC and MP3 sound is copied; other sound is encoded as AAC. Rotated videos are upright.
 
     Args:
-        source: a video file, or pictures, which become a video of 25 frames per second.
+        source: one video.
         path: of the video, ending in `.mp4`; written under a temporary name first.
         draw: returns a frame's new picture, uint8 RGB (H, W, 3), always of the same, even size.
+        fps: frames per second of pictures; None for 25.
 
     Raises:
         InputError: the source cannot be read, the path does not end in `.mp4`, is the source
@@ -115,7 +124,7 @@ def rewrite_video(source: Source, path: Path, draw: Callable[[Frame], Picture]) 
         raise InputError(f"{path} would overwrite the video it is made from: give another name")
     frames = iter(
         with_progress(
-            read_frames(source),
+            read_frames(source, fps),
             f"writing {path.name}",
             console=Console(stderr=True),
             transient=True,
@@ -123,12 +132,17 @@ def rewrite_video(source: Source, path: Path, draw: Callable[[Frame], Picture]) 
     )
     first = next(frames)
     with atomic_write(path) as temporary:
-        if file is None:
-            _write(temporary, _Timing(), first, frames, draw)
-            return
-        # FFmpeg takes a relative path with a colon for a URL, but never an absolute one.
-        with av.open(str(file.absolute())) as container:
-            _write(temporary, _timing(container), first, frames, draw, container)
+        try:
+            if file is None or is_picture(file):
+                _write(temporary, _Timing(), first, frames, draw)
+                return
+            with open_container(file) as container:
+                _write(temporary, _timing(container), first, frames, draw, container)
+        except av.error.FFmpegError as error:
+            raise InputError(
+                f"FFmpeg cannot write this video to {path} ({error.strerror}): its size or its "
+                "times are unusual"
+            ) from error
 
 
 def record(frames: Iterable[Frame], path: Path) -> Generator[Frame, None, None]:
@@ -141,7 +155,7 @@ def record(frames: Iterable[Frame], path: Path) -> Generator[Frame, None, None]:
         frames: in the order of their times.
         path: of the video, ending in `.mp4`, in a folder that exists.
     """
-    timing = _Timing(time_base=_CAMERA_TIME_BASE)
+    timing = _Timing()
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
@@ -151,7 +165,7 @@ def record(frames: Iterable[Frame], path: Path) -> Generator[Frame, None, None]:
         encoder = _Encoder(_add_picture_stream(output, timing, width, height), timing)
         try:
             for index, frame in enumerate(chain([first], frames)):
-                output.mux(list(encoder.add(frame.time_s, frame.image)))
+                output.mux(list(encoder.add(frame.time_s, frame.duration_s, frame.image)))
                 yield replace(frame, index=index)
         finally:
             output.mux(list(encoder.finish()))
@@ -169,19 +183,17 @@ def check_video_path(path: Path) -> None:
 
 @dataclass(frozen=True)
 class _Timing:
-    """When the frames of the source are shown.
+    """How the source counts time.
 
     Attributes:
         rate: mean frames per second.
         time_base: the unit of time stamps in seconds.
-        start_s: the time stamp of the first frame in the file, where `Frame.time_s` is 0.
-        end_s: when the last frame disappears, on the scale of `Frame.time_s`; 0 if unknown.
+        start_s: the time stamp in the file where `Frame.time_s` is 0.
     """
 
     rate: Fraction = _PICTURES_RATE
-    time_base: Fraction = 1 / _PICTURES_RATE
+    time_base: Fraction = _FINE_TIME_BASE
     start_s: float = 0.0
-    end_s: float = 0.0
 
 
 def _timing(container: InputContainer) -> _Timing:
@@ -191,8 +203,7 @@ def _timing(container: InputContainer) -> _Timing:
     return _Timing(
         rate=stream.average_rate or stream.guessed_rate or _PICTURES_RATE,
         time_base=stream.time_base,
-        start_s=float((stream.start_time or 0) * stream.time_base),
-        end_s=stated_duration(container, stream) or 0.0,
+        start_s=file_start(container, stream) or 0.0,
     )
 
 
@@ -210,7 +221,9 @@ def _write(
         stream = _add_picture_stream(output, timing, picture.shape[1], picture.shape[0])
         sound = _sound(sound_source, output, timing.start_s)
         sound_packet = next(sound, None)
-        for packet in _encoded(stream, timing, _drawn(first, picture, rest, draw)):
+        drawn = chain([(first, picture)], ((frame, draw(frame)) for frame in rest))
+        timed = ((frame.time_s, frame.duration_s, picture) for frame, picture in drawn)
+        for packet in _encoded(stream, timing, timed):
             # Streams are interleaved, so that a player need not jump to and fro in the file.
             while sound_packet and _seconds(sound_packet) <= _seconds(packet):
                 output.mux(sound_packet)
@@ -219,14 +232,6 @@ def _write(
         while sound_packet:
             output.mux(sound_packet)
             sound_packet = next(sound, None)
-
-
-def _drawn(
-    first: Frame, picture: Picture, rest: Iterator[Frame], draw: Callable[[Frame], Picture]
-) -> Iterator[tuple[float, Picture]]:
-    yield first.time_s, picture
-    for frame in rest:
-        yield frame.time_s, draw(frame)
 
 
 def _add_picture_stream(
@@ -253,12 +258,18 @@ def _add_picture_stream(
 
 
 def _encoded(
-    stream: VideoStream, timing: _Timing, frames: Iterable[tuple[float, Picture]]
+    stream: VideoStream, timing: _Timing, frames: Iterable[tuple[float, float | None, Picture]]
 ) -> Iterator[Packet[Any]]:
-    """Yield the packets of a video stream, each with the time its frame is shown for."""
+    """Yield the packets of a video stream, each with the time its frame is shown for.
+
+    Args:
+        stream: of the output.
+        timing: of the source.
+        frames: when each is shown and for how long, in seconds, and what.
+    """
     encoder = _Encoder(stream, timing)
-    for time_s, picture in frames:
-        yield from encoder.add(time_s, picture)
+    for time_s, duration_s, picture in frames:
+        yield from encoder.add(time_s, duration_s, picture)
     yield from encoder.finish()
 
 
@@ -271,9 +282,13 @@ class _Encoder:
         self._durations: dict[int, int] = {}
         self._waiting: list[Packet[Any]] = []
         self._stamp = -1
+        self._last_s: float | None = None
 
-    def add(self, time_s: float, picture: Picture) -> Iterator[Packet[Any]]:
+    def add(
+        self, time_s: float, duration_s: float | None, picture: Picture
+    ) -> Iterator[Packet[Any]]:
         """Encode one more picture, and yield the packets that are complete."""
+        self._last_s = duration_s
         before, self._stamp = self._stamp, max(self._stamp + 1, round(time_s / self._time_base))
         if before >= 0:
             self._durations[before] = self._stamp - before
@@ -291,9 +306,7 @@ class _Encoder:
 
     def finish(self) -> Iterator[Packet[Any]]:
         """Yield the packets that are left."""
-        last_s = self._timing.end_s - float(self._stamp * self._time_base)
-        if not 0 < last_s <= _MAX_LAST_S:
-            last_s = 1 / float(self._timing.rate)
+        last_s = self._last_s or 1 / float(self._timing.rate)
         self._durations[self._stamp] = max(1, round(last_s / self._time_base))
         for packet in [*self._waiting, *self._stream.encode(None)]:
             yield self._with_duration(packet)
@@ -311,16 +324,16 @@ def _seconds(packet: Packet[Any]) -> float:
 def _sound(
     source: InputContainer | None, output: OutputContainer, start_s: float
 ) -> Iterator[Packet[Any]]:
-    """Add the first sound stream of a file to the output and return its packets.
+    """Add the sound stream of a file that players choose to the output and return its packets.
 
     Args:
         source: the file; None for no sound.
         output: where the stream is added, before any packet is read.
         start_s: moment of the file that becomes 0.
     """
-    if source is None or not source.streams.audio:
+    stream = source.streams.best("audio", related=picture_stream(source)) if source else None
+    if source is None or not isinstance(stream, AudioStream):
         return iter(())
-    stream = source.streams.audio[0]
     if stream.codec_context.name in _COPIED_SOUND:
         return _copied(source, stream, output.add_stream_from_template(stream), start_s)
     rate = stream.rate if stream.rate in _AAC_RATES else 48_000

@@ -21,11 +21,17 @@ from m3dfel.video.decode import ANNOTATED_ENDING, VIDEO_SUFFIXES
 
 _URL = re.compile(r"[A-Za-z][\w+.-]+://")  # a single letter is a drive
 _WEB = ("http://", "https://")
+_CAMERAS = ("rtmp://", "rtmps://", "rtp://", "rtsp://", "rtsps://", "srt://", "tcp://", "udp://")
 
 
 def is_url(name: str) -> bool:
     """Return whether a name is a URL, such as `s3://bucket/film.mp4`, and not a path."""
     return bool(_URL.match(name))
+
+
+def is_camera_url(name: str) -> bool:
+    """Return whether a name is the URL of a camera or another stream that goes on and on."""
+    return name.lower().startswith(_CAMERAS)
 
 
 def path_in_url(url: str) -> PurePosixPath:

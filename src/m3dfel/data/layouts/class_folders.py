@@ -7,7 +7,8 @@ from pathlib import Path
 
 from m3dfel.data.layouts import LAYOUTS, Entry, Layout, parse_split
 from m3dfel.errors import InputError
-from m3dfel.video.decode import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from m3dfel.video.decode import VIDEO_SUFFIXES
+from m3dfel.video.pictures import PICTURE_SUFFIXES
 
 
 @LAYOUTS.register("class folders")
