@@ -130,6 +130,17 @@ def test_the_parts_that_start_as_the_mean_can_be_chosen_one_by_one():
         small(aggregation_options={"init": "median"})
 
 
+@pytest.mark.parametrize(
+    ("aggregation", "channels"), [("dliam", "60 channels"), ("transformer", "30 features")]
+)
+def test_features_that_the_heads_cannot_divide_are_refused(aggregation: str, channels: str):
+    backbone = nn.Identity()
+    backbone.out_features = 30
+    with pytest.raises(InputError, match=f"the 8 heads of .* cannot divide {channels}"):
+        small(backbone=backbone, aggregation=aggregation)
+    small(backbone=backbone, aggregation_options={"mhsa": False})
+
+
 def test_published_weights_load_only_into_the_published_form():
     published = DLIAM(8, 4).state_dict()
     with pytest.raises(RuntimeError, match="residual_scale"):

@@ -11,6 +11,9 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from m3dfel.errors import InputError
 
 
 class _Sum(torch.autograd.Function):
@@ -29,24 +32,26 @@ class _Sum(torch.autograd.Function):
         return total
 
 
-class SharedBatchNorm3d(nn.BatchNorm3d):
+class SharedBatchNorm(_BatchNorm):
     """Batch normalization with the statistics of the batches of all processes together.
 
-    Input and output are (M, C, t, H, W); M may differ between the processes.
+    Input and output are (M, C) or (M, C, …); M may differ between the processes.
     """
 
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)
         x = input.float()
+        over = [0, *range(2, x.ndim)]
+        per_channel = (1, -1, *(1,) * (x.ndim - 2))
         count = torch.tensor(x.numel() / x.shape[1], device=x.device)
         count = _Sum.apply(count)
-        mean = _Sum.apply(x.sum((0, 2, 3, 4))) / count
-        centered = x - mean.view(1, -1, 1, 1, 1)
-        var = _Sum.apply(centered.square().sum((0, 2, 3, 4))) / count
+        mean = _Sum.apply(x.sum(over)) / count
+        centered = x - mean.view(per_channel)
+        var = _Sum.apply(centered.square().sum(over)) / count
         self._update_running_statistics(mean.detach(), (var * count / (count - 1)).detach())
         scale = self.weight * torch.rsqrt(var + self.eps)
-        shifted = centered * scale.view(1, -1, 1, 1, 1) + self.bias.view(1, -1, 1, 1, 1)
+        shifted = centered * scale.view(per_channel) + self.bias.view(per_channel)
         return shifted.to(input.dtype)
 
     def _update_running_statistics(self, mean: Tensor, var: Tensor) -> None:
@@ -58,13 +63,43 @@ class SharedBatchNorm3d(nn.BatchNorm3d):
         self.running_mean.lerp_(mean, self.momentum)
         self.running_var.lerp_(var, self.momentum)
 
+    def _check_input_dim(self, input: Tensor) -> None:
+        pass
+
+
+class SharedBatchNormAct(SharedBatchNorm):
+    """The same for timm's layers that normalize and then apply an activation."""
+
+    drop: nn.Module
+    act: nn.Module
+
+    def forward(self, input: Tensor) -> Tensor:
+        activated: Tensor = self.act(self.drop(super().forward(input)))
+        return activated
+
+
+_PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
 
 def share_batch_norm(model: nn.Module) -> None:
-    """Replace a model's `BatchNorm3d` layers by `SharedBatchNorm3d`, in place.
+    """Let the batch normalizations of a model share their statistics, in place.
 
     A process group must be initialized.
+
+    Raises:
+        InputError: a layer is a batch normalization of another kind, which cannot be shared.
     """
     assert dist.is_initialized()
     for module in model.modules():
-        if type(module) is nn.BatchNorm3d:
-            module.__class__ = SharedBatchNorm3d
+        # A new class instead of a new module: weights, their names and their users stay.
+        if type(module) in _PLAIN:
+            module.__class__ = SharedBatchNorm
+        elif isinstance(module, _PLAIN) and hasattr(module, "drop") and hasattr(module, "act"):
+            module.__class__ = SharedBatchNormAct
+        elif isinstance(module, _BatchNorm) and not isinstance(
+            module, SharedBatchNorm | nn.SyncBatchNorm
+        ):
+            raise InputError(
+                f"the statistics of {type(module).__name__} cannot be shared by several "
+                "processes: train on one, or choose another backbone"
+            )

@@ -59,7 +59,8 @@ class DLIAM(Aggregation):
             module lacks are ignored.
 
     Raises:
-        InputError: the gate is to start open, but the norm has no γ.
+        InputError: the heads of the self-attention cannot divide the channels, or the gate is to
+            start open, but the norm has no γ.
     """
 
     def __init__(
@@ -81,6 +82,11 @@ class DLIAM(Aggregation):
             if bilstm
             else None
         )
+        if mhsa and channels % HEADS:
+            raise InputError(
+                f"the {HEADS} heads of DLIAM's self-attention cannot divide {channels} channels: "
+                "choose a backbone whose number of features is a multiple of 8"
+            )
         self.qkv = nn.Linear(channels, 3 * channels, bias=False) if mhsa else None
         self.norm = make_norm(norm, channels, unbiased)
         parts = {"published": (), "mean": _MEAN}[init] if isinstance(init, str) else init

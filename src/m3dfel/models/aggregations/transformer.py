@@ -12,9 +12,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from m3dfel.errors import InputError
 from m3dfel.models.aggregation import Aggregation
 from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.pooling import MeanPooling
+
+HEADS = 8
 
 
 @AGGREGATIONS.register("transformer")
@@ -24,12 +27,20 @@ class TransformerAggregation(Aggregation):
     Args:
         features: F; must be a multiple of 8.
         bag_size: N.
+
+    Raises:
+        InputError: F is not a multiple of 8.
     """
 
     def __init__(self, features: int, bag_size: int) -> None:
         super().__init__(features, MeanPooling())
+        if features % HEADS:
+            raise InputError(
+                f"the {HEADS} heads of the Transformer cannot divide {features} features: choose a "
+                "backbone whose number of features is a multiple of 8"
+            )
         layer = nn.TransformerEncoderLayer(
-            features, nhead=8, dim_feedforward=2 * features, activation="gelu", batch_first=True
+            features, nhead=HEADS, dim_feedforward=2 * features, activation="gelu", batch_first=True
         )
         self.encoder = nn.TransformerEncoder(layer, num_layers=3)
         self.positions = nn.Parameter(0.02 * torch.randn(bag_size, features))
