@@ -8,10 +8,13 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from m3dfel.errors import InputError
+
+MAX_BYTES = 256 * 2**20
+"""A larger member is no picture; a small archive can hold members of any size."""
 
 
 def split_member(path: str) -> tuple[str, str]:
@@ -27,7 +30,6 @@ def split_member(path: str) -> tuple[str, str]:
     return (archive + ".zip", member) if mark else (path, "")
 
 
-@cache
 def zip_members(archive: str) -> frozenset[str]:
     """Return the names of the files in an archive that are not empty.
 
@@ -35,8 +37,7 @@ def zip_members(archive: str) -> frozenset[str]:
         InputError: the file cannot be read as a zip archive.
     """
     try:
-        with zipfile.ZipFile(archive) as opened:
-            return frozenset(info.filename for info in opened.infolist() if info.file_size)
+        return _open(archive).members
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"cannot read the archive {archive}: {error}") from error
 
@@ -45,17 +46,38 @@ def read_bytes(path: str) -> bytes:
     """Return the content of a file or of an archive's member.
 
     Raises:
-        InputError: the file, the archive or the member is missing or cannot be read.
+        InputError: the file, the archive or the member is missing, too large or cannot be read.
     """
     archive, member = split_member(path)
     try:
-        return _open(archive, os.getpid()).read(member) if member else Path(path).read_bytes()
+        if not member:
+            return Path(path).read_bytes()
+        file = _open(archive).file
+        if file.getinfo(member).file_size > MAX_BYTES:
+            raise InputError(f"cannot read {path}: it is larger than any picture")
+        return file.read(member)
     # Damaged, encrypted, or compressed in a way that Python does not know.
     except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(f"cannot read {path}: {error}") from error
 
 
-@cache
-def _open(archive: str, process: int) -> zipfile.ZipFile:
+class _Archive(NamedTuple):
+    state: tuple[int, int, int]
+    file: zipfile.ZipFile
+    members: frozenset[str]
+
+
+_OPEN: dict[str, _Archive] = {}
+
+
+def _open(archive: str) -> _Archive:
+    """Return an open archive, opened again if its file has changed."""
+    status = os.stat(archive)  # noqa: PTH116  # for every picture, and twice as fast as pathlib
     # One handle per process: forked processes would share one position in the file.
-    return zipfile.ZipFile(archive)
+    state = status.st_size, status.st_mtime_ns, os.getpid()
+    known = _OPEN.get(archive)
+    if known is None or known.state != state:
+        file = zipfile.ZipFile(archive)
+        names = frozenset(info.filename for info in file.infolist() if info.file_size)
+        known = _OPEN[archive] = _Archive(state, file, names)
+    return known

@@ -95,7 +95,7 @@ def share_batch_norm(model: nn.Module) -> None:
         if type(module) in _PLAIN:
             module.__class__ = SharedBatchNorm
         elif isinstance(module, _PLAIN) and hasattr(module, "drop") and hasattr(module, "act"):
-            module.__class__ = SharedBatchNormAct
+            module.__class__ = SharedBatchNormAct  # type: ignore[assignment]
         elif isinstance(module, _BatchNorm) and not isinstance(
             module, SharedBatchNorm | nn.SyncBatchNorm
         ):
