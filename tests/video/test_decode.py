@@ -1,5 +1,7 @@
 import logging
 import os
+import subprocess
+import sys
 import wave
 from fractions import Fraction
 from pathlib import Path
@@ -12,7 +14,7 @@ from PIL import Image
 
 from m3dfel.errors import InputError
 from m3dfel.video import pictures
-from m3dfel.video.decode import is_annotated, probe, read_images, read_video
+from m3dfel.video.decode import is_annotated, probe, read_chosen, read_images, read_video
 from m3dfel.video.encode import write_video
 
 
@@ -408,3 +410,58 @@ def test_a_file_without_permission_is_not_called_damaged(video):
         pytest.skip("this user may read everything")
     with pytest.raises(InputError, match="no permission to read"):
         next(read_video(video))
+
+
+def test_chosen_frames_are_those_of_the_whole_video(video):
+    asked = []
+
+    def choose(count, fps):
+        asked.append((count, fps))
+        return [0, 3, 3, count - 1]
+
+    frames = list(read_video(video))
+    indices, pictures = read_chosen(video, choose)
+    assert asked == [(len(frames), pytest.approx(10, abs=0.01))]
+    assert indices == [0, 3, 3, len(frames) - 1]
+    for index, picture in zip(indices, pictures, strict=True):
+        assert np.array_equal(picture, frames[index].image)
+
+
+def test_frames_are_chosen_among_those_that_can_be_decoded(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (40, 48, 64, 3), dtype=np.uint8)
+    path = tmp_path / "video.ts"
+    write_stream(path, list(noise), range(0, 40 * 40, 40))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 3 : len(content) // 2] = bytes(len(content) // 2 - len(content) // 3)
+    path.write_bytes(content)
+    frames = list(read_video(path))
+    assert 0 < len(frames) < 40
+    indices, pictures = read_chosen(path, lambda count, fps: range(count))
+    assert len(indices) == len(frames)
+    for picture, frame in zip(pictures, frames, strict=True):
+        assert np.array_equal(picture, frame.image)
+
+
+MEMORY = """
+import resource, sys
+from m3dfel.video.decode import read_chosen
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+read_chosen(sys.argv[1], lambda count, fps: range(16))
+before = peak_mb()
+indices, pictures = read_chosen(sys.argv[2], lambda count, fps: range(0, count, count // 16))
+assert len(pictures) >= 16
+print(peak_mb() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows says nothing about the peak")
+def test_choosing_frames_of_a_long_video_takes_no_more_memory_than_of_a_short_one(tmp_path):
+    paths = [tmp_path / "short.mp4", tmp_path / "long.mp4"]
+    for path, count in zip(paths, (32, 400), strict=True):
+        write_video(path, np.zeros((count, 480, 640, 3), np.uint8), fps=25)
+    words = [sys.executable, "-c", MEMORY, *map(str, paths)]
+    run = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert float(run.stdout) < 40, "MB; all frames take 180"

@@ -14,6 +14,7 @@ from m3dfel.data.packed.store import opened_store, split_address
 from m3dfel.data.reading import read_clip
 from m3dfel.errors import InputError
 from m3dfel.progress import progress
+from m3dfel.video.decode import read_video
 
 
 def check_data(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manifest:
@@ -46,7 +47,11 @@ def _problem(clip: Clip) -> str | None:
     try:
         if store:
             opened_store(store).verify(name)
-        read_clip(clip, 0, 16, lambda available, *_: torch.arange(available))
+        if clip.kind == "video":  # however long, one frame after the other
+            for _ in read_video(clip.path):
+                pass
+        else:
+            read_clip(clip, 0, 16, lambda available, *_: torch.arange(available))
     except InputError as error:
         return str(error)
     return None

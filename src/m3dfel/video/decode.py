@@ -167,12 +167,12 @@ def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
 def read_chosen(
     path: str | Path, choose: Callable[[int, float], Sequence[int]]
 ) -> tuple[Sequence[int], list[Picture]]:
-    """Return some frames of a video file, without the work of converting the others to RGB.
+    """Return some frames of a video file; no others are kept in memory or converted to RGB.
 
     Args:
         path: as for `read_video`.
         choose: returns the indices of the frames to keep, given how many there are, and how many
-            a second.
+            a second. It is asked again if not every frame that the file lists can be decoded.
 
     Returns:
         The indices, and for each the frame, uint8 RGB (H, W, 3).
@@ -180,10 +180,35 @@ def read_chosen(
     Raises:
         InputError: as for `read_video`.
     """
-    times_s, _, pictures = zip(*_pictures(path), strict=True)
-    steps, span_s = len(times_s) - 1, times_s[-1] - times_s[0]
-    indices = choose(len(pictures), steps / span_s if steps else PICTURES_PER_S)
-    return indices, [pictures[index]() for index in indices]
+    times_s = _listed_times(path) or [time_s for time_s, _, _ in _pictures(path)]
+    while True:
+        indices = choose(len(times_s), _mean_rate(times_s))
+        wanted, kept, shown_s = frozenset(indices), dict[int, Picture](), list[float]()
+        for index, (time_s, _, picture) in enumerate(_pictures(path)):
+            shown_s.append(time_s)
+            if index in wanted:
+                kept[index] = picture()
+        if len(shown_s) == len(times_s):
+            return indices, [kept[index] for index in indices]
+        times_s = shown_s
+
+
+def _listed_times(path: str | Path) -> list[float]:
+    """Return the times of the frames that a file lists, without decoding them; empty if unknown."""
+    if _is_for_pillow(path):
+        return []
+    with _open(path) as video:
+        return sorted(
+            float(packet.pts * packet.time_base)
+            for packet in video.container.demux(video.stream)
+            if packet.pts is not None and packet.time_base and not packet.is_discard
+        )
+
+
+def _mean_rate(times_s: Sequence[float]) -> float:
+    """Return frames per second, rounded as the time stamps of files are."""
+    steps = len(times_s) - 1
+    return round(steps / (times_s[-1] - times_s[0]), 3) if steps else PICTURES_PER_S
 
 
 def read_images(files: Sequence[Path], fps: float = PICTURES_PER_S) -> Iterator[Frame]:
