@@ -36,7 +36,7 @@ _LINK = re.compile(r"\[([^\]]*)\]\(([^)\s:#]+)(#[^)\s]+)?\)")
 _HEADING = re.compile(r"(#+) ")
 _NONE = "–"
 _RUNS = ("train", "crossval", "ablate", "compare")
-_ACTIONS = {"data": ["check", "pack"]}
+_ACTIONS = {"data": ["crop", "check", "pack"]}
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

@@ -170,6 +170,24 @@ def commands(document: str) -> list[list[str]]:
     return [shlex.split(words) for words in found]
 
 
+def test_the_way_from_annotations_to_clips_can_be_gone(tmp_path: Path, monkeypatch):
+    """The table and the first commands of the page, on a short video of a real face."""
+    monkeypatch.chdir(tmp_path)
+    write_portrait_video(tmp_path / "holiday.mp4")
+    page = (ROOT / "docs/annotations.md").read_text()
+    table = re.search(r"^    ```text\n(.*?)^    ```$", page, re.M | re.S)
+    assert table
+    (tmp_path / "labels.csv").write_text(inspect.cleandoc(table[1]) + "\n")
+    commands = code_blocks("docs/annotations.md", "sh")[0].splitlines()
+    for command in commands[:2]:
+        assert cli.main(shlex.split(command)[1:]) == 0
+    clips = m3dfel.read_manifest("clips/clips.csv").clips
+    assert {(clip.emotion, clip.identity) for clip in clips} == {
+        ("happiness", "grace"),
+        ("neutral", "grace"),
+    }
+
+
 def test_options_named_in_the_text_exist():
     known = options_of(cli.parser())
     others = {"--nproc_per_node", "--head", "--address"}  # of torchrun and ray

@@ -51,6 +51,19 @@ def test_assigned_folds_have_every_class_and_share_no_identity():
         assign_folds(clips, 500, 500, seed=0)
 
 
+def test_as_many_folds_as_people_leave_each_out_once():
+    clips = [
+        Clip(f"{who}-{emotion}.mp4", "video", emotion, "", who)
+        for who in ("ann", "bob", "cid")
+        for emotion in ("fear", "anger")
+    ]
+    tested = [
+        {clip.identity for clip in assign_folds(clips, 3, fold, seed=0) if clip.split == "test"}
+        for fold in (1, 2, 3)
+    ]
+    assert sorted(tested, key=min) == [{"ann"}, {"bob"}, {"cid"}]
+
+
 def test_clips_outside_the_label_set_are_removed():
     clips = keep_labels(read_manifest("synthetic").clips, ["happiness", "anger"])
     assert {clip.emotion for clip in clips} == {"happiness", "anger"}

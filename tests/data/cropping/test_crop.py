@@ -235,3 +235,20 @@ def test_the_journal_says_what_became_of_each_label(tmp_path: Path):
     first, second = json.loads(line)["takes"]
     assert first["file"] == "a_001.mp4"
     assert second == {"problem": "no face"}
+
+
+def test_data_sets_of_scenes_are_cropped_with_their_votes_and_people(tmp_path: Path):
+    root = tmp_path / "CREMA-D"
+    (root / "VideoFlash").mkdir(parents=True)
+    rows = ['"","A","D","F","H","N","S","fileName"']
+    for number, name in enumerate(["1001_DFA_ANG_XX", "1002_IEO_HAP_LO"], 1):
+        write_scene(root / "VideoFlash" / f"{name}.flv", (face(), 5))
+        rows.append(f'"20000{number}",7,0,0,{number},1,0,"{name}"')
+    write_table(root / "tabulatedVotes.csv", *rows)
+    crop(str(root), str(tmp_path / "clips"))
+    found = read_manifest(str(tmp_path / "clips" / "clips.csv")).clips
+    assert [(clip.emotion, clip.identity) for clip in found] == [
+        ("anger", "1001"),
+        ("anger", "1002"),
+    ]
+    assert dict(found[1].votes) == {"anger": 7, "happiness": 2, "neutral": 1}
