@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import log_softmax, softmax
 
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
@@ -94,6 +95,37 @@ def test_the_first_neutral_seconds_are_those_of_one_track(prediction: Prediction
     assert (chosen["emotion"] == "neutral").all()
 
 
+def test_the_own_baseline_is_the_mean_of_a_person_shrunk_by_the_time_they_are_seen(
+    prediction: Prediction,
+):
+    corrected = subtract_baseline(prediction, Baseline(own=True), 0.5, 0.2)
+    assert corrected.settings["baseline"] == "own"
+    before = np.log(softmax(evidence(prediction), axis=1) + 0.01)
+    after = log_softmax(evidence(corrected), axis=1)
+    for person, clips in prediction.clips.groupby("person"):
+        spans = clips.groupby("track").agg({"start_s": "min", "end_s": "max"})
+        seen_s = (spans["end_s"] - spans["start_s"]).sum()
+        offset = seen_s / (seen_s + 5) * before[clips.index].mean(0)
+        expected = log_softmax(before[clips.index] - offset, axis=1)
+        assert after[clips.index] == pytest.approx(expected, abs=1e-3)
+        stated = corrected.settings["baseline_offsets"][str(person)]
+        assert [*stated.values()] == pytest.approx(offset, abs=1e-3)
+    assert not corrected.note
+
+
+def evidence(prediction: Prediction) -> np.ndarray:
+    """The logits of each clip."""
+    return prediction.instances.groupby("clip")[EVIDENCE].sum().to_numpy()
+
+
+def test_the_own_baseline_takes_out_what_a_face_always_shows(sad: Prediction):
+    corrected = subtract_baseline(sad, Baseline(own=True), 0.0, 0.2)
+    sadness = corrected.clips["p_sadness"].mean()
+    assert sadness < sad.clips["p_sadness"].mean()
+    smile = corrected.clips["start_s"].between(3.1, 3.3)
+    assert (corrected.clips["emotion"][smile] == "happiness").all()
+
+
 def test_unreadable_clips_stay_unreadable():
     blank = noise_video(60, side=64)
     for frame in blank[:30]:
@@ -116,7 +148,9 @@ def test_a_baseline_that_is_no_interval_is_an_input_error(words: str):
 def test_a_baseline_is_parsed_and_needs_a_model_that_knows_neutral():
     assert Baseline.parse("0,2.5") == Baseline(0, 2.5)
     assert Baseline.parse("neutral") == Baseline()
+    assert Baseline.parse("own") == Baseline(own=True)
     model = M3DFEL(("joy", "anger"), size=32, backbone_options={"width": 4, "depth": 10})
     prediction = Recognizer(model)(noise_video(20), aligned=True)
     with pytest.raises(InputError, match="its labels are joy, anger"):
         subtract_baseline(prediction, Baseline(0, 1), 0.5, 0.2)
+    assert subtract_baseline(prediction, Baseline(own=True), 0.5, 0.2).settings["baseline"] == "own"

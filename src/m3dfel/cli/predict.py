@@ -93,7 +93,8 @@ def parser() -> ArgumentParser:
         "--baseline",
         metavar="START,END",
         help="seconds in which the persons are at rest, or `neutral` for their first neutral "
-        "seconds: subtract each person's resting expression from all answers",
+        "seconds: subtract each person's resting expression from all answers; or `own`: subtract "
+        "what the model sees in each person on average, where they show several emotions",
     )
     add_device(parser)
     parser.add_argument(
