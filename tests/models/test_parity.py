@@ -1,5 +1,15 @@
+"""Parity with the published model, at a narrow width everywhere.
+
+`published_formulas.py` made the values of the narrow model. Those of the authors' own code, for the
+same weights and input at full width, are among the shared data.
+"""
+
+import importlib.util
 import json
+import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,58 +24,49 @@ from small_data import published_name
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}
 
 
-class Golden:
-    """Weights, inputs and outputs of the published model, rebuilt as the README of golden/ says."""
+def load_formulas() -> Any:
+    """Import the script beside this file."""
+    file = Path(__file__).with_name("published_formulas.py")
+    spec = importlib.util.spec_from_file_location("published_formulas", file)
+    module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
-    def __init__(self, folder: Path) -> None:
-        record = json.loads((folder / "m3dfel_reference.json").read_text())
-        self.entries = record["state_dict"]
-        self.gradient_norms = record["train_grad_norms"]
-        self.values = np.load(folder / "m3dfel_reference.npz")
-        self.weights = {
-            name: self._fill(k, name, shape)
-            for k, name, shape in self.entries
-            if not name.endswith("num_batches_tracked")
-        }
+
+formulas = load_formulas()
+
+
+@dataclass
+class Golden:
+    """Values of the published model at one width; `side` is that of the clips for bags of four."""
+
+    width: int
+    side: int
+    values: Any
+    gradient_norms: dict[str, float]
 
     def __getitem__(self, name: str) -> torch.Tensor:
         return torch.from_numpy(self.values[name])
 
-    def state_dict(self, bag_size: int) -> dict[str, torch.Tensor]:
-        k = next(k for k, name, _ in self.entries if name == "pwconv.weight")
-        kernel = self._fill(k, "pwconv.weight", [1, bag_size, 3])
-        return self.weights | {"pwconv.weight": kernel}
 
-    @staticmethod
-    def _fill(k: int, name: str, shape: list[int]) -> torch.Tensor:
-        s = np.sin(0.7 * np.arange(np.prod(shape), dtype=np.float64) + k)
-        weight = name.endswith("weight")
-        if name.endswith("running_var"):
-            values = 1 + 0.1 * s
-        elif name.endswith("running_mean"):
-            values = 0.05 * s
-        elif name in ("norm.mean_weight", "norm.var_weight"):
-            values = 0.5 * s
-        elif name.startswith("norm.") or len(shape) == 1:
-            values = 1 + 0.1 * s if weight else 0.05 * s
-        else:
-            values = np.sqrt(2 / np.prod(shape[1:])) * s
-        return torch.from_numpy(values.astype(np.float32).reshape(shape))
-
-    @staticmethod
-    def clips(side: int) -> torch.Tensor:
-        j = np.arange(2 * 16 * 3 * side * side, dtype=np.float64)
-        x = 0.5 + 0.5 * np.sin(0.37 * j + np.floor(j / 997))
-        return torch.from_numpy(x.astype(np.float32).reshape(2, 16, 3, side, side))
-
-
-@pytest.fixture(scope="module")
-def golden(shared: Path) -> Golden:
-    return Golden(shared / "golden")
+@pytest.fixture(scope="module", params=["narrow", "full"])
+def golden(request) -> Golden:
+    if request.param == "narrow":
+        values = np.load(formulas.FILE)
+        start = "train/grad_norm/"
+        norms = {n.removeprefix(start): values[n] for n in values.files if n.startswith(start)}
+        return Golden(formulas.WIDTH, formulas.SIDE, values, norms)
+    folder = request.getfixturevalue("shared") / "golden"
+    record = json.loads((folder / "m3dfel_reference.json").read_text())
+    shapes = [(name, tuple(shape)) for _, name, shape in record["state_dict"]]
+    assert shapes == list(formulas.shapes(64, 4))
+    values = np.load(folder / "m3dfel_reference.npz")
+    return Golden(64, 112, values, record["train_grad_norms"])
 
 
 def published(golden: Golden, bag_size: int, folder: Path) -> M3DFEL:
-    torch.save({"state_dict": golden.state_dict(bag_size)}, folder / "model.pth")
+    weights = formulas.state_dict(golden.width, bag_size)
+    torch.save({"state_dict": weights}, folder / "model.pth")
     return read_published(folder / "model.pth")
 
 
@@ -73,7 +74,7 @@ def published(golden: Golden, bag_size: int, folder: Path) -> M3DFEL:
 def test_parity_with_the_published_model(golden: Golden, bag_size: int, tmp_path: Path):
     model = published(golden, bag_size, tmp_path).eval()
     with torch.no_grad():
-        logits = model(golden.clips(48))
+        logits = model(formulas.clips(48))
     torch.testing.assert_close(logits, golden[f"bag{bag_size}/logits"], **CLOSE)
 
 
@@ -93,20 +94,23 @@ def test_parity_of_every_stage_and_of_a_training_step(golden: Golden, tmp_path: 
         aggregation.norm.register_forward_hook(keep("attended", lambda inputs, _: inputs[0])),
         aggregation.norm.register_forward_hook(keep("dmin")),
         aggregation.pooling.register_forward_hook(keep("gated", lambda inputs, _: inputs[0])),
-        aggregation.register_forward_hook(keep("bag", lambda _, output: output.unsqueeze(1))),
+        aggregation.register_forward_hook(keep("bag")),
     ]
-    clips = golden.clips(112)
+    clips = formulas.clips(golden.side)
     model.eval()
     with torch.no_grad():
         torch.testing.assert_close(model(clips), golden["bag4/logits"], **CLOSE)
+    assert len(stages) == len(hooks)
     for name, value in stages.items():
-        torch.testing.assert_close(value, golden[f"bag4/{name}"], **CLOSE, msg=name)
+        expected = golden[f"bag4/{name}"].view_as(value)
+        torch.testing.assert_close(value, expected, **CLOSE, msg=name)
     for hook in hooks:
         hook.remove()
 
     model.train()
     logits = model(clips)
-    loss = nn.functional.cross_entropy(logits, torch.tensor([5, 0]), label_smoothing=0.1)
+    labels = torch.tensor(formulas.LABELS)
+    loss = nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
     loss.backward()
     torch.testing.assert_close(logits, golden["train/logits"], **CLOSE)
     torch.testing.assert_close(loss, golden["train/loss_ce_smooth"].squeeze(), **CLOSE)
@@ -123,9 +127,9 @@ def test_parity_of_every_stage_and_of_a_training_step(golden: Golden, tmp_path: 
 @pytest.mark.filterwarnings("ignore:var")
 def test_bag_size_1_is_finite_and_follows_the_paper(golden: Golden, tmp_path: Path):
     model = published(golden, 1, tmp_path).eval()
-    assert model(golden.clips(48)).isnan().all(), "the published variance has no value here"
+    assert model(formulas.clips(48)).isnan().all(), "the published variance has no value here"
     model.aggregation.norm.unbiased = False
-    assert model(golden.clips(48)).isfinite().all()
+    assert model(formulas.clips(48)).isfinite().all()
 
 
 @pytest.mark.parametrize(
@@ -135,10 +139,14 @@ def test_bag_size_1_is_finite_and_follows_the_paper(golden: Golden, tmp_path: Pa
         ((1.5, -0.5), (-1.0, 2.0), "y_mean_w_1.5_-0.5_var_w_-1_2"),
     ],
 )
-def test_dmin_parity(golden: Golden, mean_lambda, var_lambda, name: str):
-    x = golden["dmin/x"]
+def test_parity_of_dmin(golden: Golden, mean_lambda, var_lambda, name: str):
+    is_full = golden.width == 64
+    x = golden["dmin/x"] if is_full else golden["bag4/attended"]
     dmin = DMIN(x.shape[2], unbiased=True)
     with torch.no_grad():
         dmin.mean_lambda.copy_(torch.tensor(mean_lambda))
         dmin.var_lambda.copy_(torch.tensor(var_lambda))
-    torch.testing.assert_close(dmin(x), golden[f"dmin/{name}"], **CLOSE)
+        expected = formulas.dmin(x, dmin.mean_lambda, dmin.var_lambda, dmin.gamma, dmin.beta)
+    torch.testing.assert_close(dmin(x), expected, **CLOSE)
+    if is_full:
+        torch.testing.assert_close(dmin(x), golden[f"dmin/{name}"], **CLOSE)
