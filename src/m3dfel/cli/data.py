@@ -68,6 +68,11 @@ def _crop_parser() -> ArgumentParser:
         type=PositiveInt,
         help="videos read at the same time; default: one for each processor core",
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files that m3dfel did not write, or that were changed since",
+    )
     return parser
 
 
@@ -86,6 +91,7 @@ def _crop(options: Namespace) -> int:
         options.person,
         options.labels,
         jobs,
+        options.overwrite,
     )
     print_sentence(
         f"cropped: {cropped.clips} clips, {cropped.frames} frames, in {options.clips}; left out: "

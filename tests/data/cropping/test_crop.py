@@ -198,10 +198,19 @@ def test_only_what_is_new_or_changed_is_cropped_again(tmp_path: Path):
 
 
 def test_nothing_of_others_is_replaced(tmp_path: Path):
-    write_scene(tmp_path / "a.mp4", (face(), 5))
+    video = write_scene(tmp_path / "a.mp4", (face(), 5))
+    before = video.read_bytes()
     table = write_table(tmp_path / "labels.csv", "file,emotion", "a.mp4,fear")
-    with pytest.raises(InputError, match=r"already holds .*: choose another folder"):
+    with pytest.raises(InputError, match=r"a\.mp4 was not written by m3dfel"):
         crop(table, str(tmp_path))
+    assert video.read_bytes() == before
+    crop(table, str(tmp_path / "clips"))
+    write_table(tmp_path / "clips" / "clips.csv", "file,emotion,split", "a.mp4,fear,train")
+    with pytest.raises(InputError, match=r"clips\.csv was not .*, or was changed since"):
+        crop(table, str(tmp_path / "clips"))
+    assert "split" in (tmp_path / "clips" / "clips.csv").read_text()
+    crop(table, str(tmp_path / "clips"), overwrite=True)
+    assert "split" not in (tmp_path / "clips" / "clips.csv").read_text()
 
 
 def test_videos_of_one_name_become_clips_of_two(tmp_path: Path):

@@ -29,7 +29,7 @@ from m3dfel.data.layouts import VOTES, Entry, find_layout
 from m3dfel.data.manifest import Problem
 from m3dfel.emotions import EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
-from m3dfel.files import atomic_write, write_text
+from m3dfel.files import atomic_write, claim, write_text
 from m3dfel.progress import progress
 from m3dfel.video.decode import PICTURES_PER_S, probe
 from m3dfel.video.faces import CenterFace
@@ -69,6 +69,7 @@ def crop(
     person: str = "",
     labels: Sequence[str] = (),
     jobs: int = 1,
+    overwrite: bool = False,
 ) -> Cropped:
     """Crop the faces of labeled videos, or continue where an earlier call was interrupted.
 
@@ -83,9 +84,11 @@ def crop(
         person: only the labels of this person; empty for all.
         labels: the label set, if it has emotions other than the seven.
         jobs: how many videos are read at the same time.
+        overwrite: replace files in the folder that are not m3dfel's, or were changed since.
 
     Raises:
-        InputError: the labels cannot be read, none is an emotion, or the folder cannot be used.
+        InputError: the labels cannot be read, none is an emotion, or the folder cannot be written
+            to, or not without replacing other files.
     """
     folder = Path(output).expanduser()
     entries, ignored = _read_labels(Path(path).expanduser(), labels, person)
@@ -93,21 +96,17 @@ def crop(
     videos = _plan([entry for entry in entries if not entry.problem], Path(path), size, region)
     done = _read_journal(folder)
     results = {video.name: done[video.key] for video in videos if video.is_done(done, folder)}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / JOURNAL).open("a", encoding="utf-8") as journal:
-            left = [video for video in videos if video.name not in results]
-            cropped = _run(left, folder, jobs)
-            rate, count = "{:.1f} videos/s", len(videos)
-            for video, takes in progress(cropped, "cropping", count, rate, len(results)):
-                results[video.name] = takes
-                # In front, since a kill may have cut the last line off.
-                journal.write("\n" + json.dumps({"key": video.key, "takes": takes}))
-                journal.flush()
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {folder} ({error.strerror or error}): choose another folder"
-        ) from error
+    left = [video for video in videos if video.name not in results]
+    files = [TABLE, PROBLEMS, *(file for video in left for file in video.files)]
+    claim((folder / file for file in files), overwrite)
+    with (folder / JOURNAL).open("a", encoding="utf-8") as journal:
+        cropped = _run(left, folder, jobs)
+        rate, count = "{:.1f} videos/s", len(videos)
+        for video, takes in progress(cropped, "cropping", count, rate, len(results)):
+            results[video.name] = takes
+            # In front, since a kill may have cut the last line off.
+            journal.write("\n" + json.dumps({"key": video.key, "takes": takes}))
+            journal.flush()
     return _finish(folder, videos, results, done, problems, ignored)
 
 
@@ -288,17 +287,9 @@ def _run(
 
 
 def _read_journal(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return what earlier calls wrote into a folder: from a video's key to the facts of its clips.
-
-    Raises:
-        InputError: there are files of others in the folder.
-    """
+    """Return what earlier calls wrote: from a video's key to the facts of its clips."""
     journal = folder / JOURNAL
     if not journal.is_file():
-        others = sorted(folder.iterdir()) if folder.is_dir() else []
-        if others or folder.is_file():
-            name = others[0].name if others else "a file"
-            raise InputError(f"{folder} already holds {name}: choose another folder")
         return {}
     done = {}
     for line in journal.read_text(encoding="utf-8").splitlines():
