@@ -29,6 +29,10 @@ finally:
     os.environ.update(_before)
 
 
+LUMINANCE = (0.299, 0.587, 0.114)
+"""How much of red, green and blue is in a gray value of OpenCV: ITU-R BT.601."""
+
+
 def open_window(name: str) -> None:
     """Open a window that can be resized, for `cv2.imshow`.
 
@@ -39,4 +43,4 @@ def open_window(name: str) -> None:
     cv2.namedWindow(name, cv2.WINDOW_NORMAL)
 
 
-__all__ = ["cv2", "open_window"]
+__all__ = ["LUMINANCE", "cv2", "open_window"]

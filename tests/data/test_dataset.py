@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from m3dfel.config import AugmentConfig
-from m3dfel.data.augment.color_jitter import NO_CHANGE, change_colors
+from m3dfel.data.augment.color_jitter import NO_JITTER, apply_color_jitter
 from m3dfel.data.augment.stills import moving_clip
 from m3dfel.data.augment.transforms import evaluation_transform, training_transform
 from m3dfel.data.dataset import EvaluationClips, TrainingClips
@@ -128,9 +128,9 @@ def test_colors_are_left_to_the_model_s_device_if_asked(dfew: Path):
     colors = torch.stack([left[0, index].colors for index in range(2)])
     clips = torch.stack([left[0, index].clip for index in range(2)])
     expected = torch.stack([plain[0, index].clip for index in range(2)])
-    assert (change_colors(clips, colors).float() - expected).abs().max() <= 4
-    assert torch.equal(colors[1], NO_CHANGE), "drawn faces keep the exact transform"
-    assert not torch.equal(colors[0], NO_CHANGE)
+    assert (apply_color_jitter(clips, colors).float() - expected).abs().max() <= 4
+    assert torch.equal(colors[1], NO_JITTER), "drawn faces keep the exact transform"
+    assert not torch.equal(colors[0], NO_JITTER)
 
 
 def test_stills_of_one_person_are_mixed(shared: Path):

@@ -26,7 +26,7 @@ class Batch(TypedDict):
         clips: uint8 (B, T, 3, S, S).
         targets: int64 (B,), indices into the label set, or float (B, C), votes.
         indices: int64 (B,), indices of the clips in the data set.
-        colors: float (B, 7, 3), how `change_colors` is to change them; None if they are final.
+        colors: float (B, 7, 3), how `apply_color_jitter` is to change them; None if they are final.
     """
 
     clips: Tensor

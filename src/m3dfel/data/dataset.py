@@ -17,8 +17,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from m3dfel.config import AugmentConfig
-from m3dfel.data.augment.augmentation import FrameAugmentation
-from m3dfel.data.augment.color_jitter import NO_CHANGE
+from m3dfel.data.augment.color_jitter import NO_JITTER
+from m3dfel.data.augment.frame_augmentation import FrameAugmentation
 from m3dfel.data.augment.stills import moving_clip
 from m3dfel.data.augment.transforms import evaluation_transform, training_transform
 from m3dfel.data.frames import read_frames
@@ -39,7 +39,7 @@ class Sample:
         clip: uint8 (T, 3, S, S).
         target: an index into the label set or, for training on votes, float (C,) with sum 1.
         index: which clip of the data set it is.
-        colors: how `change_colors` is to change it; None if its colors are final.
+        colors: how `apply_color_jitter` is to change it; None if its colors are final.
     """
 
     clip: Tensor
@@ -127,7 +127,7 @@ class TrainingClips(Dataset[Sample]):
         votes: the target is how the annotators' votes are distributed over the labels.
         window_s: seconds of the video that a clip covers, a random part of it; 0 for all of it.
         defer_color_jitter: leave the color jitter of frames and videos to the model's device, which
-            makes it with `change_colors`; only if nothing is to come after it.
+            makes it with `apply_color_jitter`; only if nothing is to come after it.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class TrainingClips(Dataset[Sample]):
         self.augment, self.seed, self.neutral_probability = augment, seed, neutral_probability
         self.grayscale = grayscale
         self.augment_frames = FrameAugmentation(size, augment)
-        self.defer_color_jitter = defer_color_jitter and self.augment_frames.colors_come_last
+        self.defer_color_jitter = defer_color_jitter and self.augment_frames.color_jitter_is_last
         self.transform = training_transform(size, augment)
         self.transform_still = training_transform(size, augment, crop=False)
         self.neutral_stills = _neutral_stills(clips)
@@ -178,7 +178,7 @@ class TrainingClips(Dataset[Sample]):
     def _read(self, index: int) -> tuple[Tensor, Tensor | None]:
         clip = self.clips[index]
         if clip.kind not in ("frames", "video"):
-            return self._read_picture(clip), NO_CHANGE if self.defer_color_jitter else None
+            return self._read_picture(clip), NO_JITTER if self.defer_color_jitter else None
         frames = read_frames(clip, self.frames, self.choose)
         if self.defer_color_jitter:
             return self.augment_frames.without_color_jitter(frames)

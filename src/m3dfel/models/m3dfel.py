@@ -22,8 +22,7 @@ from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
 from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.backbones import BACKBONES
-
-LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
+from m3dfel.opencv import LUMINANCE
 
 
 class M3DFEL(

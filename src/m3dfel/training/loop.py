@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.optim import AdamW
 
 from m3dfel.config import TrainConfig, check, previous_stage
-from m3dfel.data.augment.color_jitter import change_colors
+from m3dfel.data.augment.color_jitter import apply_color_jitter
 from m3dfel.data.augment.transforms import mixup
 from m3dfel.data.manifest import read_manifests
 from m3dfel.data.seeds import combine_seeds
@@ -161,7 +161,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                 step, remaining_part = divmod(part + 1, optim.accumulate)
                 step_complete = remaining_part == 0
                 seed = combine_seeds(config.seed, epoch, part, fabric.global_rank)
-                clips, targets = change_colors(batch["clips"], batch["colors"]), batch["targets"]
+                targets = batch["targets"]
+                clips = apply_color_jitter(batch["clips"], batch["colors"])
                 clips = model.normalize(clips)
                 clips, partners, weight = mixup(clips, targets, config.augment.mixup, seed)
                 with fabric.no_backward_sync(network, enabled=not step_complete):

@@ -4,8 +4,8 @@ import torch
 from scipy.stats import ks_2samp
 
 from m3dfel.config import AugmentConfig
-from m3dfel.data.augment.augmentation import FrameAugmentation
-from m3dfel.data.augment.color_jitter import NO_CHANGE, change_colors, color_change
+from m3dfel.data.augment.color_jitter import NO_JITTER, apply_color_jitter, jitter_as_tensor
+from m3dfel.data.augment.frame_augmentation import FrameAugmentation
 from m3dfel.data.augment.transforms import color_jitter
 from m3dfel.torchvision_compat import v2
 from small_data import encoded_frames, smooth_picture
@@ -31,7 +31,7 @@ def test_each_clip_of_a_batch_changes_as_torchvision_changes_it_alone():
     torch.manual_seed(1)
     batch, drawn = clips(30), [draw() for _ in range(30)]
     assert len({tuple(change["fn_idx"].tolist()) for change in drawn}) > 12
-    ours = change_colors(batch, torch.stack([color_change(change) for change in drawn]))
+    ours = apply_color_jitter(batch, torch.stack([jitter_as_tensor(change) for change in drawn]))
     assert ours.dtype == torch.uint8
     for clip, change, result in zip(batch, drawn, ours, strict=True):
         expected = clip
@@ -45,8 +45,8 @@ def test_each_clip_of_a_batch_changes_as_torchvision_changes_it_alone():
 
 def test_changing_nothing_leaves_every_color():
     batch = torch.randint(256, (3, 2, 3, 16, 16), dtype=torch.uint8)
-    assert torch.equal(change_colors(batch, NO_CHANGE.expand(3, -1, -1)), batch)
-    assert change_colors(batch, None) is batch
+    assert torch.equal(apply_color_jitter(batch, NO_JITTER.expand(3, -1, -1)), batch)
+    assert apply_color_jitter(batch, None) is batch
 
 
 @pytest.mark.parametrize("side", [48, 96, 140])
@@ -59,7 +59,7 @@ def test_colors_left_for_later_give_the_same_clip_from_the_same_random_numbers(s
         torch.manual_seed(seed)
         clip, change = augmentation.without_color_jitter(frames)
         assert torch.rand(()) == after
-        difference = (change_colors(clip[None], change[None])[0].float() - expected).abs()
+        difference = (apply_color_jitter(clip[None], change[None])[0].float() - expected).abs()
         assert difference.mean() < 1.5
         assert difference.flatten().quantile(0.99) <= 8
 
@@ -67,7 +67,7 @@ def test_colors_left_for_later_give_the_same_clip_from_the_same_random_numbers(s
 def test_the_distributions_are_torchvision_s():
     gray = torch.tensor([180, 110, 70], dtype=torch.uint8).view(3, 1, 1).expand(600, 1, 3, 4, 4)
     torch.manual_seed(11)
-    ours = change_colors(gray, torch.stack([color_change(draw()) for _ in range(600)]))
+    ours = apply_color_jitter(gray, torch.stack([jitter_as_tensor(draw()) for _ in range(600)]))
     torch.manual_seed(12)
     jitter = color_jitter(AugmentConfig())
     theirs = torch.stack([jitter(clip) for clip in gray])
@@ -81,4 +81,4 @@ def test_the_distributions_are_torchvision_s():
     [(AugmentConfig(), True), (AugmentConfig(jitter=0), False), (AugmentConfig(erase=0.3), False)],
 )
 def test_colors_can_be_left_only_if_they_come_last(augment: AugmentConfig, last: bool):
-    assert FrameAugmentation(16, augment).colors_come_last is last
+    assert FrameAugmentation(16, augment).color_jitter_is_last is last

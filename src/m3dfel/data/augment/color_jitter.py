@@ -1,8 +1,8 @@
 """The color jitter of a batch as tensors, for training on a GPU.
 
-The processes that read clips draw the changes, with the random numbers of `augmentation`, and the
-model's device makes them. So the processes have less to do, and the clips stay the same within a
-few gray levels.
+The processes that read clips draw the changes, with the random numbers of `frame_augmentation`, and
+the model's device makes them. So the processes have less to do, and the clips stay the same within
+a few gray levels.
 """
 
 from __future__ import annotations
@@ -14,18 +14,17 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-# Of red, green and blue; torchvision's numbers.
-_LUMINANCE = (0.2989, 0.587, 0.114)
+from m3dfel.opencv import LUMINANCE
 
 # The steps before and after the hue is turned, and a step that blends nothing.
 _BLENDS = 3
 _NO_BLEND = (1.0, 0.0, 0.0)
 
-NO_CHANGE = torch.tensor([*[_NO_BLEND] * _BLENDS, (0.0, 0.0, 0.0), *[_NO_BLEND] * _BLENDS])
+NO_JITTER = torch.tensor([*[_NO_BLEND] * _BLENDS, (0.0, 0.0, 0.0), *[_NO_BLEND] * _BLENDS])
 """The color change that leaves a clip as it is."""
 
 
-def color_change(parameters: Mapping[str, Any]) -> Float[Tensor, "7 3"]:
+def jitter_as_tensor(parameters: Mapping[str, Any]) -> Float[Tensor, "7 3"]:
     """Return the parameters of torchvision's `ColorJitter` as a tensor.
 
     Brightness, contrast and saturation blend a pixel with black, with the mean luminance of its
@@ -44,7 +43,7 @@ def color_change(parameters: Mapping[str, Any]) -> Float[Tensor, "7 3"]:
     )
     order = parameters["fn_idx"].tolist()
     hue = order.index(3)
-    change = NO_CHANGE.clone()
+    change = NO_JITTER.clone()
     change[_BLENDS, 0] = parameters["hue_factor"]
     for step, operation in enumerate(order):
         if step != hue:
@@ -53,14 +52,14 @@ def color_change(parameters: Mapping[str, Any]) -> Float[Tensor, "7 3"]:
     return change
 
 
-def change_colors(
+def apply_color_jitter(
     clips: UInt8[Tensor, "B T 3 H W"], changes: Float[Tensor, "B 7 3"] | None
 ) -> UInt8[Tensor, "B T 3 H W"]:
     """Change the colors of each clip of a batch, on its device; None leaves them as they are."""
     if changes is None:
         return clips
     colors = clips.float()
-    luminance = colors.new_tensor(_LUMINANCE).view(3, 1, 1)
+    luminance = colors.new_tensor(LUMINANCE).view(3, 1, 1)
     for step, rows in enumerate(changes.view(len(clips), -1, 3, 1, 1, 1, 1).unbind(1)):
         kept, of_mean, of_own = rows.unbind(1)
         if step == _BLENDS:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageColor, ImageDraw
 
+from m3dfel.opencv import LUMINANCE
 from m3dfel.report.fonts import is_chinese, text_font
 from m3dfel.report.style import INK
 from m3dfel.video.decode import Picture
@@ -36,7 +37,7 @@ def mix(color: str, opacity: float, background: str = "#ffffff") -> Picture:
 
 def text_color(background: str) -> str:
     """Return the color in which text is legible on a background: white, or the figures' ink."""
-    return INK if rgb(background) @ (0.299, 0.587, 0.114) > 135 else "#ffffff"
+    return INK if rgb(background) @ LUMINANCE > 135 else "#ffffff"
 
 
 @lru_cache(maxsize=4096)

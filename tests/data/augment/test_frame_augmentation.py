@@ -8,7 +8,7 @@ import torch
 from scipy.stats import ks_2samp
 
 from m3dfel.config import AugmentConfig
-from m3dfel.data.augment.augmentation import FrameAugmentation
+from m3dfel.data.augment.frame_augmentation import FrameAugmentation
 from m3dfel.data.augment.transforms import training_transform
 from m3dfel.data.frames import Frames
 from small_data import encoded_frames, smooth_picture

@@ -18,13 +18,12 @@ from torch import Tensor, nn
 
 from m3dfel import torchvision_compat as torchvision
 from m3dfel.config import AugmentConfig
-from m3dfel.data.augment.color_jitter import color_change
+from m3dfel.data.augment.color_jitter import jitter_as_tensor
 from m3dfel.data.augment.transforms import color_jitter, degradations, random_crop
 from m3dfel.data.frames import Frames, Picture
-from m3dfel.opencv import cv2
+from m3dfel.opencv import LUMINANCE, cv2
 
-# Of blue, green and red, the order of OpenCV; torchvision's numbers.
-_LUMINANCE = np.array([0.114, 0.587, 0.2989])
+_LUMINANCE = np.array(LUMINANCE[::-1])  # of blue, green and red, the order of OpenCV
 
 # torchvision cuts fractions off where OpenCV rounds; whole numbers must stay what they are.
 _CUT_OFF = -0.499
@@ -51,7 +50,7 @@ class FrameAugmentation:
         self.degrade: nn.Module = torchvision.v2.Compose(steps) if steps else nn.Identity()
 
     @property
-    def colors_come_last(self) -> bool:
+    def color_jitter_is_last(self) -> bool:
         """Whether colors are changed, and nothing after them."""
         return self.jitter is not None and isinstance(self.degrade, nn.Identity)
 
@@ -66,15 +65,15 @@ class FrameAugmentation:
         return degraded
 
     def without_color_jitter(self, frames: Frames) -> tuple[Tensor, Tensor]:
-        """Return the clip before its colors are changed, and the change, for `change_colors`.
+        """Return the clip before its colors are changed, and the change, for `apply_color_jitter`.
 
-        Only where `colors_come_last`. The random numbers are those of `__call__`.
+        Only where `color_jitter_is_last`. The random numbers are those of `__call__`.
 
         Raises:
             InputError: a frame is not a picture, or they differ in size.
         """
         crop, mirrored, colors = self._draw(frames)
-        return self._read(frames, crop, mirrored, {}), color_change(colors)
+        return self._read(frames, crop, mirrored, {}), jitter_as_tensor(colors)
 
     def _draw(self, frames: Frames) -> tuple[dict[str, int], bool, dict[str, Any]]:
         """Draw the crop, whether to flip it, and the change of its colors."""
@@ -90,11 +89,11 @@ class FrameAugmentation:
         # Colors are changed where there are fewer pixels, before or after resizing.
         if crop["height"] * crop["width"] < self.size**2:
             crops = np.stack([_cut(picture, crop) for picture in frames.pictures()])
-            _change_colors(crops, colors)
+            _jitter_colors(crops, colors)
             clip = _resize_all(crops, len(crops), self.size)
         else:
             clip = _crop_and_resize(frames, crop, self.size)
-            _change_colors(clip, colors)
+            _jitter_colors(clip, colors)
         return _to_tensor(clip, mirrored=mirrored)
 
 
@@ -160,7 +159,7 @@ def _smoothing(factor: float) -> npt.NDArray[np.float32]:
     return np.array([side, 1 - 2 * side, side], np.float32)
 
 
-def _change_colors(clip: Picture, change: dict[str, Any]) -> None:
+def _jitter_colors(clip: Picture, change: dict[str, Any]) -> None:
     """Apply the parameters of `v2.ColorJitter`, in their random order, to (T, H, W, 3) in place."""
     if not change:
         return
