@@ -17,16 +17,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pandas as pd
 
-from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.appearance import AppearanceDescriptor
-from m3dfel.recognition.persons import join_tracks
-from m3dfel.report.exports import BOX
+from m3dfel.recognition.recognizer import Recognizer
+from m3dfel.report.recognized import BOX
 from m3dfel.video.decode import Frame, read_video
-from m3dfel.video.faces import CenterFace
-from m3dfel.video.quality import quality_mark
-from m3dfel.video.tracks import Track, track_faces
 
 WIDTH, HEIGHT, FPS = 480, 270, 24
 FACE = 96  # side of a face's box after scaling, in pixels
@@ -38,12 +33,13 @@ Film = tuple[str, list[Frame], list[tuple[str, ...]]]  # who is on the left, on 
 def centered(path: str) -> Clip:
     """Return the frames with the face in the middle, always of the same size."""
     frames = list(islice(read_video(path), 240))
-    track = max(track_faces(frames, CenterFace(), 64), key=lambda t: len(t.times_s))
-    box = np.median(track.boxes, axis=0)
+    faces = Recognizer()(frames, progress=False).frames
+    track = faces[faces["track"] == faces["track"].mode()[0]]
+    box = track[BOX].median().to_numpy()
     scale = FACE / np.sqrt((box[2] - box[0]) * (box[3] - box[1]))
     x, y = scale * (box[0] + box[2]) / 2, scale * (box[1] + box[3]) / 2
     matrix = np.array([[scale, 0, WIDTH / 2 - x], [0, scale, HEIGHT / 2 - y]])
-    shown = set(track.indices.tolist())
+    shown = set(track["frame"])
     return [
         cv2.warpAffine(frame.image, matrix, (WIDTH, HEIGHT), flags=cv2.INTER_AREA)
         for frame in frames
@@ -101,24 +97,11 @@ def films(clips: dict[str, Clip]) -> Iterator[Film]:
         yield side_by_side(one, other, clips, 24, 14)
 
 
-def faces_table(tracks: Sequence[Track]) -> pd.DataFrame:
-    parts = []
-    for track in tracks:
-        part = pd.DataFrame(track.boxes.astype(float), columns=BOX)
-        part = part.assign(track=track.track, person=track.track, frame=track.indices)
-        marks = list(map(quality_mark, track.landmarks, track.crops))
-        parts.append(part.assign(time_s=track.times_s, score=1.0, mark=marks))
-    return pd.concat(parts, ignore_index=True)
-
-
 def measure(film: Film, encoder: AppearanceDescriptor) -> tuple[int, int, int]:
     """Return the joins that should be made, those that were, and pairs joined wrongly."""
     name, frames, who = film
-    faces = faces_table(track_faces(frames, CenterFace(), 80, 1.28))
-    clips = faces[["track", "person"]].drop_duplicates()
-    made = Prediction(name, (), clips, pd.DataFrame(), faces)
-    joined = join_tracks(made, frames, CenterFace(), encoder).frames
-    identity, person = {}, dict(joined[["track", "person"]].drop_duplicates().to_numpy().tolist())
+    faces = Recognizer(encoder=encoder)(frames, progress=False).frames
+    identity, person = {}, dict(faces[["track", "person"]].drop_duplicates().to_numpy().tolist())
     for face, rows in faces.groupby("track"):
         row = rows.iloc[len(rows) // 2]
         shown = who[int(row["frame"])]

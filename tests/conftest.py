@@ -88,4 +88,4 @@ def mafw(tmp_path: Path) -> Path:
 def prediction() -> Prediction:
     """One face from 0 to 2 s, and one elsewhere that is gone from 2 to 3 s."""
     detector = ScriptedDetector((0, set(range(50))), (70, {*range(50), *range(75, 100)}))
-    return Recognizer(small_model(), detector)(noise_video(100, side=128))
+    return Recognizer(small_model(), detector=detector)(noise_video(100, side=128))

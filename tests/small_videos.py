@@ -7,6 +7,8 @@ from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.video.decode import Frame
 from m3dfel.video.faces import Detection
 
+FACE = [(14, 16), (26, 16), (20, 23), (15, 29), (25, 29)]
+
 
 def small_model(bag_size: int = 4, **arguments) -> M3DFEL:
     """A random model that answers quickly, and differently for different frames."""
@@ -38,9 +40,34 @@ class ScriptedDetector:
 
 
 def _face_at(left: float) -> Detection:
-    points = [(14, 16), (26, 16), (20, 23), (15, 29), (25, 29)]
     return Detection(
         np.array([left, 4, left + 40, 44], np.float32),
         0.9,
-        np.array([(left + x, y) for x, y in points], np.float32),
+        np.array([(left + x, y) for x, y in FACE], np.float32),
     )
+
+
+def film(*spots: tuple[int, int, range], frames: int = 100) -> list[Frame]:
+    """A film with spots: column (of 44 pixels), brightness, and the frames that show it."""
+    generator = np.random.default_rng(0)
+    pictures = np.zeros((frames, 48, 132, 3), np.uint8)
+    for column, brightness, shown in spots:
+        for i in shown:
+            texture = generator.integers(-30, 30, (40, 40, 1))
+            pictures[i, 4:44, 44 * column : 44 * column + 40] = brightness + texture
+    return [Frame(i, i / 25, picture) for i, picture in enumerate(pictures)]
+
+
+class SpotDetector:
+    """Finds a face wherever a square of 40×40 pixels is not black."""
+
+    def __call__(self, image: np.ndarray) -> list[Detection]:
+        lefts = [left for left in range(0, image.shape[1] - 39, 44) if image[24, left + 20].any()]
+        return [
+            Detection(
+                np.array([left, 4, left + 40, 44], np.float32),
+                0.9,
+                np.array([(left + x, y) for x, y in FACE], np.float32),
+            )
+            for left in lefts
+        ]

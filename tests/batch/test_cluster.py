@@ -11,7 +11,7 @@ from m3dfel.batch import cluster
 from m3dfel.batch.cluster import predict_on_cluster
 from m3dfel.batch.folders import predict_videos
 from m3dfel.batch.predictor import PredictSettings, VideoPredictor
-from m3dfel.batch.workers import attempt
+from m3dfel.batch.workers import predict_safely
 from m3dfel.errors import InputError
 from m3dfel.video.encode import write_video
 from m3dfel.video.sources import find_sources
@@ -70,7 +70,7 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(ray, tmp_path: Path, 
 
     def run_here(videos, settings):
         predict = VideoPredictor(settings)
-        return [attempt(predict, video) for video in videos]
+        return [predict_safely(predict, video) for video in videos]
 
     predict_videos(sources, settings("here"), run_here)
 

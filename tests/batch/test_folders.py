@@ -15,9 +15,10 @@ import pytest
 
 from m3dfel.batch.folders import plan_videos, predict_videos
 from m3dfel.batch.predictor import PredictSettings, Video, VideoPredictor
-from m3dfel.batch.workers import Outcome, attempt
+from m3dfel.batch.workers import Outcome, predict_safely
 from m3dfel.errors import InputError
 from m3dfel.predictions.prediction import Prediction
+from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.video.encode import write_video
 from m3dfel.video.sources import find_sources
 from small_videos import noise_video, small_model
@@ -45,7 +46,7 @@ def folder(tmp_path_factory) -> Path:
 def here(videos, settings):
     """Predict videos in this process."""
     predict = VideoPredictor(settings)
-    return [attempt(predict, video) for video in videos]
+    return [predict_safely(predict, video) for video in videos]
 
 
 def tables(folder: Path) -> dict[str, bytes]:
@@ -188,7 +189,13 @@ def test_other_settings_are_named_and_results_replaced_only_when_asked(
     predict_videos(
         sources, PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True), here
     )
-    other = PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True, clip_s=1.0)
+    other = PredictSettings(
+        str(tmp_path),
+        ("csv",),
+        model=str(model),
+        aligned=True,
+        recognizer=RecognizerSettings(clip_s=1.0),
+    )
     with pytest.raises(InputError, match=r"0\.json .* \(clip_s was 0\.64, is now 1\.0\)"):
         predict_videos(sources, other, here)
     predict_videos(sources, other, here, overwrite=True)

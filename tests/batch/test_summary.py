@@ -28,7 +28,7 @@ def three_emotions(prediction: Prediction) -> Prediction:
 
 
 def test_one_row_for_each_video_and_person(prediction: Prediction):
-    nobody = Recognizer(small_model(), ScriptedDetector())(noise_video(8))
+    nobody = Recognizer(small_model(), detector=ScriptedDetector())(noise_video(8))
     table = summarize([three_emotions(prediction), nobody])
     assert table["person"].tolist() == [1, 2, pd.NA]
     one, two, none = (row for _, row in table.iterrows())

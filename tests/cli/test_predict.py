@@ -40,7 +40,7 @@ def test_prediction_writes_the_formats_and_the_video_asked_for(model: Path, tmp_
     words = ["--model", str(model), "--aligned", "--output", str(tmp_path / "out")]
     words += ["--formats", "csv", "srt,eaf", "--video"]
     assert main(["predict", str(tmp_path / "film.mp4"), *words]) == 0
-    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    names = sorted(path.name for path in (tmp_path / "out").glob("[!.]*"))
     assert names == ["film.csv", "film.eaf", "film.srt", "film_annotated.mp4"]
     assert f"written: {tmp_path / 'out' / 'film'}.*" in "".join(capsys.readouterr().out.split("\n"))
     assert len(list(read_video(tmp_path / "out" / "film_annotated.mp4"))) == 10

@@ -36,7 +36,9 @@ def iter_generator(frames):
 
 
 def recognizer(frames: int = FRAMES) -> Recognizer:
-    return Recognizer(small_model(), ScriptedDetector((0, set(range(frames)))), smooth_s=0.1)
+    return Recognizer(
+        small_model(), detector=ScriptedDetector((0, set(range(frames)))), smooth_s=0.1
+    )
 
 
 def lines_of(text: str) -> list[dict]:
@@ -63,7 +65,7 @@ def test_bars_show_every_emotion_of_every_face(film: Path, capsys, monkeypatch):
     assert "face 1" in output.err
     for emotion in ("happiness", "fear"):
         assert emotion in output.err
-    run_live(Recognizer(small_model(), ScriptedDetector()), str(film))
+    run_live(Recognizer(small_model(), detector=ScriptedDetector()), str(film))
     assert "no face" in capsys.readouterr().err
 
 

@@ -131,7 +131,7 @@ def test_unreadable_clips_stay_unreadable():
     for frame in blank[:30]:
         frame.image[:] = 90
     detector = ScriptedDetector((0, set(range(60))))
-    prediction = Recognizer(small_model(), detector)(blank)
+    prediction = Recognizer(small_model(), detector=detector)(blank)
     corrected = subtract_baseline(prediction, Baseline(0, 3), 0.5, 0.2)
     hidden = prediction.clips["emotion"].isna()
     assert hidden.any()

@@ -46,7 +46,7 @@ def test_saved_files_hold_the_whole_prediction(prediction: Prediction, tmp_path:
 
 
 def test_a_prediction_without_faces_is_saved_with_its_note(tmp_path: Path):
-    prediction = Recognizer(small_model(), ScriptedDetector())(noise_video(8))
+    prediction = Recognizer(small_model(), detector=ScriptedDetector())(noise_video(8))
     assert list(prediction.clips.columns) == CSV_COLUMNS + RAW
     assert prediction.clips.empty
     assert "no face was found in frames" in prediction.note
@@ -62,7 +62,7 @@ def test_an_unreadable_face_is_marked_and_gets_no_emotion(tmp_path: Path):
     blank = [Frame(i, i / 25, np.full((64, 64, 3), 90, np.uint8)) for i in range(25)]
     noise = [Frame(25 + f.index, 1 + f.time_s, f.image) for f in noise_video(25, side=64)]
     detector = ScriptedDetector((0, set(range(50))))
-    prediction = Recognizer(small_model(), detector)([*blank, *noise])
+    prediction = Recognizer(small_model(), detector=detector)([*blank, *noise])
     first, last = prediction.clips.iloc[0], prediction.clips.iloc[-1]
     assert (first["mark"], last["mark"]) == ("blurred", "")
     assert pd.isna(first["emotion"])
@@ -99,7 +99,7 @@ def test_loading_another_file_is_an_input_error(tmp_path: Path):
 def test_a_loaded_prediction_is_drawn_into_its_video_without_a_model(tmp_path: Path):
     video = tmp_path / "film.mp4"
     write_video(video, [frame.image for frame in noise_video(50)], 25)
-    Recognizer(small_model(), ScriptedDetector((0, set(range(40)))))(video).save(tmp_path)
+    Recognizer(small_model(), detector=ScriptedDetector((0, set(range(40)))))(video).save(tmp_path)
     Prediction.load(tmp_path / "film.json").annotate(tmp_path / "annotated.mp4")
     frames = list(read_video(tmp_path / "annotated.mp4"))
     assert [frame.time_s for frame in frames] == [frame.time_s for frame in read_video(video)]
@@ -110,3 +110,16 @@ def test_frames_in_memory_are_annotated_when_given(tmp_path: Path):
     prediction = Recognizer(small_model())(frames, aligned=True)
     prediction.annotate(tmp_path / "annotated.mp4", frames)
     assert len(list(read_video(tmp_path / "annotated.mp4"))) == 10
+
+
+def test_it_shows_itself_in_a_line():
+    prediction = Recognizer(small_model())(noise_video(25), aligned=True)
+    assert repr(prediction) == "Prediction('frames': 1 person in 1 track, 3 clips)"
+
+
+def test_a_prediction_without_a_readable_face_is_loaded_as_it_was(tmp_path: Path):
+    blank = [Frame(i, i / 25, np.full((64, 64, 3), 90, np.uint8)) for i in range(25)]
+    prediction = Recognizer(small_model(), detector=ScriptedDetector((0, set(range(25)))))(blank)
+    prediction.save(tmp_path, ["json"])
+    assert prediction.clips["emotion"].isna().all()
+    assert Prediction.load(tmp_path / "frames.json").clips.equals(prediction.clips)

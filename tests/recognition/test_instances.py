@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m3dfel.recognition.defaults import CLIP_S
 from m3dfel.recognition.instances import Instance, InstanceCutter
+
+CLIP_S = 0.64
 
 
 @given(

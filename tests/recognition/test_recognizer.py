@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from m3dfel.data.sampling import centered_indices
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.predictions.prediction import Prediction
-from m3dfel.recognition.defaults import CLIP_S
 from m3dfel.recognition.recognizer import Recognizer
+from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.video.decode import Frame, read_video
 from m3dfel.video.encode import write_video
 from small_videos import ScriptedDetector, noise_video, small_model
@@ -49,7 +50,7 @@ def test_a_short_video_gets_the_answer_of_evaluation(
 def test_a_long_video_is_covered_by_overlapping_clips_of_equal_length():
     table = Recognizer(small_model())(noise_video(250), aligned=True).clips
     length = table["end_s"] - table["start_s"]
-    assert length.to_numpy() == pytest.approx(CLIP_S, rel=0.13)
+    assert length.to_numpy() == pytest.approx(0.64, rel=0.13)
     assert table["start_s"].iloc[0] == 0
     assert table["end_s"].iloc[-1] == pytest.approx(10)
     assert table["start_s"].diff().dropna().to_numpy() == pytest.approx(length[0] / 4, abs=2e-3)
@@ -161,7 +162,7 @@ def test_a_video_and_its_frames_as_pictures_give_the_same_prediction(tmp_path: P
 )
 def test_a_source_that_cannot_be_read_is_an_input_error(source, sentence: str):
     with pytest.raises(InputError, match=sentence):
-        Recognizer(small_model(), ScriptedDetector())(source)
+        Recognizer(small_model(), detector=ScriptedDetector())(source)
 
 
 @pytest.mark.parametrize("aligned", [False, True])
@@ -190,9 +191,38 @@ def test_a_long_strip_has_no_face_unless_it_is_said_to_be_one(shape: tuple[int, 
 def test_a_saved_model_gives_the_same_predictions(tmp_path: Path):
     model = small_model()
     model.save_pretrained(tmp_path)
-    loaded, original = Recognizer.from_pretrained(tmp_path), Recognizer(model)
-    clips = [recognizer(noise_video(20), True).clips for recognizer in (loaded, original)]
-    pd.testing.assert_frame_equal(*clips)
+    recognizers = Recognizer(tmp_path), Recognizer(str(tmp_path)), Recognizer(model)
+    *loaded, original = (recognizer(noise_video(20), True).clips for recognizer in recognizers)
+    for clips in loaded:
+        pd.testing.assert_frame_equal(clips, original)
+
+
+def test_settings_are_given_by_name_or_together():
+    together = RecognizerSettings(clip_s=1.28, smooth_s=0)
+    assert Recognizer(small_model(), clip_s=1.28, smooth_s=0).settings == together
+    assert Recognizer(small_model(), together, smooth_s=0.1).settings == replace(
+        together, smooth_s=0.1
+    )
+    with pytest.raises(TypeError, match="clip_seconds"):
+        Recognizer(small_model(), clip_seconds=1)
+
+
+def test_the_device_is_the_best_one_unless_named(monkeypatch):
+    model = small_model()
+    moved = []
+    monkeypatch.setattr(model, "to", lambda device: moved.append(device) or model)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    Recognizer(model)
+    Recognizer(model, device="cpu")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    Recognizer(model)
+    assert moved == ["cuda", "cpu", "mps"]
+
+
+def test_progress_can_be_silenced(capfd):
+    Recognizer(small_model())(noise_video(20), aligned=True, progress=False)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(
@@ -200,7 +230,7 @@ def test_a_saved_model_gives_the_same_predictions(tmp_path: Path):
     [
         ({"clip_s": 0}, "clip_s is 0 but"),
         ({"clip_s": float("nan")}, "clip_s is nan but"),
-        ({"search_every": 0}, "search_every is 0 but must be 1"),
+        ({"detect_every": 0}, "detect_every is 0 but must be 1"),
         ({"smooth_s": -1}, "smooth_s is -1 but"),
         ({"device": "abacus"}, "'abacus'"),
     ],

@@ -32,7 +32,7 @@ def film(tmp_path_factory) -> Path:
 def two_faces(film: Path) -> Prediction:
     """One face from 0 to 2 s; one from 1 to 4 s, which cannot be read from 2 to 3 s."""
     detector = ScriptedDetector((0, set(range(50))), (70, set(range(25, 100))))
-    prediction = Recognizer(small_model(), detector)(film)
+    prediction = Recognizer(small_model(), detector=detector)(film)
     clips = prediction.clips
     hidden = (clips["track"] == 2) & clips["start_s"].between(1.8, 2.5)
     clips.loc[hidden, ["emotion", "confidence", *P]] = None
@@ -49,7 +49,7 @@ def expected_spans(prediction: Prediction, face: int) -> list[tuple[float, float
 def test_every_format_is_one_file_also_without_a_face(
     name: str, two_faces: Prediction, tmp_path: Path
 ):
-    nobody = Recognizer(small_model(), ScriptedDetector())(noise_video(8))
+    nobody = Recognizer(small_model(), detector=ScriptedDetector())(noise_video(8))
     for prediction in (two_faces, nobody):
         prediction.save(tmp_path, [name])
         (path,) = tmp_path.iterdir()

@@ -69,7 +69,7 @@ def chinese_font(no_chinese_font, monkeypatch, tmp_path: Path) -> Path:
 def prediction() -> Prediction:
     """A face in two seconds of noise."""
     detector = ScriptedDetector((0, set(range(50))))
-    return Recognizer(small_model(), detector)(noise_video(50))
+    return Recognizer(small_model(), detector=detector)(noise_video(50))
 
 
 def test_a_font_installed_since_matplotlib_listed_its_fonts_is_found(chinese_font):

@@ -5,30 +5,31 @@ import numpy as np
 import pytest
 
 from m3dfel.video.align import TEMPLATE
+from m3dfel.video.boxes import box_overlaps
 from m3dfel.video.decode import Frame, read_video
 from m3dfel.video.faces import CenterFace, Detection, Window
-from m3dfel.video.follow import FaceFinder, box_overlaps
+from m3dfel.video.follow import FaceFinder
 
 RATE = 25
 BLACK = np.zeros((240, 640, 3), np.uint8)
 
 
 class SquareDetector:
-    """Finds bright squares, and counts how often it searches an image and looks at a window.
+    """Finds bright squares, and counts how often it searches an image and a window.
 
     In a window it sees a face `shift` pixels too far to the right.
     """
 
     def __init__(self, shift: float = 0.0) -> None:
         self.shift = shift
-        self.searches = self.looks = 0
+        self.searches = self.windows = 0
 
     def __call__(self, image: np.ndarray) -> list[Detection]:
         self.searches += 1
         return self._squares(image)
 
-    def look(self, image: np.ndarray, window: Window) -> list[Detection]:
-        self.looks += 1
+    def detect_window(self, image: np.ndarray, window: Window) -> list[Detection]:
+        self.windows += 1
         hidden = np.zeros_like(image)
         part = np.s_[
             max(window.top, 0) : max(window.top + window.side, 0),
@@ -59,9 +60,9 @@ def picture(*lefts: int, side: int = 60) -> np.ndarray:
     return image
 
 
-def find(detector, images, search_every=12, rate=RATE) -> list[list[float]]:
+def find(detector, images, detect_every=12, rate=RATE) -> list[list[float]]:
     """Return the left edges of the faces in each image."""
-    finder = FaceFinder(detector, search_every, max_gap_s=0.5)
+    finder = FaceFinder(detector, detect_every)
     frames = (Frame(i, i / rate, image) for i, image in enumerate(images))
     return [[float(face.box[0]) for face in finder(frame)] for frame in frames]
 
@@ -76,9 +77,9 @@ def test_a_known_face_is_followed_and_rarely_searched_for():
 def test_every_frame_is_searched_if_asked_for_or_if_the_detector_has_no_windows():
     images = [picture(100 + 6 * i) for i in range(10)]
     exhaustive, plain = SquareDetector(), SquareDetector()
-    assert find(exhaustive, images, search_every=1) == find(lambda i: plain(i), images)
-    assert (exhaustive.searches, exhaustive.looks) == (10, 0)
-    assert (plain.searches, plain.looks) == (10, 0)
+    assert find(exhaustive, images, detect_every=1) == find(lambda i: plain(i), images)
+    assert (exhaustive.searches, exhaustive.windows) == (10, 0)
+    assert (plain.searches, plain.windows) == (10, 0)
 
 
 def test_a_lost_face_is_searched_for_at_once_and_found_wherever_it_is():
@@ -135,7 +136,7 @@ def man(shared) -> list[Frame]:
 
 def test_followed_faces_lie_where_a_search_of_every_frame_finds_them(man):
     detector = CenterFace()
-    finder = FaceFinder(detector, search_every=12, max_gap_s=0.5)
+    finder = FaceFinder(detector, detect_every=12)
     for frame in man:
         (face,), (expected,) = finder(frame), detector(frame.image)
         eyes = np.linalg.norm(expected.landmarks[0] - expected.landmarks[1])
@@ -145,14 +146,14 @@ def test_followed_faces_lie_where_a_search_of_every_frame_finds_them(man):
 
 
 @pytest.mark.parametrize("corner", [(0, 0), (150, -40), (-100, -100)])
-def test_the_detector_looks_at_windows_that_reach_beyond_the_image(man, corner):
+def test_faces_are_detected_in_windows_that_reach_beyond_the_image(man, corner):
     detector = CenterFace()
     image = man[0].image
     (face,) = detector(image)
-    (seen,) = detector.look(image, Window(*corner, side=500))
+    (seen,) = detector.detect_window(image, Window(*corner, side=500))
     eyes = np.linalg.norm(face.landmarks[0] - face.landmarks[1])
     assert np.linalg.norm(face.landmarks - seen.landmarks, axis=1).mean() < 0.1 * eyes
 
 
 def test_a_window_outside_the_image_shows_no_face(man):
-    assert CenterFace().look(man[0].image, Window(5000, -900, side=300)) == []
+    assert CenterFace().detect_window(man[0].image, Window(5000, -900, side=300)) == []

@@ -87,7 +87,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     def recognizer() -> Recognizer:
         if server.broken:
             raise ZeroDivisionError
-        return Recognizer(model, WaitingDetector())
+        return Recognizer(model, detector=WaitingDetector())
 
     limits = {"max_minutes": 0.2, "max_mb": 2}
     with pytest.MonkeyPatch.context() as patch:

@@ -38,7 +38,7 @@ def jobs(tmp_path: Path, detectors: list[WaitingDetector]) -> Iterator[Jobs]:
 
     def recognizer() -> Recognizer:
         detectors.append(WaitingDetector())
-        return Recognizer(model, detectors[-1])
+        return Recognizer(model, detector=detectors[-1])
 
     jobs = Jobs(tmp_path / "results", recognizer, max_s=60)
     yield jobs

@@ -17,7 +17,7 @@ from small_videos import ScriptedDetector, noise_video, small_model
 def prediction() -> Prediction:
     """Two faces side by side for two seconds."""
     detector = ScriptedDetector((0, set(range(50))), (70, set(range(50))))
-    return Recognizer(small_model(), detector)(noise_video(50, side=128))
+    return Recognizer(small_model(), detector=detector)(noise_video(50, side=128))
 
 
 def test_the_clearest_moment_has_the_strongest_evidence(prediction: Prediction):

@@ -21,7 +21,7 @@ from small_videos import ScriptedDetector, noise_video, small_model
 def prediction() -> Prediction:
     """Two faces for two seconds of a video of four."""
     detector = ScriptedDetector((0, set(range(50))), (70, set(range(50))))
-    return Recognizer(small_model(), detector)(noise_video(50, side=128))
+    return Recognizer(small_model(), detector=detector)(noise_video(50, side=128))
 
 
 def analysis_of(prediction: Prediction, duration_s: float = 4.0, name: str = "film") -> Analysis:

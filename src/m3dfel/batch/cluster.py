@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from m3dfel.batch.predictor import PredictSettings, Video, VideoPredictor
-from m3dfel.batch.workers import Outcome, attempt, prepare_process
+from m3dfel.batch.workers import Outcome, predict_safely, prepare_process
 from m3dfel.errors import InputError
+from m3dfel.models.checkpoints import find_device
 
 AUTO = "auto"
 """The cluster that this machine belongs to, or else a new one of this machine alone."""
@@ -41,7 +42,8 @@ def predict_on_cluster(
         InputError: Ray is not installed, or there is no cluster at the address.
     """
     ray = _connect(address)
-    needs = {"num_gpus": 1} if settings.device.startswith("cuda") else {"num_cpus": 1}
+    device = find_device(settings.recognizer.device)
+    needs = {"num_gpus": 1} if device.startswith("cuda") else {"num_cpus": 1}
     available = ray.cluster_resources().get("GPU" if "num_gpus" in needs else "CPU", 1)
     actors = jobs or int(available)
     left = {video.stem: video for video in videos}
@@ -145,9 +147,9 @@ class _Actor:
             return Outcome(video, _LOST, finished=False)
         with attempts.open("a") as file:
             file.write(".")
-        outcome = attempt(self._predict, video)
+        outcome = predict_safely(self._predict, video)
         if not outcome.finished:  # the storage may have been out of reach for a moment
-            outcome = attempt(self._predict, video)
+            outcome = predict_safely(self._predict, video)
         _remove([attempts])
         return outcome
 

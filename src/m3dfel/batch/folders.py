@@ -1,4 +1,4 @@
-"""Predict folders of videos: past bad files, and on from where a run stopped.
+"""Predict folders of videos: bad files are skipped, and a run resumes where it left off.
 
 Behind `m3dfel predict` with several videos. Plans what is left to do, lets `predict_in_processes`
 or a cluster do it, and writes what went wrong (`problems.csv`) and what was found (`summary.csv`,
@@ -220,7 +220,10 @@ def _check_settings(
 
 
 def _remove_leftovers(folder: Path, videos: Sequence[Video], settings: PredictSettings) -> None:
-    """Remove the unfinished files of a run that was killed; see `files.atomic_write`."""
+    """Remove the unfinished files of a run that was killed; see `files.atomic_write`.
+
+    Other runs, also of other machines, may be writing into the folder: their files are new.
+    """
     names = {path.name for video in videos for path in video.files(settings).values()}
     for path in folder.glob(".*-*"):
         with suppress(FileNotFoundError):  # if its writer, perhaps on another machine, finishes it

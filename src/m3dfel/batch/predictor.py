@@ -11,7 +11,7 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,13 @@ from m3dfel.models.checkpoints import BUNDLED
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.plugins import load_plugin
 from m3dfel.predictions.baseline import Baseline, subtract_baseline
+from m3dfel.predictions.persons import PersonMap, only_person, only_region
 from m3dfel.predictions.prediction import Prediction, read_header
-from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
-from m3dfel.recognition.persons import PersonMap, only_person, only_region
 from m3dfel.recognition.recognizer import Recognizer
+from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.report.exports import DEFAULT_FORMATS, FORMATS, check_formats
 from m3dfel.report.fonts import check_fonts
 from m3dfel.video.decode import ANNOTATED_ENDING
-from m3dfel.video.defaults import SEARCH_EVERY
 from m3dfel.video.remote import is_url
 from m3dfel.video.sources import readable, source_changed_s, source_id, source_name
 
@@ -46,10 +45,7 @@ class PredictSettings:
         annotate: also write the annotated video.
         lang: language of pictures, subtitles and annotated videos, `en` or `zh`.
         model: whatever `checkpoints.load_model` takes.
-        device: the torch device of the model.
-        clip_s: as in `Recognizer`.
-        smooth_s: as in `Recognizer`.
-        search_every: as in `Recognizer`.
+        recognizer: how the recognizer works.
         aligned: the frames already show one cropped face.
         region: left, top, right and bottom in pixels: only faces in it.
         persons: who is who, decided by hand.
@@ -66,10 +62,7 @@ class PredictSettings:
     annotate: bool = False
     lang: str = "en"
     model: str = BUNDLED
-    device: str = "cpu"
-    clip_s: float = CLIP_S
-    smooth_s: float = SMOOTH_S
-    search_every: int = SEARCH_EVERY
+    recognizer: RecognizerSettings = field(default_factory=RecognizerSettings)
     aligned: bool = False
     region: tuple[float, float, float, float] | None = None
     persons: PersonMap | None = None
@@ -138,13 +131,7 @@ class VideoPredictor:
         for plugin in settings.plugins:
             load_plugin(plugin)
         self.settings = settings
-        self.recognizer = Recognizer.from_pretrained(
-            settings.model,
-            device=settings.device,
-            clip_s=settings.clip_s,
-            smooth_s=settings.smooth_s,
-            search_every=settings.search_every,
-        )
+        self.recognizer = Recognizer(settings.model, settings.recognizer)
         self._weights = _checksum(self.recognizer.model, settings.model)
 
     def record(self, video: Video) -> dict[str, Any]:
@@ -155,9 +142,7 @@ class VideoPredictor:
             "file": video.id,
             "model": settings.model,
             "weights": self._weights,
-            "clip_s": settings.clip_s,
-            "smooth_s": settings.smooth_s,
-            "search_every": settings.search_every,
+            **asdict(settings.recognizer),
             "aligned": settings.aligned,
         }
         chosen = {
@@ -227,7 +212,7 @@ class VideoPredictor:
                 prediction,
                 settings.baseline,
                 self.recognizer.model.min_confidence,
-                settings.smooth_s,
+                settings.recognizer.smooth_s,
             )
         return prediction
 
@@ -242,9 +227,9 @@ class VideoPredictor:
 
 def different_settings(was: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return the names of the settings that differ between two records."""
-    # The file is not a setting, the weights say more than the name of the model, and the offsets
-    # follow from the video.
-    names = (was.keys() | now.keys()) - {"file", "model", "baseline_offsets"}
+    # The file and the device are no settings, the weights say more than the name of the model, and
+    # the offsets follow from the video.
+    names = (was.keys() | now.keys()) - {"file", "device", "model", "baseline_offsets"}
     return sorted(name for name in names if was.get(name) != now.get(name))
 
 

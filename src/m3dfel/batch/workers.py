@@ -1,4 +1,4 @@
-"""Share videos out among processes, one at a time, and outlive any of them.
+"""A process pool that survives crashing workers.
 
 Below `predict_videos`. The model is loaded once in each process, which computes on one thread, so
 that the answers are the same for any number of processes. A video that ends its process, such as by
@@ -150,7 +150,7 @@ def _serve(connection: Connection, settings: PredictSettings, scratch: str) -> N
     predict = VideoPredictor(settings)
     while True:
         try:
-            connection.send(attempt(predict, connection.recv()))
+            connection.send(predict_safely(predict, connection.recv()))
         except (EOFError, OSError):
             return
 
@@ -162,7 +162,7 @@ def prepare_process() -> None:
     sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
 
 
-def attempt(predict: VideoPredictor, video: Video) -> Outcome:
+def predict_safely(predict: VideoPredictor, video: Video) -> Outcome:
     """Predict a video and return what became of it, whatever happens."""
     try:
         return Outcome(video, predict(video).note, finished=True)

@@ -44,7 +44,7 @@ def run(options: Namespace) -> int:
     from m3dfel.recognition.recognizer import Recognizer
     from m3dfel.web.app import running_page
 
-    model = Recognizer.from_pretrained(options.model, device=options.device).model
+    model = Recognizer(options.model, device=options.device).model
     limits = {"max_minutes": options.max_minutes, "max_mb": options.max_mb}
     # A service is ended by this signal. Uploads are to be removed then too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

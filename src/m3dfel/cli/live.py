@@ -6,9 +6,8 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from m3dfel.cli.options import Parser, add_device
-from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
-from m3dfel.video.defaults import SEARCH_EVERY
+from m3dfel.cli.options import Parser, settings_of
+from m3dfel.recognition.settings import RecognizerSettings
 
 
 def parser() -> ArgumentParser:
@@ -30,18 +29,7 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--json", action="store_true", help="print each update as a line of JSON, without bars"
     )
-    parser.add_argument("--clip_s", type=float, default=CLIP_S, help="seconds per clip")
-    parser.add_argument(
-        "--smooth_s",
-        type=float,
-        default=SMOOTH_S,
-        help="standard deviation in seconds of the Gaussian that averages over time; answers are "
-        "delayed by four times as much",
-    )
-    parser.add_argument(
-        "--search_every", type=int, default=SEARCH_EVERY, help="as for `m3dfel predict`"
-    )
-    add_device(parser)
+    parser.add_class_arguments(RecognizerSettings)
     return parser
 
 
@@ -49,13 +37,7 @@ def run(options: Namespace) -> int:
     from m3dfel.live.session import run_live
     from m3dfel.recognition.recognizer import Recognizer
 
-    recognizer = Recognizer.from_pretrained(
-        options.model,
-        device=options.device,
-        clip_s=options.clip_s,
-        smooth_s=options.smooth_s,
-        search_every=options.search_every,
-    )
+    recognizer = Recognizer(options.model, settings_of(RecognizerSettings, options))
     run_live(
         recognizer,
         int(options.source) if options.source.isdecimal() else options.source,

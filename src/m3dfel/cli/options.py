@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from dataclasses import fields
+from typing import Any, Literal, TypeVar
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, Namespace
+
+T = TypeVar("T")
 
 MODEL = "a run, the folder of a model, a .pth file, a name on the hub, or `bundled`"
 
@@ -40,4 +43,13 @@ def add_language(parser: ArgumentParser) -> None:
 
 def add_device(parser: ArgumentParser) -> None:
     """Add the option for the device that runs the model."""
-    parser.add_argument("--device", default="cpu", help="cpu, cuda, mps")
+    parser.add_argument(
+        "--device",
+        default="auto",
+        help="cpu, cuda, mps; auto: CUDA if there is one, else MPS, else CPU",
+    )
+
+
+def settings_of(kind: type[T], options: Namespace) -> T:
+    """Return the settings whose fields a parser has got by `add_class_arguments`."""
+    return kind(**{field.name: options[field.name] for field in fields(kind)})  # type: ignore[arg-type]

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.messages import print_error, print_sentence
-from m3dfel.cli.options import MODEL, Parser, add_device, add_language, list_names
+from m3dfel.cli.options import MODEL, Parser, add_language, list_names, settings_of
 from m3dfel.plugins import PLUGINS
 from m3dfel.ranges import PositiveInt
-from m3dfel.recognition.defaults import CLIP_S, SMOOTH_S
+from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.report.exports import DEFAULT_FORMATS
-from m3dfel.video.defaults import SEARCH_EVERY
 
 if TYPE_CHECKING:
     from m3dfel.batch.predictor import PredictSettings
@@ -59,25 +58,6 @@ def parser() -> ArgumentParser:
         help="the frames already show one cropped face, as in face data sets: skip detection",
     )
     parser.add_argument(
-        "--clip_s",
-        type=float,
-        default=CLIP_S,
-        help="seconds per clip: longer clips are steadier, shorter ones locate changes better",
-    )
-    parser.add_argument(
-        "--smooth_s",
-        type=float,
-        default=SMOOTH_S,
-        help="standard deviation in seconds of the Gaussian that averages over time; 0: none",
-    )
-    parser.add_argument(
-        "--search_every",
-        type=int,
-        default=SEARCH_EVERY,
-        help="detect faces in the full frame every N frames, and follow them in between; 1 detects "
-        "in every frame, which takes longer",
-    )
-    parser.add_argument(
         "--region",
         metavar="X1,Y1,X2,Y2",
         help="only faces in this region of the picture: left, top, right, bottom in pixels",
@@ -96,7 +76,7 @@ def parser() -> ArgumentParser:
         "seconds: subtract each person's resting expression from all answers; or `own`: subtract "
         "what the model sees in each person on average, where they show several emotions",
     )
-    add_device(parser)
+    parser.add_class_arguments(RecognizerSettings)
     parser.add_argument(
         "--jobs",
         type=PositiveInt,
@@ -128,7 +108,7 @@ def _formats() -> str:
 def run(options: Namespace) -> int:
     from m3dfel.batch.predictor import PredictSettings
     from m3dfel.predictions.baseline import Baseline
-    from m3dfel.recognition.persons import PersonMap, parse_region
+    from m3dfel.predictions.persons import PersonMap, parse_region
     from m3dfel.video.sources import find_sources
 
     settings = PredictSettings(
@@ -138,10 +118,7 @@ def run(options: Namespace) -> int:
         annotate=options.video,
         lang=options.lang,
         model=options.model,
-        device=options.device,
-        clip_s=options.clip_s,
-        smooth_s=options.smooth_s,
-        search_every=options.search_every,
+        recognizer=settings_of(RecognizerSettings, options),
         aligned=options.aligned,
         region=options.region and parse_region(options.region),
         persons=PersonMap.read(options.persons) if options.persons else None,
@@ -150,9 +127,14 @@ def run(options: Namespace) -> int:
         plugins=tuple(PLUGINS),
     )
     sources = find_sources(options.paths, one_video=True).videos
-    if len(sources) == 1:
+    if len(sources) == 1 and not _is_collection(options.paths, sources[0]):
         return _predict_one(sources[0], settings, options.overwrite)
     return _predict_many(sources, settings, options)
+
+
+def _is_collection(paths: list[str], source: str | list[str]) -> bool:
+    """Return whether the user named a folder in which there happens to be one video."""
+    return isinstance(source, str) and Path(paths[0]) != Path(source)
 
 
 def _predict_one(source: str | list[str], settings: PredictSettings, overwrite: bool) -> int:
@@ -188,7 +170,9 @@ def _predict_many(
 
         run_videos = partial(predict_on_cluster, address=options.cluster, jobs=options.jobs)
     else:
-        jobs = options.jobs or (usable_cores() if options.device == "cpu" else 1)
+        from m3dfel.models.checkpoints import find_device
+
+        jobs = options.jobs or (usable_cores() if find_device(options.device) == "cpu" else 1)
         run_videos = partial(predict_in_processes, jobs=jobs)
     outcomes, table = predict_videos(sources, settings, run_videos, options.overwrite)
     print_people(table, options.output)

@@ -376,7 +376,7 @@ def check(config: TrainConfig) -> None:
     Raises:
         InputError: naming every wrong setting, its value and what it must be.
     """
-    problems = [*_out_of_range(config), *_contradictions(config)]
+    problems = [*out_of_range(config), *_contradictions(config)]
     try:
         _check_labels(config.data.labels)
     except InputError as error:
@@ -397,14 +397,14 @@ def _check_labels(labels: list[str]) -> None:
         raise InputError(f"data.labels is {labels} but must be written {expected}")
 
 
-def _out_of_range(settings: Any, prefix: str = "") -> Iterator[str]:
+def out_of_range(settings: Any, prefix: str = "") -> Iterator[str]:
     """Yield a problem for each setting whose value its type does not allow."""
     types = get_type_hints(type(settings))
     for setting in fields(settings):
         name, value = prefix + setting.name, getattr(settings, setting.name)
         expected = types[setting.name]
         if is_dataclass(value):
-            yield from _out_of_range(value, f"{name}.")
+            yield from out_of_range(value, f"{name}.")
         elif get_origin(expected) is Literal and value not in get_args(expected):
             yield f"{name} is {value!r} but must be one of {', '.join(get_args(expected))}"
         elif get_origin(expected) is list and get_args(expected)[0] in REQUIREMENTS:

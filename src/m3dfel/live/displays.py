@@ -9,7 +9,6 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from rich.bar import Bar
 from rich.console import Console, Group, RenderableType
@@ -20,12 +19,10 @@ from rich.text import Text
 from m3dfel.emotions import colors
 from m3dfel.errors import InputError
 from m3dfel.opencv import cv2, open_window
+from m3dfel.predictions.update import Update
+from m3dfel.recognition.stream import Step
 from m3dfel.report.drawing.boxes import draw_box
 from m3dfel.video.decode import Picture
-
-if TYPE_CHECKING:
-    from m3dfel.predictions.prediction import Update
-    from m3dfel.recognition.stream import Step
 
 _BAR_WIDTH = 30
 _REFRESHES_PER_S = 8

@@ -18,7 +18,7 @@ from typing import TypeAlias
 
 from m3dfel.errors import InputError
 from m3dfel.live.displays import Bars, Window
-from m3dfel.predictions.prediction import Update
+from m3dfel.predictions.update import Update
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.recognition.stream import Step, Stream
 from m3dfel.video.camera import play, read_camera
@@ -147,5 +147,8 @@ def _raw_recording(recording: Path) -> Path:
 
 
 def _annotate(stream: Stream, recording: Path, raw: Path) -> None:
-    stream.prediction().annotate(recording, raw)
+    try:
+        stream.prediction().annotate(recording, raw)
+    except InputError as error:
+        raise InputError(f"{error}; what was recorded is in {raw}") from error
     raw.unlink()

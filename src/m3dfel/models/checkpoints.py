@@ -25,7 +25,7 @@ from torch import Tensor
 
 from m3dfel.errors import InputError, first_line
 from m3dfel.files import atomic_write
-from m3dfel.models.exported import is_exported, load_exported
+from m3dfel.models.exported import ExportedModel, is_exported, load_exported
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.models.published import read_published
 
@@ -50,14 +50,27 @@ def load_model(name: str) -> M3DFEL:
     return _find(name).eval().to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
 
 
+def find_device(name: str) -> str:
+    """Return the name of a device; `auto` is CUDA if there is one, else MPS, else the CPU."""
+    if name != "auto":
+        return name
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
 def move_model(model: M3DFEL, device: str) -> M3DFEL:
-    """Move a model to a device, and return it.
+    """Move a model to a device, and return it; see `find_device`.
+
+    An exported model stays on the CPU if the device is `auto`.
 
     Raises:
         InputError: torch cannot use the device here.
     """
+    if device == "auto" and isinstance(model, ExportedModel):
+        return model
     try:
-        return model.to(device)
+        return model.to(find_device(device))
     except (RuntimeError, AssertionError) as error:
         raise InputError(
             f"torch cannot use the device {device!r} here: choose another, such as cpu"

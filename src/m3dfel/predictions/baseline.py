@@ -37,8 +37,9 @@ import pandas as pd
 from scipy.special import softmax
 
 from m3dfel.errors import InputError
-from m3dfel.predictions.prediction import Prediction, decide
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.predictions.smoothing import kernel_radius, smooth_probabilities
+from m3dfel.predictions.update import decide
 from m3dfel.report.recognized import per_label
 
 Values = npt.NDArray[np.float64]

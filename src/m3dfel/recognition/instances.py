@@ -16,13 +16,13 @@ import numpy.typing as npt
 
 from m3dfel.video.times import ROUNDING_S, bin_centers, frames_at
 
-# A track of one frame lasts as long as a frame at 25 frames per second.
+# How long a frame is shown if nothing else is known: as at 25 frames per second.
 _SINGLE_FRAME_S = 0.04
 
 
 @dataclass(frozen=True, eq=False)
 class Instance:
-    """Consecutive frames of a track that the backbone reads together.
+    """Consecutive frames of a track that the backbone encodes together.
 
     Attributes:
         number: of the instance in its track, from 0.
@@ -55,8 +55,8 @@ class InstanceCutter:
         bag_size: N, instances a clip.
         instance_length: frames an instance.
         clip_s: seconds a clip covers.
-        context: frames before and after an instance that are read with it; as in a clip, the first
-            and the last one that is taken from the track are repeated.
+        context: frames before and after an instance that are encoded with it; as in a clip, the
+            first and the last one that is taken from the track are repeated.
     """
 
     def __init__(
@@ -105,7 +105,8 @@ class InstanceCutter:
     def end_s(self) -> float:
         """When the last frame so far disappears, in seconds."""
         steps_s = np.diff(self._times_s)
-        return self._times_s[-1] + float(np.median(steps_s) if len(steps_s) else _SINGLE_FRAME_S)
+        usual_s = float(np.median(steps_s)) if len(steps_s) else 0.0
+        return self._times_s[-1] + (usual_s or _SINGLE_FRAME_S)
 
     def _start_s(self, number: int) -> float:
         return self._times_s[0] + number * self.instance_s

@@ -20,6 +20,19 @@ def per_label(kind: str, labels: Sequence[str]) -> list[str]:
     return [f"{kind}_{label}" for label in labels]
 
 
+def table_columns(labels: Sequence[str]) -> dict[str, list[str]]:
+    """Return the columns of each table of a prediction."""
+    span = ["start_s", "end_s"]
+    return {
+        "clips": [
+            *("track", "person", *span, "emotion", "confidence"),
+            *(*per_label("p", labels), "mark", *per_label("raw", labels)),
+        ],
+        "instances": ["track", "clip", "instance", *span, *per_label("evidence", labels)],
+        "frames": ["track", "person", "frame", "time_s", *BOX, "score", "mark"],
+    }
+
+
 class Recognized(Protocol):
     """The faces of a video and what they express; see `Prediction` for the columns."""
 

@@ -15,7 +15,7 @@ import numpy as np
 from m3dfel.errors import InputError, first_line
 from m3dfel.opencv import cv2
 from m3dfel.video.decode import Frame, OpenVideo, picture_stream
-from m3dfel.video.prefetch import run_ahead
+from m3dfel.video.prefetch import prefetch
 
 _CONNECT_S, _SILENT_S = 10.0, 30.0  # what a camera in the network may take
 
@@ -30,12 +30,12 @@ def read_camera(camera: int | str) -> Generator[Frame, None, None]:
         InputError: on the first frame if the camera cannot be opened; later if it is unplugged.
     """
     frames = _captured(camera) if isinstance(camera, int) else _received(camera)
-    return run_ahead(frames, size=1, drop=True)
+    return prefetch(frames, size=1, drop=True)
 
 
 def play(frames: Iterable[Frame]) -> Generator[Frame, None, None]:
     """Yield each frame when it would be shown if the video had been started at the first one."""
-    return run_ahead(_timed(frames), size=1, drop=True)
+    return prefetch(_timed(frames), size=1, drop=True)
 
 
 def _captured(number: int) -> Generator[Frame, None, None]:

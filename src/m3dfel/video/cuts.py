@@ -28,7 +28,7 @@ _SAME_COLORS = 0.75
 
 
 class CutFinder:
-    """Says of each frame of a video whether it starts a new shot.
+    """Detects shot boundaries.
 
     In a cut, layout, detail and colors all change. A flash changes the colors, but not the
     detail; camera shake and fast motion change the layout, but not the colors. Blank frames are
@@ -36,23 +36,23 @@ class CutFinder:
     """
 
     def __init__(self) -> None:
-        self._last: _Look | None = None
+        self._last: _Thumbnail | None = None
 
     def __call__(self, image: npt.NDArray[np.uint8]) -> bool:
         """Return whether this frame, uint8 RGB (H, W, 3), starts a new shot.
 
         Frames must come in the order they are shown. The first one starts none.
         """
-        look = _look(image)
-        if look.blank:
+        thumbnail = _thumbnail(image)
+        if thumbnail.blank:
             return False
-        last, self._last = self._last, look
-        return last is not None and not last.is_like(look)
+        last, self._last = self._last, thumbnail
+        return last is not None and not last.is_like(thumbnail)
 
 
 @dataclass(frozen=True, eq=False)
-class _Look:
-    """What a frame looks like: arrays of mean 0 for layout and detail, and a color histogram."""
+class _Thumbnail:
+    """A frame made small: arrays of mean 0 for layout and detail, and a color histogram."""
 
     layout: _Map
     detail: _Map
@@ -62,7 +62,7 @@ class _Look:
     def blank(self) -> bool:
         return float(self.layout.std()) < _BLANK
 
-    def is_like(self, other: _Look) -> bool:
+    def is_like(self, other: _Thumbnail) -> bool:
         return (
             _correlation(self.layout, other.layout) > _SAME_LAYOUT
             or _correlation(self.detail, other.detail) > _SAME_DETAIL
@@ -70,13 +70,13 @@ class _Look:
         )
 
 
-def _look(image: npt.NDArray[np.uint8]) -> _Look:
+def _thumbnail(image: npt.NDArray[np.uint8]) -> _Thumbnail:
     small = cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA)
     tiny = cv2.resize(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), _TINY, interpolation=cv2.INTER_AREA)
     gray = tiny.astype(np.float32)
     detail = gray - cv2.blur(gray, (3, 3))
     colors = cv2.calcHist([small], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
-    return _Look(gray - gray.mean(), detail - detail.mean(), colors / colors.sum())
+    return _Thumbnail(gray - gray.mean(), detail - detail.mean(), colors / colors.sum())
 
 
 def _correlation(one: _Map, other: _Map) -> float:

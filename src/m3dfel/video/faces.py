@@ -28,8 +28,8 @@ _STRIDE = 32
 _OVERLAP = 0.3
 _INTERPOLATION = cv2.INTER_AREA
 
-LOOK_SIDE = 128
-"""Side in pixels to which a window is scaled before the detector looks at it."""
+WINDOW_SIZE = 128
+"""Side in pixels to which a window is scaled for detection."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +65,9 @@ class Window:
 
 @runtime_checkable
 class WindowDetector(FaceDetector, Protocol):
-    """A detector that can also look at a part of an image, so that faces can be followed."""
+    """A detector that can also be run on a part of an image, so that faces can be followed."""
 
-    def look(self, image: npt.NDArray[np.uint8], window: Window) -> list[Detection]: ...
+    def detect_window(self, image: npt.NDArray[np.uint8], window: Window) -> list[Detection]: ...
 
 
 class CenterFace:
@@ -100,21 +100,21 @@ class CenterFace:
         padded = cv2.copyMakeBorder(small, 0, bottom, 0, right, cv2.BORDER_CONSTANT)
         return self._detect(padded, scale)
 
-    def look(self, image: npt.NDArray[np.uint8], window: Window) -> list[Detection]:
+    def detect_window(self, image: npt.NDArray[np.uint8], window: Window) -> list[Detection]:
         """Return the faces in a window, from left to right, in pixels of the whole image.
 
         Takes a tenth of the time of a whole image, and the same time for all windows: the window is
-        scaled to `LOOK_SIDE`.
+        scaled to `WINDOW_SIZE`.
         """
         picture: npt.NDArray[Any] = _cut_out(image, window)
-        if window.side >= 2 * LOOK_SIDE and window.side % 2 == 0:
+        if window.side >= 2 * WINDOW_SIZE and window.side % 2 == 0:
             # OpenCV halves bytes so fast that it pays to do this first.
             half = window.side // 2
             picture = cv2.resize(picture, (half, half), interpolation=_INTERPOLATION)
         picture = cv2.resize(
-            picture.astype(np.float32), (LOOK_SIDE, LOOK_SIDE), interpolation=_INTERPOLATION
+            picture.astype(np.float32), (WINDOW_SIZE, WINDOW_SIZE), interpolation=_INTERPOLATION
         )
-        return self._detect(picture, LOOK_SIDE / window.side, (window.left, window.top))
+        return self._detect(picture, WINDOW_SIZE / window.side, (window.left, window.top))
 
     def _detect(
         self, picture: npt.NDArray[Any], scale: float, corner: tuple[int, int] = (0, 0)

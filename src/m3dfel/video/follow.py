@@ -1,8 +1,8 @@
-"""Follow known faces through a video instead of searching every frame for them.
+"""Follow known faces through a video instead of detecting faces in every full frame.
 
-Between detection and tracking. A search of the whole frame takes ten times as long as a look at a
-small window around a known face. So the whole frame is only searched now and then, for new faces,
-and when a face is lost. And ten looks a second are enough: in between, a face moves in a line.
+Between detection and tracking. Detection in a full frame takes ten times as long as in a small
+window around a known face. So the full frame is only searched now and then, for new faces, and when
+a face is lost. And ten windows a second are enough: in between, a face moves in a line.
 """
 
 from __future__ import annotations
@@ -14,16 +14,15 @@ from typing import TypeGuard
 import numpy as np
 import numpy.typing as npt
 
+from m3dfel.video.boxes import Points, closest_detection, moved, points_of
 from m3dfel.video.decode import Frame
-from m3dfel.video.faces import LOOK_SIDE, Detection, FaceDetector, Window, WindowDetector
+from m3dfel.video.faces import WINDOW_SIZE, Detection, FaceDetector, Window, WindowDetector
 
-_Points = npt.NDArray[np.float32]
+WINDOW_EVERY_S = 0.1
+"""Known faces are detected this often; in frames between, they move in a line."""
 
-LOOK_EVERY_S = 0.1
-"""A frame that comes sooner after a look at known faces needs none of its own."""
-
-MIN_OVERLAP = 0.3
-"""Boxes that overlap less (IoU) are different faces."""
+# The full frame is searched this often, and in every frame for so long after a face was lost.
+_SEARCH_EVERY_S = 0.5
 
 # A window is so many times as large as the longer side of the face's box.
 _MARGIN = 1.8
@@ -35,9 +34,9 @@ _GROWTH = 1.25
 _ADOPTED = 0.5
 
 
-def can_follow(detector: FaceDetector, search_every: int) -> TypeGuard[WindowDetector]:
+def can_follow(detector: FaceDetector, detect_every: int) -> TypeGuard[WindowDetector]:
     """Return whether known faces are followed, and not all frames searched."""
-    return search_every > 1 and isinstance(detector, WindowDetector)
+    return detect_every > 1 and isinstance(detector, WindowDetector)
 
 
 class FaceFinder:
@@ -49,56 +48,54 @@ class FaceFinder:
 
     Args:
         detector: finds the faces in an image. One that is no `WindowDetector` searches all frames.
-        search_every: search the whole frame at least every so many frames; 1 for all frames.
-        max_gap_s: search at least every so many seconds, and in every frame for so long after a
-            face was lost.
+        detect_every: search the full frame at least every so many frames; 1 for all frames. It is
+            also searched every half second, and in every frame for so long after a face was lost.
     """
 
-    def __init__(self, detector: FaceDetector, search_every: int, max_gap_s: float) -> None:
+    def __init__(self, detector: FaceDetector, detect_every: int) -> None:
         self.detector = detector
-        self.search_every = search_every
-        self.max_gap_s = max_gap_s
+        self.detect_every = detect_every
         self.forget()
 
     def forget(self) -> None:
         """Forget all faces, as after a cut: the next frame is searched."""
         self._faces: list[_Face] = []
-        self._last_search = -self.search_every
-        self._last_look_s = self._last_search_s = self._lost_until_s = -np.inf
+        self._last_search = -self.detect_every
+        self._last_detection_s = self._last_search_s = self._lost_until_s = -np.inf
 
-    def needs_look(self, frame: Frame) -> bool:
-        """Return whether faces must be looked for in a frame.
+    def needs_detection(self, frame: Frame) -> bool:
+        """Return whether faces must be detected in a frame.
 
         If not, they lie between where they are in the frames before and after this one.
         """
         return not (
-            can_follow(self.detector, self.search_every)
+            can_follow(self.detector, self.detect_every)
             and self._faces
-            and frame.time_s - self._last_look_s < LOOK_EVERY_S
+            and frame.time_s - self._last_detection_s < WINDOW_EVERY_S
             and not self._search_is_due(frame)
         )
 
     def __call__(self, frame: Frame) -> list[Detection]:
         """Return the faces in a frame, from left to right.
 
-        Frames must come in the order of their times; those that need no look may be left out.
+        Frames must come in the order of their times; those that need no detection may be left out.
         """
-        if not can_follow(self.detector, self.search_every):
+        if not can_follow(self.detector, self.detect_every):
             return self.detector(frame.image)
         faces = self._follow(self.detector, frame.image)
-        self._last_look_s = frame.time_s
+        self._last_detection_s = frame.time_s
         if len(faces) < len(self._faces) or self._search_is_due(frame):
             faces = self._search(self.detector, frame.image, faces)
             self._last_search, self._last_search_s = frame.index, frame.time_s
         if len(faces) < len(self._faces):
-            self._lost_until_s = frame.time_s + self.max_gap_s
+            self._lost_until_s = frame.time_s + _SEARCH_EVERY_S
         self._faces = faces
         return sorted((face.seen for face in faces), key=lambda seen: float(seen.box[0]))
 
     def _search_is_due(self, frame: Frame) -> bool:
         return (
-            frame.index - self._last_search >= self.search_every
-            or frame.time_s - self._last_search_s >= self.max_gap_s
+            frame.index - self._last_search >= self.detect_every
+            or frame.time_s - self._last_search_s >= _SEARCH_EVERY_S
             or frame.time_s < self._lost_until_s
         )
 
@@ -106,7 +103,9 @@ class FaceFinder:
         """Return the known faces that are still in their windows, each only once."""
         followed: list[_Face] = []
         for face in self._faces:
-            views = [_moved(view, face.offset) for view in detector.look(image, face.window)]
+            views = [
+                moved(view, face.offset) for view in detector.detect_window(image, face.window)
+            ]
             seen = closest_detection(face.seen, views)
             if (
                 seen is None
@@ -146,28 +145,28 @@ class _Face:
 
     seen: Detection
     window: Window
-    offset: _Points
+    offset: Points
 
 
 def _start(detector: WindowDetector, image: npt.NDArray[np.uint8], seen: Detection) -> _Face:
     """Return a face with a window around it, and the offset measured in this image."""
-    window = window_around(seen.box)
-    view = closest_detection(seen, detector.look(image, window))
-    return _Face(seen, window, _points(seen) - _points(view or seen))
+    window = _window_around(seen.box)
+    view = closest_detection(seen, detector.detect_window(image, window))
+    return _Face(seen, window, points_of(seen) - points_of(view or seen))
 
 
 def _adjusted(face: _Face, detection: Detection) -> _Face:
     """Return a followed face moved toward what a search of the whole frame has found."""
-    change = _ADOPTED * (_points(detection) - _points(face.seen))
-    return replace(face, seen=_moved(face.seen, change), offset=face.offset + change)
+    change = _ADOPTED * (points_of(detection) - points_of(face.seen))
+    return replace(face, seen=moved(face.seen, change), offset=face.offset + change)
 
 
-def window_around(box: npt.NDArray[np.float32]) -> Window:
+def _window_around(box: npt.NDArray[np.float32]) -> Window:
     """Return a window to look for a face in that was seen in a box.
 
     A small face is not enlarged in it.
     """
-    side = max(LOOK_SIDE, 2 * round(_MARGIN * _side(box) / 2))  # even sides are scaled faster
+    side = max(WINDOW_SIZE, 2 * round(_MARGIN * _side(box) / 2))  # even sides are scaled faster
     left, top = (round(float(middle) - side / 2) for middle in _center(box))
     return Window(left, top, side)
 
@@ -175,7 +174,7 @@ def window_around(box: npt.NDArray[np.float32]) -> Window:
 def _is_central(box: npt.NDArray[np.float32], window: Window) -> bool:
     """Return whether a face is near the center of its window, and the window of the right size."""
     center = np.array([window.left, window.top]) + window.side / 2
-    growth = window_around(box).side / window.side
+    growth = _window_around(box).side / window.side
     return bool(
         np.abs(_center(box) - center).max() <= _OFF_CENTER * _side(box)
         and 1 / _GROWTH <= growth <= _GROWTH
@@ -188,42 +187,3 @@ def _center(box: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 def _side(box: npt.NDArray[np.float32]) -> float:
     return float(np.max(box[2:] - box[:2]))
-
-
-def _points(detection: Detection) -> _Points:
-    """Return two corners of the box and the landmarks: (7, 2)."""
-    return np.concatenate([detection.box.reshape(2, 2), detection.landmarks])
-
-
-def _moved(detection: Detection, offset: _Points) -> Detection:
-    points = _points(detection) + offset
-    return Detection(points[:2].reshape(4), detection.score, points[2:])
-
-
-def interpolated(one: Detection, other: Detection, weight: float) -> Detection:
-    """Return a face between two positions, at a fraction from 0 to 1 of the way."""
-    change = (_points(other) - _points(one)) * np.float32(weight)
-    return replace(_moved(one, change), score=one.score + weight * (other.score - one.score))
-
-
-def closest_detection(detection: Detection, others: Sequence[Detection]) -> Detection | None:
-    """Return the one of the others that overlaps most with a detection; None if none does."""
-    if not others:
-        return None
-    (overlaps,) = box_overlaps(detection.box[None], np.stack([other.box for other in others]))
-    best = int(overlaps.argmax())
-    return others[best] if overlaps[best] >= MIN_OVERLAP else None
-
-
-def box_overlaps(
-    boxes: npt.NDArray[np.float32], others: npt.NDArray[np.float32]
-) -> npt.NDArray[np.float32]:
-    """Return the IoU of every box (M, 4) with every other (K, 4): (M, K), from 0 to 1."""
-    top_left = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    bottom_right = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
-    common = np.prod(np.clip(bottom_right - top_left, 0, None), axis=-1)
-    return np.asarray(common / (_areas(boxes)[:, None] + _areas(others) - common))
-
-
-def _areas(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.asarray(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))

@@ -8,29 +8,38 @@ SORT, Bewley et al., 2016).
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from itertools import chain, count, repeat
+from itertools import chain, count, pairwise, repeat
 
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
-from m3dfel.video.align import align_face
+from m3dfel.video import DETECT_EVERY
+from m3dfel.video.align import TEMPLATE, align_face
+from m3dfel.video.boxes import MIN_OVERLAP, box_overlaps, interpolated
 from m3dfel.video.cuts import CutFinder
-from m3dfel.video.decode import Frame
-from m3dfel.video.defaults import SEARCH_EVERY
+from m3dfel.video.decode import Frame, Picture
 from m3dfel.video.faces import Detection, FaceDetector
-from m3dfel.video.follow import MIN_OVERLAP, FaceFinder, box_overlaps, can_follow, interpolated
-from m3dfel.video.prefetch import run_ahead
+from m3dfel.video.follow import FaceFinder, can_follow
+from m3dfel.video.prefetch import AHEAD, prefetch
 from m3dfel.video.quality import quality_mark
 
 # Landmarks are smoothed with a Gaussian of this standard deviation, over a few frames on each side;
 # more where faces are followed, since there the detector sees them at fewer pixels.
 _SMOOTH_S = 0.04
 _SMOOTH_FOLLOWED_S = 0.05
+
+# A track with fewer frames is a false detection, unless its shot is shorter.
+_MIN_FRAMES = 3
+
+# A face that is not seen for longer is another one when it comes back: seconds, or frames where
+# these are rare. Frames further apart than _MAX_GAP_S never show one track.
+_GAP_S, _GAP_FRAMES, _MAX_GAP_S = 0.5, 2.5, 15.0
+_RECENT_FRAMES = 25  # whose distances say how rare frames are
 
 DETECTED_AHEAD = 24
 """Frames that detection may be ahead of recognition, which now and then takes a long step."""
@@ -40,41 +49,136 @@ LOOK_AHEAD = 2
 
 
 @dataclass(frozen=True, eq=False)
-class Track:
-    """One face over T frames, which need not be consecutive.
+class TrackedFace:
+    """A face in a frame.
 
     Attributes:
-        track: its number, from 1, in order of appearance.
-        times_s: float64 (T,), seconds.
-        indices: int64 (T,), frame numbers in the source.
-        boxes: float32 (T, 4), left, top, right, bottom in pixels.
-        scores: float32 (T,), from 0 to 1.
-        landmarks: float32 (T, 5, 2), pixels, smoothed over neighboring frames.
-        crops: uint8 RGB (T, S, S, 3), aligned.
+        track: number of its track, from 1.
+        frame: the frame.
+        detection: box, score, and landmarks smoothed over neighboring frames.
+        crop: uint8 RGB (S, S, 3), aligned.
+        mark: why the face is unreadable, empty if it is not; see `quality_mark`.
     """
 
     track: int
-    times_s: npt.NDArray[np.float64]
-    indices: npt.NDArray[np.int64]
-    boxes: npt.NDArray[np.float32]
-    scores: npt.NDArray[np.float32]
-    landmarks: npt.NDArray[np.float32]
-    crops: npt.NDArray[np.uint8]
+    frame: Frame
+    detection: Detection
+    crop: Picture
+    mark: str
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedFrame:
+    """A frame of a video with its faces.
+
+    Attributes:
+        frame: the frame.
+        faces: the faces in it, and before them those in earlier frames that only now turn out not
+            to be false detections.
+        ended: numbers of the tracks that have ended: no later frame shows them.
+        newest_s: time of the newest frame that was read for it.
+    """
+
+    frame: Frame
+    faces: Sequence[TrackedFace]
+    ended: Sequence[int]
+    newest_s: float
+
+
+def track_faces(
+    frames: Iterable[Frame],
+    detector: FaceDetector,
+    size: int,
+    zoom: float = 1.0,
+    *,
+    detect_every: int = DETECT_EVERY,
+    read_ahead: int = AHEAD,
+    detect_ahead: int = DETECTED_AHEAD,
+) -> Generator[TrackedFrame, None, None]:
+    """Yield every frame of a video with its faces, aligned and numbered.
+
+    A face that leaves and comes back is a new track, and a cut to another shot ends all tracks.
+    Reading and detection run in threads of their own. Frames come with a delay of `LOOK_AHEAD`
+    frames, since landmarks are smoothed over the frames before and after, and of up to
+    `WINDOW_EVERY_S` until a followed face is detected again.
+
+    Args:
+        frames: in the order of their times.
+        detector: finds the faces in a frame.
+        size: S, side of the crops in pixels.
+        zoom: enlarge the middle 1/zoom of the template's width and height to fill the crop.
+        detect_every: detect faces in the full frame every so many frames, or every half second if
+            that is sooner; in between, known faces are followed, which takes a tenth of the time.
+            1 searches every frame.
+        read_ahead: how many frames may wait for detection.
+        detect_ahead: how many frames may wait for the consumer.
+    """
+    finder = FaceFinder(detector, detect_every)
+    smooth_s = _SMOOTH_FOLLOWED_S if can_follow(detector, detect_every) else _SMOOTH_S
+    tracks: dict[int, _OpenTrack] = {}
+    numbers = count(1)
+    with (
+        closing(prefetch(frames, read_ahead)) as read,
+        closing(prefetch(_detect(read, finder, FaceTracker()), detect_ahead)) as detected,
+    ):
+        shot_frames = 0
+        for found, neighbors in _with_neighbors(detected):
+            shot_frames = 1 if found.starts_shot else shot_frames + 1
+            frame, following = found.frame, neighbors[neighbors.index(found) + 1 :]
+            ended = [tracks.pop(key) for key in list(tracks) if key not in found.known]
+            for key, detection in found.faces.items():
+                landmarks = _smooth_landmarks(key, frame.time_s, neighbors, smooth_s)
+                crop = align_face(frame.image, landmarks, size, zoom)
+                smooth = replace(detection, landmarks=landmarks)
+                face = TrackedFace(0, frame, smooth, crop, quality_mark(landmarks, crop))
+                tracks.setdefault(key, _OpenTrack()).held.append(face)
+            ends_shot = not following or following[0].starts_shot
+            needed = min(_MIN_FRAMES, shot_frames) if ends_shot else _MIN_FRAMES
+            faces = [face for track in tracks.values() for face in track.release(needed, numbers)]
+            if not following:
+                ended += tracks.values()
+            ended_numbers = [track.number for track in ended if track.number]
+            yield TrackedFrame(frame, faces, ended_numbers, neighbors[-1].newest_s)
+
+
+def aligned_faces(
+    frames: Iterable[Frame],
+    resize: Callable[[Picture], Picture],
+    *,
+    read_ahead: int = AHEAD,
+) -> Generator[TrackedFrame, None, None]:
+    """Yield frames that already show one aligned face each, as `track_faces` yields those it finds.
+
+    Args:
+        frames: in the order of their times; where they are too far apart, a new track starts.
+        resize: turns a frame into a crop.
+        read_ahead: how many frames may wait for the consumer.
+    """
+    track, gap = 1, _Gap()
+    with closing(prefetch(frames, read_ahead)) as read:
+        for frame, following in pairwise(chain(read, [None])):
+            assert frame
+            height, width = frame.image.shape[:2]
+            box = np.array([0, 0, width, height], dtype=np.float32)
+            detection = Detection(box, 1.0, (TEMPLATE * box[2:]).astype(np.float32))
+            face = TrackedFace(track, frame, detection, resize(frame.image), mark="")
+            gap.add(frame.time_s)
+            ends = not following or gap.is_between(frame.time_s, following.time_s)
+            newest_s = following.time_s if following else frame.time_s
+            yield TrackedFrame(frame, [face], [track] if ends else [], newest_s)
+            track += ends
 
 
 class FaceTracker:
     """Gives every detection the number of its face, frame by frame.
 
-    A face is recognized by its position alone: after more than `max_gap_s` without a detection, or
-    after a jump to another position, it gets a new number.
-
-    Args:
-        max_gap_s: seconds without a detection after which a face loses its number.
+    A face is recognized by its position alone: after some time without a detection, or after a jump
+    to another position, it gets a new number.
     """
 
-    def __init__(self, max_gap_s: float = 0.5) -> None:
-        self.max_gap_s = max_gap_s
+    def __init__(self) -> None:
         self._last_seen: dict[int, tuple[float, Detection]] = {}
+        self._gap = _Gap()
         self._faces = 0
 
     @property
@@ -91,10 +195,11 @@ class FaceTracker:
 
         Frames must come in the order of their times.
         """
+        self._gap.add(frame.time_s)
         self._last_seen = {
             face: (time_s, detection)
             for face, (time_s, detection) in self._last_seen.items()
-            if frame.time_s - time_s <= self.max_gap_s
+            if not self._gap.is_between(time_s, frame.time_s)
         }
         known = self._match(detections)
         numbered = []
@@ -123,124 +228,20 @@ class FaceTracker:
         return self._faces
 
 
-def track_faces(
-    frames: Iterable[Frame],
-    detector: FaceDetector,
-    size: int,
-    zoom: float = 1.0,
-    max_gap_s: float = 0.5,
-    min_frames: int = 3,
-    search_every: int = SEARCH_EVERY,
-) -> list[Track]:
-    """Return every face of a video as a track of aligned crops.
+class _Gap:
+    """Tells whether two moments are too far apart for one track, given how rare frames are."""
 
-    The frames are read once, and only the crops are kept: 3·size² bytes for each face and frame,
-    about 57 MB a minute at 25 frames per second and size 112. `stream_faces` keeps none.
+    def __init__(self) -> None:
+        self._times_s: deque[float] = deque(maxlen=_RECENT_FRAMES)
 
-    Args:
-        frames: as in `stream_faces`.
-        detector: as in `stream_faces`.
-        size: as in `stream_faces`.
-        zoom: as in `stream_faces`.
-        max_gap_s: as in `stream_faces`.
-        min_frames: as in `stream_faces`.
-        search_every: as in `stream_faces`.
-    """
-    tracks: dict[int, list[TrackedFace]] = defaultdict(list)
-    for tracked in stream_faces(frames, detector, size, zoom, max_gap_s, min_frames, search_every):
-        for face in tracked.faces:
-            tracks[face.track].append(face)
-    return [_track(number, tracks[number]) for number in sorted(tracks)]
+    def add(self, time_s: float) -> None:
+        self._times_s.append(time_s)
 
-
-def stream_faces(
-    frames: Iterable[Frame],
-    detector: FaceDetector,
-    size: int,
-    zoom: float = 1.0,
-    max_gap_s: float = 0.5,
-    min_frames: int = 3,
-    search_every: int = SEARCH_EVERY,
-    ahead: int = DETECTED_AHEAD,
-) -> Generator[TrackedFrame, None, None]:
-    """Yield every frame of a video with its faces, aligned and numbered.
-
-    A face that leaves and comes back is a new track, and a cut to another shot ends all tracks. The
-    detector runs in a thread of its own. Frames come with a delay of `LOOK_AHEAD` frames, since
-    landmarks are smoothed over the frames before and after, and of up to `LOOK_EVERY_S` until the
-    next look at a followed face.
-
-    Args:
-        frames: in the order of their times.
-        detector: finds the faces in a frame.
-        size: S, side of the crops in pixels.
-        zoom: enlarge the middle 1/zoom of the template's width and height to fill the crop.
-        max_gap_s: seconds without a detection after which a track ends.
-        min_frames: shorter tracks count as false detections and are left out, unless the video
-            itself is shorter.
-        search_every: search the whole frame for faces every so many frames, or every `max_gap_s`
-            if that is sooner; in between, known faces are followed, which takes a tenth of the
-            time. 1 searches every frame.
-        ahead: how many frames the detector may be ahead of the consumer.
-    """
-    finder = FaceFinder(detector, search_every, max_gap_s)
-    smooth_s = _SMOOTH_FOLLOWED_S if can_follow(detector, search_every) else _SMOOTH_S
-    tracks: dict[int, _OpenTrack] = {}
-    numbers = count(1)
-    found_faces = _detect(frames, finder, FaceTracker(max_gap_s))
-    with closing(run_ahead(found_faces, ahead)) as detected:
-        for frames_seen, (found, neighbors) in enumerate(_with_neighbors(detected), start=1):
-            frame, is_last = found.frame, neighbors[-1] is found
-            ended = [tracks.pop(key) for key in list(tracks) if key not in found.known]
-            for key, detection in found.faces.items():
-                landmarks = _smooth_landmarks(key, frame.time_s, neighbors, smooth_s)
-                crop = align_face(frame.image, landmarks, size, zoom)
-                smooth = replace(detection, landmarks=landmarks)
-                mark = quality_mark(landmarks, crop)
-                face = TrackedFace(0, frame.index, frame.time_s, smooth, crop, mark)
-                tracks.setdefault(key, _OpenTrack()).held.append(face)
-            needed = min(min_frames, frames_seen) if is_last else min_frames
-            faces = [face for track in tracks.values() for face in track.release(needed, numbers)]
-            if is_last:
-                ended += tracks.values()
-            yield TrackedFrame(frame, faces, [track.number for track in ended if track.number])
-
-
-@dataclass(frozen=True, eq=False)
-class TrackedFace:
-    """A face in a frame.
-
-    Attributes:
-        track: number of its track, from 1.
-        index: number of the frame in the source.
-        time_s: when the frame is shown, in seconds.
-        detection: box, score, and landmarks smoothed over neighboring frames.
-        crop: uint8 RGB (S, S, 3), aligned.
-        mark: why the face cannot be read, empty if it can; see `quality_mark`.
-    """
-
-    track: int
-    index: int
-    time_s: float
-    detection: Detection
-    crop: npt.NDArray[np.uint8]
-    mark: str
-
-
-@dataclass(frozen=True, eq=False)
-class TrackedFrame:
-    """A frame of a video with its faces.
-
-    Attributes:
-        frame: the frame.
-        faces: the faces in it, and before them those in earlier frames that only now turn out not
-            to be false detections.
-        ended: numbers of the tracks that have ended: no later frame shows them.
-    """
-
-    frame: Frame
-    faces: Sequence[TrackedFace]
-    ended: Sequence[int]
+    def is_between(self, start_s: float, end_s: float) -> bool:
+        steps_s = np.diff([*self._times_s, end_s])
+        steps_s = steps_s[steps_s > 0]
+        usual_s = float(np.median(steps_s)) if len(steps_s) else 0.0
+        return end_s - start_s > min(max(_GAP_S, _GAP_FRAMES * usual_s), _MAX_GAP_S)
 
 
 @dataclass(eq=False)
@@ -248,7 +249,7 @@ class _OpenTrack:
     """A track that may go on.
 
     Attributes:
-        number: of the face, 0 until it has been seen often enough.
+        number: of the track, 0 until the face has been seen often enough.
         held: the faces that were not yielded yet.
     """
 
@@ -272,38 +273,46 @@ class _Found:
     frame: Frame
     faces: dict[int, Detection]
     known: frozenset[int]
+    starts_shot: bool
+    newest_s: float
 
 
 def _detect(frames: Iterable[Frame], finder: FaceFinder, tracker: FaceTracker) -> Iterator[_Found]:
     """Yield each frame with its faces by number; a cut to another shot starts anew."""
-    starts_shot = CutFinder()
+    is_cut = CutFinder()
     before: _Found | None = None
     skipped: list[Frame] = []
     for frame in frames:
-        if starts_shot(frame.image):
+        starts_shot = is_cut(frame.image)
+        if starts_shot:
             finder.forget()
             tracker.forget()
-        if before and not finder.needs_look(frame):
+        if before and not finder.needs_detection(frame):
             skipped.append(frame)
             continue
-        found = _Found(frame, dict(tracker.update(frame, finder(frame))), tracker.known)
+        faces = dict(tracker.update(frame, finder(frame)))
+        found = _Found(frame, faces, tracker.known, starts_shot, frame.time_s)
         yield from (_between(before, between, found) for between in skipped if before)
         yield found
         before, skipped = found, []
-    yield from (replace(before, frame=last) for last in skipped if before)
+    if before:
+        yield from (
+            replace(before, frame=last, starts_shot=False, newest_s=skipped[-1].time_s)
+            for last in skipped
+        )
 
 
 def _between(before: _Found, frame: Frame, after: _Found) -> _Found:
     """Return a frame with the faces of the two around it; before a cut, those of the one before."""
-    passed_s = frame.time_s - before.frame.time_s
-    weight = passed_s / (after.frame.time_s - before.frame.time_s)
+    passed_s, whole_s = (one.time_s - before.frame.time_s for one in (frame, after.frame))
+    weight = passed_s / whole_s if whole_s else 0.0
     faces = {}
     for key, face in before.faces.items():
         if key in after.faces:
             faces[key] = interpolated(face, after.faces[key], weight)
         elif key not in after.known:
             faces[key] = face
-    return _Found(frame, faces, before.known)
+    return _Found(frame, faces, before.known, False, after.frame.time_s)
 
 
 def _with_neighbors(frames: Iterable[_Found]) -> Iterator[tuple[_Found, list[_Found]]]:
@@ -335,15 +344,3 @@ def _smooth_landmarks(
     weights = np.exp(-0.5 * (offsets / smooth_s) ** 2)
     landmarks = np.average([points for _, points in timed], axis=0, weights=weights)
     return landmarks.astype(np.float32)
-
-
-def _track(face: int, frames: Sequence[TrackedFace]) -> Track:
-    return Track(
-        track=face,
-        times_s=np.array([frame.time_s for frame in frames], dtype=np.float64),
-        indices=np.array([frame.index for frame in frames], dtype=np.int64),
-        boxes=np.stack([frame.detection.box for frame in frames]),
-        scores=np.array([frame.detection.score for frame in frames], dtype=np.float32),
-        landmarks=np.stack([frame.detection.landmarks for frame in frames]),
-        crops=np.stack([frame.crop for frame in frames]),
-    )

@@ -93,7 +93,7 @@ def _recognize(
     """Return the prediction and the length of the video in seconds."""
     try:
         frames = _ReportedFrames(video, probe(video).duration_s, max_s, report)
-        prediction = recognizer(frames)
+        prediction = recognizer(frames, progress=False)
     except InputError as error:
         raise UnsuitableVideo("not_a_video") from error
     if prediction.clips.empty:

@@ -34,7 +34,7 @@ from m3dfel.progress import progress
 from m3dfel.video.decode import PICTURES_PER_S, probe
 from m3dfel.video.faces import CenterFace
 from m3dfel.video.sources import read_frames
-from m3dfel.video.tracks import stream_faces
+from m3dfel.video.tracks import track_faces
 
 TABLE, PROBLEMS, JOURNAL = "clips.csv", "problems.csv", "crop.jsonl"
 
@@ -215,7 +215,7 @@ def _crop_video(video: _Video, folder: Path) -> list[dict[str, Any]]:
             raise InputError("there is no such video: check the path")
         fps = PICTURES_PER_S if path.is_dir() else min(probe(path).fps, _MAX_FPS)
         spans = [Span(label, video.size, fps, video.region) for label in video.labels]
-        for tracked in stream_faces(read_frames(path), _detector(), video.size):
+        for tracked in track_faces(read_frames(path), _detector(), video.size):
             for span in spans:
                 span.add_frame(tracked.frame.time_s)
                 for face in tracked.faces:

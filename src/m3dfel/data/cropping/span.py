@@ -54,7 +54,7 @@ class Span:
 
     def add(self, face: TrackedFace) -> None:
         """Add a face in a frame, if it is in the span and in the region."""
-        if self._takes is None or not self.covers(face.time_s):
+        if self._takes is None or not self.covers(face.frame.time_s):
             return
         left, top, right, bottom = face.detection.box.tolist()
         x, y = (left + right) / 2, (top + bottom) / 2
@@ -63,7 +63,7 @@ class Span:
             if face.track not in self._takes:
                 self._takes[face.track] = Take(self._size, self._fps)
             area = (right - left) * (bottom - top)
-            self._takes[face.track].add(face.time_s, face.crop, area)
+            self._takes[face.track].add(face.frame.time_s, face.crop, area)
 
     def add_frame(self, time_s: float) -> None:
         """Count a frame of the video, if it is in the span."""
