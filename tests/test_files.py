@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from m3dfel.errors import InputError
-from m3dfel.files import atomic_write, claim, printable, write_text, written_names
+from m3dfel.files import (
+    atomic_write,
+    check_replaceable,
+    printable,
+    start_list,
+    write_text,
+    written_names,
+)
 
 
 def write_a_part(path: Path) -> None:
@@ -62,38 +69,41 @@ def test_a_file_of_the_user_is_not_replaced(tmp_path: Path):
     own, other = tmp_path / "session.csv", tmp_path / "session.srt"
     other.write_text("by hand")
     with pytest.raises(InputError, match=r"session\.srt was not written by m3dfel"):
-        claim([own, other])
-    claim([own, other], overwrite=True)
+        check_replaceable([own, other])
+    check_replaceable([own, other], overwrite=True)
+    start_list(tmp_path)
     write_text(own, "a result")
-    claim([own])
+    check_replaceable([own])
     own.write_text("a result, corrected by hand")
     with pytest.raises(InputError, match="or was changed since"):
-        claim([own])
+        check_replaceable([own])
     assert own.read_text() == "a result, corrected by hand"
 
 
 def test_a_result_may_be_replaced_after_a_kill_at_any_moment(tmp_path: Path):
     path = tmp_path / "session.csv"
-    claim([path])
+    start_list(tmp_path)
     write_text(path, "first")
     with pytest.raises(KeyboardInterrupt):
         write_a_part(path)
-    claim([path])
+    check_replaceable([path])
     assert path.read_text() == "first"
 
 
 def test_results_in_a_copied_folder_are_still_known(tmp_path: Path):
-    claim([tmp_path / "a" / "session.csv"])
+    start_list(tmp_path / "a")
     write_text(tmp_path / "a" / "session.csv", "a result")
     shutil.copytree(tmp_path / "a", tmp_path / "b", copy_function=shutil.copyfile)
-    claim([tmp_path / "b" / "session.csv"])
+    check_replaceable([tmp_path / "b" / "session.csv"])
     assert written_names(tmp_path / "b") == {"session.csv"}
 
 
 def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write to"):
-        claim([tmp_path / "file" / "result.csv"])
+        check_replaceable([tmp_path / "file" / "result.csv"])
+    check_replaceable([tmp_path / "new" / "folder" / "result.csv"])
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_names_that_are_not_characters_are_written_as_escapes(tmp_path: Path):

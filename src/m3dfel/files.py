@@ -54,13 +54,11 @@ def atomic_write(path: Path) -> Iterator[Path]:
         ) from error
 
 
-def claim(paths: Iterable[Path], overwrite: bool = False) -> None:
-    """Make sure that results can be written to some paths, before the work for them starts.
-
-    From now on, what is written into their folders is noted as the package's own.
+def check_replaceable(paths: Iterable[Path], overwrite: bool = False) -> None:
+    """Check that results can be written to some paths, before the work for them starts.
 
     Args:
-        paths: of the files; missing folders are created.
+        paths: of the files.
         overwrite: files that the package did not write may be replaced.
 
     Raises:
@@ -74,18 +72,32 @@ def claim(paths: Iterable[Path], overwrite: bool = False) -> None:
                 f"{path} was not written by m3dfel, or was changed since: choose another name or "
                 "folder, or replace it with --overwrite"
             )
-    for folder in {path.parent for path in paths}:
+    for folder in {path.parent.absolute() for path in paths}:
+        nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
+        # Only this tells whether files can be created, whatever the permissions say.
+        trial = nearest / f".{os.getpid()}-{_LIST}"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / _LIST).touch()
-            # Only this tells whether files can be created, whatever the permissions say.
-            probe = folder / f".{os.getpid()}-{_LIST}"
-            probe.touch()
-            probe.unlink()
+            trial.touch()
+            trial.unlink()
         except OSError as error:
             raise InputError(
                 f"cannot write to {folder} ({error.strerror or error}): choose another folder"
             ) from error
+
+
+def start_list(folder: Path) -> None:
+    """Note from now on what the package writes into a folder, which is created if missing.
+
+    Raises:
+        InputError: it cannot be written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _LIST).touch()
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder} ({error.strerror or error}): choose another folder"
+        ) from error
 
 
 def written_names(folder: Path) -> frozenset[str]:

@@ -1,5 +1,8 @@
 """The command line as a whole: help, errors, plugins."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -83,3 +86,14 @@ def test_a_plugin_adds_a_part_by_name(tmp_path: Path, capsys, said):
     assert "there is no plugin" in said()
     assert main(["train", "--plugin"]) == 2
     assert "--plugin names nothing" in said()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+def test_a_console_without_the_characters_of_a_name_ends_no_command(encoding: str, tmp_path: Path):
+    environment = os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    name = os.fsdecode("旅行 😀 ".encode() + b"\xff.mp4")
+    command = [sys.executable, "-m", "m3dfel", "predict", name]
+    result = subprocess.run(command, env=environment, capture_output=True, cwd=tmp_path)
+    assert result.returncode == 2
+    assert b"there is no video file \\u65c5" in b" ".join(result.stderr.split())
+    assert b"Traceback" not in result.stderr

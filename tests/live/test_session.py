@@ -71,10 +71,22 @@ def test_bars_show_every_emotion_of_every_face(film: Path, capsys, monkeypatch):
 
 def test_a_recording_is_the_annotated_video_of_what_was_seen(film: Path, tmp_path: Path, capsys):
     run_live(recognizer(), str(film), lines=True, recording=tmp_path / "out" / "me.mp4")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["me.mp4"]
+    assert [path.name for path in (tmp_path / "out").glob("[!.]*")] == ["me.mp4"]
     frames, original = read_video(tmp_path / "out" / "me.mp4"), read_video(film)
     times_s = [frame.time_s for frame in frames]
     assert times_s == pytest.approx([frame.time_s for frame in original], abs=1e-3)
+
+
+def test_a_recording_replaces_neither_its_source_nor_a_video_of_the_user(
+    film: Path, tmp_path: Path
+):
+    content = film.read_bytes()
+    with pytest.raises(InputError, match="would overwrite the video it is made from"):
+        run_live(recognizer(), str(film), recording=film, overwrite=True)
+    (tmp_path / "me.mp4").write_bytes(content)
+    with pytest.raises(InputError, match=r"me\.mp4 was not written by m3dfel"):
+        run_live(recognizer(), str(film), recording=tmp_path / "me.mp4")
+    assert film.read_bytes() == (tmp_path / "me.mp4").read_bytes() == content
 
 
 def test_ctrl_c_ends_cleanly_and_keeps_what_was_recorded(tmp_path: Path, monkeypatch, capsys):
@@ -93,7 +105,7 @@ def test_ctrl_c_ends_cleanly_and_keeps_what_was_recorded(tmp_path: Path, monkeyp
     seen = len(list(read_video(tmp_path / "me.mp4")))
     assert 60 <= seen < 200
     assert lines_of(capsys.readouterr().out)[-1]["end_s"] == pytest.approx(seen / 25, abs=0.081)
-    assert [path.name for path in tmp_path.iterdir()] == ["me.mp4"]
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["me.mp4"]
     assert signal.getsignal(signal.SIGINT) == before
     assert threading.active_count() == threads
 

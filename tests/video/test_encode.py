@@ -138,10 +138,11 @@ def test_all_the_sound_is_kept_when_the_picture_starts_late(
     assert [frame.time_s for frame in after] == pytest.approx([f.time_s for f in before], abs=0.03)
 
 
-def test_a_last_frame_that_is_held_is_held_in_the_new_video(tmp_path: Path):
-    gif = [Image.fromarray(picture(index)) for index in range(3)]
-    gif[0].save(tmp_path / "a.gif", save_all=True, append_images=gif[1:], duration=[100, 200, 5000])
-    rewrite_video(tmp_path / "a.gif", tmp_path / "new.mp4", unchanged)
+@pytest.mark.parametrize("name", ["a.gif", "a.webp"])
+def test_a_last_frame_that_is_held_is_held_in_the_new_video(name: str, tmp_path: Path):
+    first, *rest = [Image.fromarray(picture(index)) for index in range(3)]
+    first.save(tmp_path / name, save_all=True, append_images=rest, duration=[100, 200, 5000])
+    rewrite_video(tmp_path / name, tmp_path / "new.mp4", unchanged)
     frames = list(read_video(tmp_path / "new.mp4"))
     assert [frame.time_s for frame in frames] == pytest.approx([0, 0.1, 0.3], abs=1e-3)
     assert [frame.duration_s for frame in frames] == pytest.approx([0.1, 0.2, 5], abs=1e-3)

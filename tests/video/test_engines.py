@@ -12,10 +12,10 @@ from m3dfel.video.faces import CenterFace
 OUTPUTS = ["537", "538", "539", "540"]
 
 
-def hide(monkeypatch, *packages):
-    """Make the import of packages fail, as if they were not installed."""
-    for package in packages:
-        monkeypatch.setitem(sys.modules, package, None)
+def hide(monkeypatch, package):
+    """Make the import of a package fail, as if it was not installed."""
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, f"m3dfel.{package}", raising=False)
 
 
 def test_engines_agree_for_pictures_of_any_size_and_number():

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from m3dfel.errors import InputError
-from m3dfel.files import atomic_write, claim, write_text
+from m3dfel.files import atomic_write, start_list, write_text
 from m3dfel.video.decode import Frame
 from m3dfel.video.encode import rewrite_video, write_video
 from m3dfel.video.sources import (
@@ -138,7 +138,7 @@ def test_links_are_followed_once_and_never_in_circles(tmp_path: Path):
 
 def test_results_in_a_folder_are_not_sources(tmp_path: Path):
     touch(tmp_path, "a.mp4")
-    claim([tmp_path / "a.png", tmp_path / "a.csv"])
+    start_list(tmp_path)
     write_text(tmp_path / "a.csv", "start_s\n")
     with atomic_write(tmp_path / "a.png") as temporary:
         Image.new("RGB", (16, 16)).save(temporary)

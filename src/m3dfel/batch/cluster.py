@@ -78,6 +78,7 @@ def _connect(address: str) -> Any:
             "--cluster needs Ray: run pip install '.[scale]' in the folder of m3dfel"
         ) from error
     if not ray.is_initialized():
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             ray.init(
                 address=None if address == AUTO else address,

@@ -35,7 +35,7 @@ from m3dfel.batch.predictor import (
 from m3dfel.batch.summary import SUMMARY_FILES, write_summary
 from m3dfel.batch.workers import Outcome
 from m3dfel.errors import InputError
-from m3dfel.files import claim, write_text
+from m3dfel.files import check_replaceable, start_list, write_text
 from m3dfel.predictions.prediction import Header, read_header
 from m3dfel.report.exports import FORMATS
 from m3dfel.video.decode import ANNOTATED_ENDING
@@ -83,7 +83,9 @@ def predict_videos(
         _check_settings(videos, saved, predictor)
     to_write = {video.stem: predictor.left_to_write(video) for video in videos}
     results = chain.from_iterable(files.values() for files in to_write.values())
-    claim([*results, *(folder / name for name in (PROBLEMS, *SUMMARY_FILES))], overwrite)
+    tables = [folder / name for name in (PROBLEMS, *SUMMARY_FILES)]
+    check_replaceable([*results, *tables], overwrite)
+    start_list(folder)
     outcomes = {
         video.stem: Outcome(video, saved[video.stem].note, finished=True)
         for video in videos

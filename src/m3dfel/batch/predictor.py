@@ -18,6 +18,7 @@ from typing import Any
 
 from m3dfel.emotions import EMOTIONS, names_in
 from m3dfel.errors import InputError
+from m3dfel.files import start_list
 from m3dfel.models.checkpoints import BUNDLED
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.plugins import load_plugin
@@ -174,6 +175,7 @@ class VideoPredictor:
                 if finished
                 else self._predict(video, source)
             )
+            start_list(Path(self.settings.output))
             for name, path in left.items():
                 if name == _ANNOTATED:
                     prediction.annotate(path, source, self.settings.lang)

@@ -11,6 +11,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
@@ -59,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         force=True,
     )
     logging.captureWarnings(True)
+    # Names of files may contain what a console, or a file on Windows, has no characters for.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         words = load_plugins(list(sys.argv[1:] if arguments is None else arguments))
         if not words:

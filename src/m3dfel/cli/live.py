@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from m3dfel.cli.options import Parser, settings_of
+from m3dfel.cli.options import Parser, add_overwrite, settings_of
 from m3dfel.recognition.settings import RecognizerSettings
 
 
@@ -17,7 +17,10 @@ def parser() -> ArgumentParser:
         epilog="Example: m3dfel live --window --record me.mp4",
     )
     parser.add_argument(
-        "source", nargs="?", default="0", help="number of a camera, or a video to play; default: 0"
+        "source",
+        nargs="?",
+        default="0",
+        help="number of a camera, its URL such as rtsp://…, or a video to play; default: 0",
     )
     parser.add_argument("--model", default="bundled", help="as for `m3dfel predict`")
     parser.add_argument(
@@ -30,6 +33,7 @@ def parser() -> ArgumentParser:
         "--json", action="store_true", help="print each update as a line of JSON, without bars"
     )
     parser.add_class_arguments(RecognizerSettings)
+    add_overwrite(parser)
     return parser
 
 
@@ -44,5 +48,6 @@ def run(options: Namespace) -> int:
         window=options.window,
         lines=options.json,
         recording=Path(options.record) if options.record else None,
+        overwrite=options.overwrite,
     )
     return 0

@@ -53,3 +53,12 @@ def add_device(parser: ArgumentParser) -> None:
 def settings_of(kind: type[T], options: Namespace) -> T:
     """Return the settings whose fields a parser has got by `add_class_arguments`."""
     return kind(**{field.name: options[field.name] for field in fields(kind)})  # type: ignore[arg-type]
+
+
+def add_overwrite(parser: ArgumentParser) -> None:
+    """Add the option that lets results replace other files."""
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files that m3dfel did not write, or that were changed since",
+    )

@@ -140,14 +140,14 @@ def _is_collection(paths: list[str], source: str | list[str]) -> bool:
 def _predict_one(source: str | list[str], settings: PredictSettings, overwrite: bool) -> int:
     from m3dfel.batch.folders import plan_videos
     from m3dfel.batch.predictor import VideoPredictor
-    from m3dfel.files import claim
+    from m3dfel.files import check_replaceable
     from m3dfel.recognition.stream import leave_a_core_to_detection
     from m3dfel.report.terminal import print_timeline
     from m3dfel.video.sources import source_path
 
     leave_a_core_to_detection()
     (video,), _ = plan_videos([source], settings)
-    claim(video.files(settings).values(), overwrite)
+    check_replaceable(video.files(settings).values(), overwrite)
     prediction = VideoPredictor(settings)(video, again=True)
     if prediction.clips.empty:
         print_error(prediction.note)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from m3dfel.cli.options import Parser
+from m3dfel.cli.options import Parser, add_overwrite
 
 
 def parser() -> ArgumentParser:
@@ -18,13 +18,18 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument("folder", help="a folder with JSON files that `m3dfel predict` wrote")
     parser.add_argument("--output", help="folder for the summary; default: the same folder")
+    add_overwrite(parser)
     return parser
 
 
 def run(options: Namespace) -> int:
-    from m3dfel.batch.summary import find_predictions, write_summary
+    from m3dfel.batch.summary import SUMMARY_FILES, find_predictions, write_summary
+    from m3dfel.files import check_replaceable, start_list
     from m3dfel.report.terminal import print_people
 
-    output = options.output or options.folder
-    print_people(write_summary(find_predictions(options.folder), Path(output)), output)
+    output = Path(options.output or options.folder)
+    files = find_predictions(options.folder)
+    check_replaceable([output / name for name in SUMMARY_FILES], options.overwrite)
+    start_list(output)
+    print_people(write_summary(files, output), str(output))
     return 0

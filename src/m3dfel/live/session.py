@@ -17,14 +17,16 @@ from types import FrameType
 from typing import TypeAlias
 
 from m3dfel.errors import InputError
+from m3dfel.files import check_replaceable, start_list
 from m3dfel.live.displays import Bars, Window
 from m3dfel.predictions.update import Update
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.recognition.stream import Step, Stream
-from m3dfel.video.camera import play, read_camera
+from m3dfel.video.camera import play, read_camera, read_url
 from m3dfel.video.decode import Frame
-from m3dfel.video.encode import check_video_path, record
-from m3dfel.video.sources import Source, read_frames, source_name
+from m3dfel.video.encode import check_output, record
+from m3dfel.video.remote import is_url
+from m3dfel.video.sources import Source, is_live, read_frames, source_name
 
 Answers: TypeAlias = Mapping[int, Update | None]
 Display: TypeAlias = Callable[[Step, Answers], bool]
@@ -41,22 +43,24 @@ def run_live(
     window: bool = False,
     lines: bool = False,
     recording: Path | None = None,
+    overwrite: bool = False,
 ) -> None:
     """Show what the faces in front of a camera express, until the source ends or Ctrl+C is pressed.
 
     Args:
         recognizer: does the work.
-        source: the number of a camera, or a video, which is played at its own speed.
+        source: the number or URL of a camera, or a video, which is played at its own speed.
         window: show the picture with boxes in a window.
         lines: print every update as a line of JSON on stdout, in place of bars on stderr.
         recording: where to write what was seen as an annotated video, ending in `.mp4`.
+        overwrite: the recording may replace a file that m3dfel did not write; never the source.
 
     Raises:
         InputError: the source cannot be read, there is no window here, or the recording cannot be
             written.
     """
     name = f"camera {source}" if isinstance(source, int) else Path(source_name(source)).name
-    raw = _raw_recording(recording) if recording else None
+    raw = _raw_recording(recording, source, overwrite) if recording else None
     with ExitStack() as stack:
         displays: list[Display] = []
         if window:
@@ -105,7 +109,11 @@ def _print_lines(step: Step, answers: Answers) -> bool:
 
 
 def _live_frames(source: Source | int) -> Generator[Frame, None, None]:
-    return read_camera(source) if isinstance(source, int) else play(read_frames(source))
+    if isinstance(source, int) or is_live(source):
+        return read_camera(source)
+    if isinstance(source, str) and is_url(source):
+        return play(read_url(source))  # a camera, or a video that may be long
+    return play(read_frames(source))
 
 
 def _until(stopped: Event, frames: Generator[Frame, None, None]) -> Generator[Frame, None, None]:
@@ -134,15 +142,11 @@ def _interrupted() -> Iterator[Event]:
         signal.signal(signal.SIGINT, before)
 
 
-def _raw_recording(recording: Path) -> Path:
+def _raw_recording(recording: Path, source: Source | int, overwrite: bool) -> Path:
     """Return where to record the camera itself: beside the annotated video, and hidden."""
-    check_video_path(recording)
-    try:
-        recording.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"cannot write to {recording.parent} ({error.strerror}): choose another folder"
-        ) from error
+    check_output(recording, source)
+    check_replaceable([recording], overwrite)
+    start_list(recording.parent)
     return recording.with_name(f".{os.getpid()}-camera-{recording.name}")
 
 

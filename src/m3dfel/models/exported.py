@@ -88,7 +88,7 @@ def load_exported(folder: Path) -> ExportedModel:
     Raises:
         InputError: ONNX Runtime is not installed, or a file cannot be read.
     """
-    onnxruntime = import_engine("onnxruntime", "fast")
+    onnxruntime = import_engine("onnxruntime", "fast", "m3dfel.onnxruntime").onnxruntime
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         backbone, fusion = (_load(onnxruntime, folder / f"{part}.onnx") for part in _PARTS)
@@ -114,14 +114,19 @@ def _load(onnxruntime: Any, path: Path) -> Network:
     return run
 
 
-def import_engine(package: str, extra: str) -> Any:
+def import_engine(package: str, extra: str, module: str | None = None) -> Any:
     """Import an optional package.
+
+    Args:
+        package: its name.
+        extra: that installs it.
+        module: to import, if it is not named like the package.
 
     Raises:
         InputError: it is not installed; the message names the extra to install.
     """
     try:
-        return import_module(package)
+        return import_module(module or package)
     except ImportError as error:
         raise InputError(
             f"exported models need {package}: run pip install '.[{extra}]' in the folder of m3dfel"

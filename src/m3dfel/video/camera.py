@@ -29,8 +29,34 @@ def read_camera(camera: int | str) -> Generator[Frame, None, None]:
     Raises:
         InputError: on the first frame if the camera cannot be opened; later if it is unplugged.
     """
-    frames = _captured(camera) if isinstance(camera, int) else _received(camera)
+    frames = _captured(camera) if isinstance(camera, int) else read_url(camera)
     return prefetch(frames, size=1, drop=True)
+
+
+def read_url(url: str) -> Generator[Frame, None, None]:
+    """Yield the frames that come from a URL, as fast as they come.
+
+    Raises:
+        InputError: on the first frame if nothing is there, or it has no picture.
+    """
+    try:
+        container = av.open(
+            url,
+            timeout=(_CONNECT_S, _SILENT_S),
+            metadata_errors="replace",
+            options={"rtsp_transport": "tcp"},
+        )
+    except (OSError, ValueError, av.error.FFmpegError) as error:
+        raise InputError(
+            f"no camera can be reached at {url} ({first_line(error)}): check the address"
+        ) from error
+    with container:
+        stream = picture_stream(container)
+        if stream is None:
+            raise InputError(f"{url} has no picture, only sound: give the address of a camera")
+        video = OpenVideo(url, container, stream)
+        for index, (time_s, frame) in enumerate(video.stamped()):
+            yield Frame(index, time_s, video.to_rgb(frame))
 
 
 def play(frames: Iterable[Frame]) -> Generator[Frame, None, None]:
@@ -58,28 +84,6 @@ def _captured(number: int) -> Generator[Frame, None, None]:
             yield Frame(index, time.monotonic() - start_s, image)
     finally:
         camera.release()
-
-
-def _received(url: str) -> Generator[Frame, None, None]:
-    """Yield the frames that come from a URL; the end of the stream is the end."""
-    try:
-        container = av.open(
-            url,
-            timeout=(_CONNECT_S, _SILENT_S),
-            metadata_errors="replace",
-            options={"rtsp_transport": "tcp"},
-        )
-    except (OSError, ValueError, av.error.FFmpegError) as error:
-        raise InputError(
-            f"no camera can be reached at {url} ({first_line(error)}): check the address"
-        ) from error
-    with container:
-        stream = picture_stream(container)
-        if stream is None:
-            raise InputError(f"{url} has no picture, only sound: give the address of a camera")
-        video = OpenVideo(url, container, stream)
-        for index, (time_s, frame) in enumerate(video.stamped()):
-            yield Frame(index, time_s, video.to_rgb(frame))
 
 
 def _timed(frames: Iterable[Frame]) -> Generator[Frame, None, None]:

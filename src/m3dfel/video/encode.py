@@ -38,7 +38,8 @@ from m3dfel.video.decode import (
     open_container,
     picture_stream,
 )
-from m3dfel.video.sources import Source, is_picture, read_frames
+from m3dfel.video.pictures import ANIMATION_SUFFIXES, PICTURE_SUFFIXES
+from m3dfel.video.sources import Source, read_frames
 
 logger = logging.getLogger(__name__)
 
@@ -118,10 +119,8 @@ def rewrite_video(
         InputError: the source cannot be read, the path does not end in `.mp4`, is the source
             itself, or cannot be written.
     """
-    check_video_path(path)
-    file = Path(source) if isinstance(source, str | Path) and Path(source).is_file() else None
-    if file and path.exists() and path.samefile(file):
-        raise InputError(f"{path} would overwrite the video it is made from: give another name")
+    check_output(path, source)
+    file = _file(source)
     frames = iter(
         with_progress(
             read_frames(source, fps),
@@ -133,7 +132,7 @@ def rewrite_video(
     first = next(frames)
     with atomic_write(path) as temporary:
         try:
-            if file is None or is_picture(file):
+            if file is None or file.suffix.lower() in PICTURE_SUFFIXES | ANIMATION_SUFFIXES:
                 _write(temporary, _Timing(), first, frames, draw)
                 return
             with open_container(file) as container:
@@ -171,14 +170,24 @@ def record(frames: Iterable[Frame], path: Path) -> Generator[Frame, None, None]:
             output.mux(list(encoder.finish()))
 
 
-def check_video_path(path: Path) -> None:
-    """Check that a path names a video that can be written here.
+def check_output(path: Path, source: object = None) -> None:
+    """Check that a path names a video that can be written here, and not its own source.
 
     Raises:
-        InputError: it does not end in `.mp4`.
+        InputError: it does not end in `.mp4`, or is the source.
     """
     if path.suffix.lower() != ".mp4":
         raise InputError(f"cannot write a video to {path}: give a name that ends in .mp4")
+    if (file := _file(source)) and path.exists() and path.samefile(file):
+        raise InputError(f"{path} would overwrite the video it is made from: give another name")
+
+
+def _file(source: object) -> Path | None:
+    """Return the file of a source that is one."""
+    if not isinstance(source, str | Path):
+        return None
+    path = Path(source).expanduser()
+    return path if path.is_file() else None
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,8 @@ def load_onnxruntime(path: str | Path, outputs: Sequence[str]) -> Engine:
             network's input.
     """
     import onnx
-    import onnxruntime
+
+    from m3dfel.onnxruntime import onnxruntime
 
     model = onnx.load(path)
     # Old files list the weights among the inputs, which forbids folding them together.

@@ -204,6 +204,7 @@ def _register_heic(file: Path) -> None:
         from pi_heif import register_heif_opener
     except ImportError as error:
         raise InputError(
-            f"{file} is a HEIC picture, which needs another package: pip install 'm3dfel[heic]'"
+            f"{file} is a HEIC picture, which needs another package: run "
+            "pip install '.[heic]' in the folder of m3dfel"
         ) from error
     register_heif_opener()

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path, PurePath
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -181,7 +181,7 @@ def _unknown(source: object) -> InputError:
     )
 
 
-def is_live(source: object) -> bool:
+def is_live(source: object) -> TypeGuard[int | str]:
     """Return whether a source is a camera: a number, or a URL such as `rtsp://…`."""
     return isinstance(source, int) or (isinstance(source, str) and is_camera_url(source))
 

@@ -29,7 +29,7 @@ from m3dfel.data.layouts import VOTES, Entry, find_layout
 from m3dfel.data.manifest import Problem
 from m3dfel.emotions import EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
-from m3dfel.files import atomic_write, claim, write_text
+from m3dfel.files import atomic_write, check_replaceable, start_list, write_text
 from m3dfel.progress import progress
 from m3dfel.video.decode import PICTURES_PER_S, probe
 from m3dfel.video.faces import CenterFace
@@ -97,8 +97,11 @@ def crop(
     done = _read_journal(folder)
     results = {video.name: done[video.key] for video in videos if video.is_done(done, folder)}
     left = [video for video in videos if video.name not in results]
-    files = [TABLE, PROBLEMS, *(file for video in left for file in video.files)]
-    claim((folder / file for file in files), overwrite)
+    names = [TABLE, PROBLEMS, *(file for video in left for file in video.files)]
+    files = [folder / name for name in names]
+    check_replaceable(files, overwrite)
+    for parent in {file.parent for file in files}:
+        start_list(parent)
     with (folder / JOURNAL).open("a", encoding="utf-8") as journal:
         cropped = _run(left, folder, jobs)
         rate, count = "{:.1f} videos/s", len(videos)
