@@ -46,18 +46,20 @@ def export_model(model: M3DFEL, folder: Path) -> float:
         raise InputError("this model is exported already: give the one that was trained")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty: choose another --output")
-    instances = torch.randn(2, 3, model.encoded_length, model.size, model.size)
-    features = torch.randn(2, model.bag_size, model.backbone.out_features)
+    inputs = {
+        "instances": torch.randn(2, 3, model.encoded_length, model.size, model.size),
+        "features": torch.randn(2, model.bag_size, model.backbone.out_features),
+    }
     with atomic_write(folder) as temporary:
         temporary.mkdir()
         write_text(temporary / "config.json", json.dumps(_settings(model), indent=2))
-        parts: dict[str, tuple[nn.Module, Tensor, list[str]]] = {
-            "backbone": (model.backbone, instances, ["features"]),
-            "fusion": (_Fusion(model).eval(), features, ["logits", "evidence"]),
-        }
-        for part, (module, example, outputs) in parts.items():
+        parts: list[tuple[str, nn.Module, str, list[str]]] = [
+            ("backbone", model.backbone, "instances", ["features"]),
+            ("fusion", _Fusion(model).eval(), "features", ["logits", "evidence"]),
+        ]
+        for part, module, name, outputs in parts:
             try:
-                _write_onnx(module, example, outputs, temporary / f"{part}.onnx")
+                _write_onnx(module, name, inputs[name], outputs, temporary / f"{part}.onnx")
             except (InputError, OSError):
                 raise
             except Exception as error:  # the exporter has many errors
@@ -85,14 +87,16 @@ class _Fusion(nn.Module):
         return self.model.fuse_with_evidence(features)
 
 
-def _write_onnx(module: nn.Module, example: Tensor, outputs: list[str], path: Path) -> None:
+def _write_onnx(
+    module: nn.Module, name: str, example: Tensor, outputs: list[str], path: Path
+) -> None:
     optimizer = import_engine("onnxscript", "export").optimizer
     batch = torch.export.Dim("batch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about its own future
         program = torch.onnx.export(
             torch.export.export(module, (example,), dynamic_shapes=({0: batch},), strict=False),
-            input_names=["features" if example.ndim == 3 else "instances"],
+            input_names=[name],
             output_names=outputs,
             dynamo=True,
             external_data=False,
