@@ -78,6 +78,7 @@ def made_up_prediction(
     *spans: tuple[float, float],
     source: str = "film.mp4",
     labels: tuple[str, ...] = EMOTIONS,
+    duration_s: float = 0.0,
 ) -> SimpleNamespace:
     """Faces seen in these spans in seconds: the first label in three clips, the last in two."""
     clips, instances = [], []
@@ -100,6 +101,7 @@ def made_up_prediction(
         labels=labels,
         clips=pd.DataFrame(clips, columns=None if clips else columns),
         instances=pd.DataFrame(instances),
+        duration_s=max([duration_s, *(end_s for _, end_s in spans)]),
         note="" if spans else "no face was found in film.mp4",
     )
 

@@ -20,5 +20,5 @@ def test_an_exported_model_predicts_like_the_original(model: Path, tmp_path: Pat
     for name in model, exported:
         words = ["--model", str(name), "--output", str(tmp_path / name.name), "--aligned"]
         assert main(["predict", str(tmp_path / "frames"), *words]) == 0
-        tables.append(pd.read_csv(tmp_path / name.name / "frames.csv"))
+        tables.append(pd.read_csv(tmp_path / name.name / "frames_clips.csv"))
     pd.testing.assert_frame_equal(*tables, check_exact=False, atol=1e-4)

@@ -29,8 +29,12 @@ def test_prediction_writes_the_table_that_others_script_against(
     words = ["--model", str(model), "--output", str(tmp_path / "out"), "--aligned"]
     assert main(["predict", str(tmp_path / "frames"), *words]) == 0
     table = pd.read_csv(tmp_path / "out" / "frames.csv")
+    expected = ["person", "start_s", "end_s", "duration_s", "emotion", "confidence"]
+    assert list(table.columns) == expected
+    assert table["duration_s"].sum() == pytest.approx(1.2)
+    table = pd.read_csv(tmp_path / "out" / "frames_clips.csv")
     expected = ["track", "person", "start_s", "end_s", "emotion", "confidence"]
-    assert list(table.columns) == [*expected, *(f"p_{e}" for e in EMOTIONS), "mark"]
+    assert list(table.columns) == [*expected, *(f"p_{e}" for e in EMOTIONS)]
     assert table.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-3)
     assert "frames" in capsys.readouterr().out
 

@@ -1,4 +1,5 @@
 import json
+from base64 import b64decode
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +14,28 @@ from m3dfel.video.decode import Frame, read_video
 from m3dfel.video.encode import write_video
 from small_videos import ScriptedDetector, noise_video, small_model
 
-CSV_COLUMNS = [
-    *("track", "person", "start_s", "end_s", "emotion", "confidence"),
-    *(*(f"p_{e}" for e in EMOTIONS), "mark"),
-]
-RAW = [f"raw_{e}" for e in EMOTIONS]
+SPAN_COLUMNS = ["person", "start_s", "end_s", "duration_s", "emotion", "confidence"]
+P, RAW = ([f"{kind}_{e}" for e in EMOTIONS] for kind in ("p", "raw"))
+CLIP_COLUMNS = ["track", "person", "start_s", "end_s", "emotion", "confidence", *P]
 
 
 def test_saved_files_hold_the_whole_prediction(prediction: Prediction, tmp_path: Path):
     prediction.source = "holiday.mp4"
     prediction.save(tmp_path / "out")
     names = sorted(file.name for file in (tmp_path / "out").iterdir())
-    assert names == [f"holiday.{suffix}" for suffix in ("csv", "json", "parquet", "png")]
-    table = pd.read_csv(tmp_path / "out" / "holiday.csv")
-    assert list(table.columns) == CSV_COLUMNS
-    table["mark"] = table["mark"].astype(object).fillna("")
-    pd.testing.assert_frame_equal(table, prediction.clips[CSV_COLUMNS], check_dtype=False)
+    endings = (".csv", ".json", ".png", ".xlsx", "_clips.csv", "_clips.parquet")
+    assert names == [f"holiday{ending}" for ending in endings]
+    spans = pd.read_csv(tmp_path / "out" / "holiday.csv")
+    assert list(spans.columns) == SPAN_COLUMNS
+    pd.testing.assert_frame_equal(spans, prediction.spans, check_dtype=False)
+    clips = pd.read_csv(tmp_path / "out" / "holiday_clips.csv")
+    assert list(clips.columns) == CLIP_COLUMNS
+    pd.testing.assert_frame_equal(clips, prediction.clips[CLIP_COLUMNS], check_dtype=False)
+    sheets = pd.read_excel(tmp_path / "out" / "holiday.xlsx", sheet_name=None)
+    pd.testing.assert_frame_equal(sheets["spans"], spans, check_dtype=False)
+    pd.testing.assert_frame_equal(sheets["clips"], clips, check_dtype=False)
 
-    parquet = pd.read_parquet(tmp_path / "out" / "holiday.parquet")
+    parquet = pd.read_parquet(tmp_path / "out" / "holiday_clips.parquet")
     second = parquet[parquet["track"] == 2].iloc[0]
     assert second[["x1", "y1", "x2", "y2"]].tolist() == pytest.approx([70, 4, 110, 44])
     own = prediction.instances[prediction.instances["clip"] == second.name]
@@ -41,18 +46,21 @@ def test_saved_files_hold_the_whole_prediction(prediction: Prediction, tmp_path:
     assert record["labels"] == list(EMOTIONS)
     assert record["clips"][0]["x2"] == pytest.approx(40)
     loaded = Prediction.load(tmp_path / "out" / "holiday.json")
-    for name in ("clips", "instances", "frames"):
+    for name in ("clips", "instances", "frames", "spans"):
         pd.testing.assert_frame_equal(getattr(loaded, name), getattr(prediction, name))
+    assert loaded.duration_s == prediction.duration_s == 4
 
 
 def test_a_prediction_without_faces_is_saved_with_its_note(tmp_path: Path):
     prediction = Recognizer(small_model(), detector=ScriptedDetector())(noise_video(8))
-    assert list(prediction.clips.columns) == CSV_COLUMNS + RAW
+    assert list(prediction.clips.columns) == [*CLIP_COLUMNS, "mark", *RAW]
+    assert list(prediction.frames.columns[-7:]) == P
+    assert prediction.duration_s == 0.32
     assert prediction.clips.empty
     assert "no face was found in frames" in prediction.note
     prediction.save(tmp_path)
-    assert (tmp_path / "frames.csv").read_text().strip() == ",".join(CSV_COLUMNS)
-    assert pd.read_parquet(tmp_path / "frames.parquet").empty
+    assert (tmp_path / "frames.csv").read_text().strip() == ",".join(SPAN_COLUMNS)
+    assert pd.read_parquet(tmp_path / "frames_clips.parquet").empty
     assert (tmp_path / "frames.png").exists()
     assert Prediction.load(tmp_path / "frames.json").note == prediction.note
 
@@ -70,6 +78,10 @@ def test_an_unreadable_face_is_marked_and_gets_no_emotion(tmp_path: Path):
     assert last["emotion"] in EMOTIONS
     assert prediction.frames["mark"].tolist() == ["blurred"] * 25 + [""] * 25
     prediction.save(tmp_path)
+    for name in ("frames.csv", "frames_clips.csv"):
+        assert pd.read_csv(tmp_path / name)["emotion"].iloc[0] == "blurred"
+    assert prediction.frames.loc[0, "p_fear"] != prediction.frames.loc[0, "p_fear"], "is missing"
+    assert prediction.frames[P].iloc[-1].sum() == pytest.approx(1, abs=1e-5)
     assert "NaN" not in (tmp_path / "frames.json").read_text()
     loaded = Prediction.load(tmp_path / "frames.json")
     pd.testing.assert_frame_equal(loaded.clips, prediction.clips)
@@ -88,6 +100,28 @@ def test_saving_to_an_unusable_folder_is_an_input_error(prediction: Prediction, 
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write"):
         prediction.save(tmp_path / "file" / "out")
+
+
+@pytest.mark.parametrize("name", ["mine.csv", "mine_clips.csv", "mine.xlsx", "mine.parquet"])
+def test_the_name_of_a_file_chooses_its_format(name: str, prediction: Prediction, tmp_path: Path):
+    prediction.save(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    kind = Path(name).suffix
+    read = {".csv": pd.read_csv, ".xlsx": pd.read_excel, ".parquet": pd.read_parquet}[kind]
+    whole = name in ("mine.csv", "mine.xlsx")
+    assert len(read(tmp_path / name)) == len(prediction.spans if whole else prediction.clips)
+
+
+def test_a_file_of_an_unknown_kind_is_an_input_error(prediction: Prediction, tmp_path: Path):
+    with pytest.raises(InputError, match=r"ends in one of \.csv, \.xlsx, \.json, "):
+        prediction.save(tmp_path / "mine.doc")
+
+
+def test_notebooks_show_the_timeline(prediction: Prediction):
+    html = prediction._repr_html_()
+    data = html.partition("data:image/png;base64,")[2].removesuffix('">')
+    assert b64decode(data).startswith(b"\x89PNG")
+    assert "2 persons" in html or "3 persons" in html
 
 
 def test_loading_another_file_is_an_input_error(tmp_path: Path):

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report import exports
 from m3dfel.report.exports import FORMATS
-from m3dfel.report.spans import emotion_spans
+from m3dfel.report.spans import emotion_spans, with_probabilities
 from m3dfel.video.encode import write_video
 from small_videos import ScriptedDetector, noise_video, small_model
 
@@ -37,7 +38,9 @@ def two_faces(film: Path) -> Prediction:
     hidden = (clips["track"] == 2) & clips["start_s"].between(1.8, 2.5)
     clips.loc[hidden, ["emotion", "confidence", *P]] = None
     clips.loc[hidden, "mark"] = "turned away"
-    return prediction
+    return replace(
+        prediction, frames=with_probabilities(prediction.frames, clips, prediction.labels)
+    )
 
 
 def expected_spans(prediction: Prediction, face: int) -> list[tuple[float, float, str]]:
@@ -60,7 +63,7 @@ def test_every_format_is_one_file_also_without_a_face(
 def test_an_unknown_format_is_an_input_error_before_anything_is_written(
     two_faces: Prediction, tmp_path: Path
 ):
-    with pytest.raises(InputError, match="unknown format 'xls': use one of csv, json, parquet"):
+    with pytest.raises(InputError, match="unknown format 'xls': use one of csv, clips, xlsx, json"):
         two_faces.save(tmp_path, ["csv", "xls"])
     assert not list(tmp_path.iterdir())
 

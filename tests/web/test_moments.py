@@ -1,5 +1,6 @@
 import base64
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,8 +41,7 @@ def test_the_clearest_moment_has_the_strongest_evidence(prediction: Prediction):
 
 
 def test_uncertain_clips_have_no_clear_moment(prediction: Prediction):
-    clips = prediction.clips.assign(mark="uncertain")
-    uncertain = Prediction("", prediction.labels, clips, prediction.instances, prediction.frames)
+    uncertain = replace(prediction, clips=prediction.clips.assign(mark="uncertain"))
     assert clearest_moments(uncertain) == []
 
 
@@ -49,8 +49,8 @@ def test_each_person_has_a_portrait_from_a_readable_frame(prediction: Prediction
     faces = prediction.frames.copy()
     faces.loc[faces["frame"] == 20, "score"] = 0.99
     faces.loc[faces["frame"] == 30, ["score", "mark"]] = [1.0, "blurred"]
-    marked = Prediction("", prediction.labels, prediction.clips, prediction.instances, faces)
-    assert [(view.person, view.frame) for view in portraits(marked)] == [(1, 20), (2, 20)]
+    marked = portraits(replace(prediction, frames=faces))
+    assert [(view.person, view.frame) for view in marked] == [(1, 20), (2, 20)]
 
 
 @pytest.mark.parametrize("box", [(0, 0, 20, 20), (100, 60, 140, 110), (0, 0, 160, 120)])

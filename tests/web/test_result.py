@@ -108,9 +108,7 @@ def test_many_people_are_folded(prediction: Prediction):
         )
         for name in ("clips", "instances", "frames")
     }
-    crowd = Prediction(
-        "", prediction.labels, **{k: t.reset_index(drop=True) for k, t in tables.items()}
-    )
+    crowd = replace(prediction, **{k: t.reset_index(drop=True) for k, t in tables.items()})
     assert "Show 3 more" in render_result(analysis_of(crowd), "en")
 
 

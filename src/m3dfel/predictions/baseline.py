@@ -41,6 +41,7 @@ from m3dfel.predictions.prediction import Prediction
 from m3dfel.predictions.smoothing import kernel_radius, smooth_probabilities
 from m3dfel.predictions.update import decide
 from m3dfel.report.recognized import per_label
+from m3dfel.report.spans import with_probabilities
 
 Values = npt.NDArray[np.float64]
 
@@ -173,6 +174,7 @@ def subtract_baseline(
         prediction,
         clips=clips,
         instances=instances,
+        frames=with_probabilities(prediction.frames, clips, labels),
         note="; ".join(notes),
         settings=prediction.settings | {"baseline": str(baseline), "baseline_offsets": offsets},
     )

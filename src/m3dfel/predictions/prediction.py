@@ -6,9 +6,12 @@ tracks. It is data; all that draws and writes it is in `report`.
 
 from __future__ import annotations
 
+import io
 import json
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +22,7 @@ import pandas as pd
 from m3dfel.errors import InputError
 from m3dfel.report.exports import DEFAULT_FORMATS, export
 from m3dfel.report.recognized import per_label, table_columns
+from m3dfel.report.spans import span_table, with_probabilities
 from m3dfel.video.sources import Source, source_id, source_stem
 
 if TYPE_CHECKING:
@@ -49,7 +53,9 @@ class Prediction:
             `instance` (from 0), `start_s`, `end_s`, and `evidence_<emotion>`, what the instance
             adds to that logit. The evidence of a clip's instances sums to the clip's logits.
         frames: one row for each face in each frame: `track`, `person`, `frame`, `time_s`, the box
-            `x1`, `y1`, `x2`, `y2` in pixels, `score`, and the `mark` of this frame.
+            `x1`, `y1`, `x2`, `y2` in pixels, `score`, the `mark` of this frame, and `p_<emotion>`,
+            the probabilities at this time, missing where the face is unreadable.
+        duration_s: length of the video in seconds.
         note: a sentence for the user, such as that no face was found; usually empty.
         settings: how it was made; filled in by `m3dfel predict`.
 
@@ -66,14 +72,16 @@ class Prediction:
         >>> write_video(video, render(smile, range(smile.n_frames), size=112), fps=25)
         >>> prediction = Recognizer()(video, aligned=True)
 
-        The table has one row for each clip:
+        >>> prediction.spans[["person", "start_s", "end_s", "emotion"]]
+           person  start_s  end_s    emotion
+        0       1      0.0   1.44  happiness
 
-        >>> list(prediction.clips.columns[:6])
-        ['track', 'person', 'start_s', 'end_s', 'emotion', 'confidence']
-        >>> prediction.clips["emotion"].unique().tolist()
-        ['happiness']
+        The clips that the spans are made of overlap, and have the probabilities of all emotions:
 
-        It is saved in four formats, and loaded from the JSON file:
+        >>> len(prediction.clips)
+        6
+
+        It is saved as tables and pictures, and loaded from the JSON file:
 
         >>> prediction.save(folder.name)
         >>> loaded = Prediction.load(f"{folder.name}/smile.json")
@@ -87,6 +95,7 @@ class Prediction:
     clips: pd.DataFrame
     instances: pd.DataFrame
     frames: pd.DataFrame
+    duration_s: float
     note: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -95,6 +104,18 @@ class Prediction:
         counts["clip"] = len(self.clips)
         persons, tracks, clips = (f"{n} {word}{'s' * (n != 1)}" for word, n in counts.items())
         return f"Prediction({self.source!r}: {persons} in {tracks}, {clips})"
+
+    def _repr_html_(self) -> str:
+        """Return the timeline as a picture, for notebooks."""
+        picture = io.BytesIO()
+        self.plot().savefig(picture, format="png")
+        data = b64encode(picture.getvalue()).decode()
+        return f'<img alt="{escape(repr(self))}" src="data:image/png;base64,{data}">'
+
+    @property
+    def spans(self) -> pd.DataFrame:
+        """What each person expresses when; see `m3dfel.report.spans.span_table`."""
+        return span_table(self)
 
     @property
     def stem(self) -> str:
@@ -114,13 +135,16 @@ class Prediction:
         return plot_timeline(self, path, target_frames, fps, lang)
 
     def save(
-        self, folder: str | Path, formats: Sequence[str] = DEFAULT_FORMATS, lang: str = "en"
+        self, path: str | Path, formats: Sequence[str] = DEFAULT_FORMATS, lang: str = "en"
     ) -> None:
-        """Write the prediction as files named after the source.
+        """Write the prediction into a folder, as files named after the source, or as one file.
 
-        - `csv`: the clips, without `raw_<emotion>`.
-        - `parquet`: the clips with all columns, the mean box of the face in each clip, and the
-          evidence of its instances as lists.
+        - `csv`: the spans.
+        - `clips` (`<stem>_clips.csv`): the clips, without `raw_<emotion>`. As in the spans,
+          `emotion` is the mark where no emotion is certain.
+        - `xlsx`: both for Excel.
+        - `parquet` (`<stem>_clips.parquet`): the clips with all columns, the mean box of the face
+          in each clip, and the evidence of its instances as lists.
         - `json`: everything, for `load`.
         - `png`: the timeline.
         - `srt`, `vtt`: subtitles that say what the faces express.
@@ -129,15 +153,15 @@ class Prediction:
         - `openface` (`<stem>_openface.csv`): one row for each face in each frame.
 
         Args:
-            folder: receives the files.
-            formats: the formats to write.
+            path: the folder; or the file, as `holiday.csv`, whose ending then chooses the format.
+            formats: the formats to write into the folder.
             lang: language of pictures and subtitles, `en` or `zh`.
 
         Raises:
-            InputError: there is no such format, no font for the language, or the folder cannot be
+            InputError: there is no such format, no font for the language, or the path cannot be
                 written to.
         """
-        export(self, Path(folder), formats, lang)
+        export(self, Path(path), formats, lang)
 
     def annotate(self, path: str | Path, source: Source | None = None, lang: str = "en") -> None:
         """Draw the prediction into its video; see `m3dfel.report.annotate.annotate_video`.
@@ -166,15 +190,16 @@ class Prediction:
         try:
             record = json.loads(Path(path).read_text(encoding="utf-8"))
             labels = tuple(record["labels"])
-            tables = {
+            tables: dict[str, Any] = {
                 name: pd.DataFrame(record[name], columns=columns)
                 for name, columns in table_columns(labels).items()
             }
             if record["clips"]:  # without a readable face, all numbers are missing
                 numbers = ["confidence", *per_label("p", labels)]
                 tables["clips"] = tables["clips"].astype(dict.fromkeys(numbers, float))
-            note, settings = record["note"], record["settings"]
-            return cls(record["source"], labels, **tables, note=note, settings=settings)
+            frames = with_probabilities(tables.pop("frames"), tables["clips"], labels)
+            known = {name: record[name] for name in ("source", "duration_s", "note", "settings")}
+            return cls(labels=labels, **tables, frames=frames, **known)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"{path} cannot be read as a prediction: give a .json file that `m3dfel predict` "

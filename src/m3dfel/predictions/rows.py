@@ -14,6 +14,7 @@ import pandas as pd
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.predictions.update import Update
 from m3dfel.report.recognized import table_columns
+from m3dfel.report.spans import with_probabilities
 from m3dfel.video.tracks import TrackedFace
 
 Column: TypeAlias = npt.NDArray[Any] | list[Any]
@@ -99,22 +100,29 @@ class TrackRows:
 
 
 def build_prediction(
-    source: str, labels: tuple[str, ...], tracks: Sequence[TrackRows], note: str = ""
+    source: str,
+    labels: tuple[str, ...],
+    tracks: Sequence[TrackRows],
+    duration_s: float,
+    note: str = "",
 ) -> Prediction:
     """Return the rows of all tracks that have clips as tables, each track a person of its own."""
     tracks = [track for track in tracks if len(track)]
     first_clips = accumulate(map(len, tracks), initial=0)
     columns = table_columns(labels)
+    clips = _table(columns["clips"], [track.clips() for track in tracks])
+    frames = _table(columns["frames"], [track.frames() for track in tracks])
     return Prediction(
         source,
         labels,
-        _table(columns["clips"], [track.clips() for track in tracks]),
+        clips,
         _table(
             columns["instances"],
             [track.instances(clip) for track, clip in zip(tracks, first_clips, strict=False)],
         ),
-        _table(columns["frames"], [track.frames() for track in tracks]),
-        note,
+        with_probabilities(frames, clips, labels),
+        duration_s=round(max([duration_s, *clips["end_s"]]), 3),
+        note=note,
     )
 
 

@@ -92,6 +92,7 @@ class Stream:
         self._open: dict[int, Timeline] = {}
         self._portraits: dict[int, Portraits] = {}
         self._pending: list[tuple[Timeline, Instance]] = []
+        self._newest_s = self._end_s = 0.0
 
     def __iter__(self) -> Iterator[Update]:
         for step in self.steps():
@@ -125,8 +126,11 @@ class Stream:
                 del self._open[track]
                 if self._encoder:
                     self._vectors[track] = self._portraits.pop(track).vectors()
-            faces = [face for face in tracked.faces if face.frame is tracked.frame]
-            yield Step(tracked.frame, faces, updates)
+            frame = tracked.frame
+            self._end_s = frame.time_s + (frame.duration_s or frame.time_s - self._newest_s)
+            self._newest_s = frame.time_s
+            faces = [face for face in tracked.faces if face.frame is frame]
+            yield Step(frame, faces, updates)
 
     def prediction(self) -> Prediction:
         """Return all updates so far as tables; at the end of the source, the whole prediction."""
@@ -134,6 +138,7 @@ class Stream:
             self.name,
             self.model.labels,
             self._rows,
+            self._end_s,
             note="" if self._rows else _NO_FACE.format(self.name),
         )
         if not self._encoder:

@@ -22,12 +22,13 @@ import pympi
 from m3dfel.emotions import names_in
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
-from m3dfel.report.recognized import BOX, Recognized, per_label
-from m3dfel.report.spans import person_spans, probabilities_at
+from m3dfel.report.recognized import BOX, Recognized, per_label, table_columns
+from m3dfel.report.spans import answers, person_spans, span_table
+from m3dfel.report.tables import write_csv, write_xlsx
 from m3dfel.video.sources import source_path
 from m3dfel.video.times import mean_between
 
-DEFAULT_FORMATS = ("csv", "json", "parquet", "png")
+DEFAULT_FORMATS = ("csv", "clips", "xlsx", "json", "parquet", "png")
 """Formats that a prediction is saved in."""
 
 
@@ -47,22 +48,41 @@ class Format:
     meaning: str
 
 
-def export(prediction: Recognized, folder: Path, formats: Sequence[str], lang: str = "en") -> None:
-    """Write a prediction into a folder, as one file for each format, named after the source.
+def export(prediction: Recognized, path: Path, formats: Sequence[str], lang: str = "en") -> None:
+    """Write a prediction into a folder, as files named after the source, or as one file.
 
     Args:
         prediction: the recognized faces of a video.
-        folder: receives the files.
-        formats: names from `FORMATS`.
+        path: the folder; or the file, whose ending then chooses the format.
+        formats: names from `FORMATS`, of the files in the folder.
         lang: language of pictures and subtitles, `en` or `zh`.
 
     Raises:
-        InputError: there is no such format, no font for the language, or the folder cannot be
+        InputError: there is no such format, no font for the language, or the path cannot be
             written to.
     """
+    if only := _format_of(path):
+        FORMATS[only].write(prediction, path, lang)
+        return
     check_formats(formats)
     for name in formats:
-        FORMATS[name].write(prediction, folder / f"{prediction.stem}{FORMATS[name].ending}", lang)
+        FORMATS[name].write(prediction, path / f"{prediction.stem}{FORMATS[name].ending}", lang)
+
+
+def _format_of(path: Path) -> str | None:
+    """Return the format that the name of a file asks for; None if it is that of a folder."""
+    if path.is_dir() or not path.suffix:
+        return None
+    endings = {name: FORMATS[name].ending for name in FORMATS}
+    named = [name for name, ending in endings.items() if path.name.endswith(ending)]
+    named = named or [name for name, ending in endings.items() if ending.endswith(path.suffix)]
+    if not named:
+        suffixes = dict.fromkeys(Path(ending).suffix or ending for ending in endings.values())
+        raise InputError(
+            f"cannot write {path}: give a folder, or a file that ends in one of "
+            f"{', '.join(suffixes)}"
+        )
+    return max(named, key=lambda name: len(endings[name]))
 
 
 def check_formats(formats: Sequence[str]) -> None:
@@ -76,10 +96,25 @@ def check_formats(formats: Sequence[str]) -> None:
             raise InputError(f"unknown format {name!r}: use one of {', '.join(FORMATS)}")
 
 
-def write_csv(prediction: Recognized, path: Path, lang: str = "en") -> None:
-    """Write the clips, without `raw_<emotion>`."""
-    clips = prediction.clips.drop(columns=per_label("raw", prediction.labels))
-    write_text(path, clips.to_csv(index=False))
+def write_spans(prediction: Recognized, path: Path, lang: str = "en") -> None:
+    """Write the spans."""
+    write_csv(span_table(prediction), path)
+
+
+def write_clips(prediction: Recognized, path: Path, lang: str = "en") -> None:
+    """Write the clips as people read them; see `clip_table`."""
+    write_csv(clip_table(prediction), path)
+
+
+def write_excel(prediction: Recognized, path: Path, lang: str = "en") -> None:
+    """Write the spans and the clips as two sheets."""
+    write_xlsx({"spans": span_table(prediction), "clips": clip_table(prediction)}, path)
+
+
+def clip_table(prediction: Recognized) -> pd.DataFrame:
+    """Return the clips with one word for each, as in the spans, so that no cell has to be empty."""
+    clips = prediction.clips.assign(emotion=answers(prediction.clips))
+    return clips.drop(columns=["mark", *per_label("raw", prediction.labels)])
 
 
 def write_json(prediction: Recognized, path: Path, lang: str = "en") -> None:
@@ -89,10 +124,12 @@ def write_json(prediction: Recognized, path: Path, lang: str = "en") -> None:
         "source": prediction.source,
         "note": prediction.note,
         "settings": prediction.settings,
+        "duration_s": prediction.duration_s,
         "labels": prediction.labels,
         "clips": clips.astype(object).where(clips.notna(), None).to_dict("records"),
         "instances": prediction.instances.to_dict("records"),
-        "frames": prediction.frames.to_dict("records"),
+        # Without probabilities, which follow from the clips.
+        "frames": prediction.frames[table_columns(prediction.labels)["frames"]].to_dict("records"),
     }
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         # Piece by piece, since the whole text takes many times the memory of the tables.
@@ -164,8 +201,7 @@ def write_boris(prediction: Recognized, path: Path, lang: str = "en") -> None:
         for kind, time_s in (("START", start_s), ("STOP", end_s))
     ]
     columns = ["Observation id", "Media file name", "Subject", "Behavior", "Behavior type", "Time"]
-    table = pd.DataFrame(rows, columns=columns).sort_values("Time", kind="stable")
-    write_text(path, table.to_csv(index=False))
+    write_csv(pd.DataFrame(rows, columns=columns).sort_values("Time", kind="stable"), path)
 
 
 def write_openface(prediction: Recognized, path: Path, lang: str = "en") -> None:
@@ -174,27 +210,20 @@ def write_openface(prediction: Recognized, path: Path, lang: str = "en") -> None
     As there, frames are counted from 1 and faces from 0. `confidence` is the face detector's, and
     `success` is 0 where the face is unreadable. `person`, which OpenFace does not know, is last.
     """
-    parts = []
-    for face, clips in prediction.clips.groupby("track"):
-        rows = prediction.frames[prediction.frames["track"] == face]
-        times_s = rows["time_s"].to_numpy(float)
-        probabilities, _ = probabilities_at(clips, prediction.labels, times_s)
-        readable = ~np.isnan(probabilities[0])
-        columns: dict[str, Any] = {"frame": rows["frame"] + 1, "face_id": rows["track"] - 1}
-        columns |= {"timestamp": times_s, "confidence": rows["score"], "success": readable * 1}
-        by_label = zip(prediction.labels, probabilities.round(6), strict=True)
-        columns |= {f"p_{label}": values for label, values in by_label}
-        parts.append(pd.DataFrame(columns | {"person": rows["person"]}))
-    names = ["frame", "face_id", "timestamp", "confidence", "success"]
-    empty = pd.DataFrame(columns=[*names, *per_label("p", prediction.labels), "person"])
-    table = pd.concat(parts).sort_values(["frame", "face_id"]) if parts else empty
-    write_text(path, table.to_csv(index=False))
+    rows, p = prediction.frames, per_label("p", prediction.labels)
+    columns: dict[str, Any] = {"frame": rows["frame"] + 1, "face_id": rows["track"] - 1}
+    columns |= {"timestamp": rows["time_s"], "confidence": rows["score"]}
+    columns |= {"success": rows[p].notna().all(axis=1) * 1}
+    table = pd.DataFrame(columns).join([rows[p], rows["person"]])
+    write_csv(table.sort_values(["frame", "face_id"]), path)
 
 
 FORMATS: dict[str, Format] = {
-    "csv": Format(".csv", write_csv, "table of the clips"),
+    "csv": Format(".csv", write_spans, "table: from when to when each person shows which emotion"),
+    "clips": Format("_clips.csv", write_clips, "table of the clips, which overlap"),
+    "xlsx": Format(".xlsx", write_excel, "both tables as sheets of one Excel file"),
     "json": Format(".json", write_json, "all details; can be loaded again"),
-    "parquet": Format(".parquet", write_parquet, "table of the clips with boxes and evidence"),
+    "parquet": Format("_clips.parquet", write_parquet, "the clips with their boxes and evidence"),
     "png": Format(".png", write_png, "picture of the timeline"),
     "srt": Format(".srt", write_srt, "subtitles for video players"),
     "vtt": Format(".vtt", write_vtt, "subtitles for web pages (WebVTT)"),

@@ -21,7 +21,7 @@ def per_label(kind: str, labels: Sequence[str]) -> list[str]:
 
 
 def table_columns(labels: Sequence[str]) -> dict[str, list[str]]:
-    """Return the columns of each table of a prediction."""
+    """Return the columns of each table of a prediction; `spans.with_probabilities` adds more."""
     span = ["start_s", "end_s"]
     return {
         "clips": [
@@ -34,13 +34,14 @@ def table_columns(labels: Sequence[str]) -> dict[str, list[str]]:
 
 
 class Recognized(Protocol):
-    """The faces of a video and what they express; see `Prediction` for the columns."""
+    """The faces of a video and what they express; see `Prediction`."""
 
     source: str
     labels: tuple[str, ...]
     clips: pd.DataFrame
     instances: pd.DataFrame
     frames: pd.DataFrame
+    duration_s: float
     note: str
     settings: dict[str, Any]
 

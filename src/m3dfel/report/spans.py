@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from m3dfel.report.recognized import Recognized, per_label
+from m3dfel.video.marks import NO_FACE
+
 Values: TypeAlias = npt.NDArray[np.float64]
+
+_SHORTEST_GAP_S = 0.02  # what is shorter than a frame comes from rounding
 
 
 def equal_spans(values: Sequence[Any]) -> Iterator[tuple[int, int, Any]]:
@@ -21,6 +27,11 @@ def equal_spans(values: Sequence[Any]) -> Iterator[tuple[int, int, Any]]:
     for value, group in groupby(range(len(values)), key=values.__getitem__):
         indices = list(group)
         yield indices[0], indices[-1], value
+
+
+def answers(clips: pd.DataFrame) -> pd.Series:
+    """Return the word for each clip: its emotion, or the mark if that is not certain."""
+    return clips["emotion"].where(clips["mark"] == "", clips["mark"])
 
 
 def emotion_spans(clips: pd.DataFrame) -> Iterator[tuple[float, float, str, float]]:
@@ -33,11 +44,10 @@ def emotion_spans(clips: pd.DataFrame) -> Iterator[tuple[float, float, str, floa
         Start and end in seconds, midway between clips; the emotion, or the mark of clips without a
         certain emotion; and the mean confidence, NaN where the face is unreadable.
     """
-    words = clips["emotion"].where(clips["mark"] == "", clips["mark"])
     middles = ((clips["start_s"] + clips["end_s"]) / 2).to_numpy()
     midway = (middles[1:] + middles[:-1]) / 2
     borders = [clips["start_s"].iloc[0], *midway, clips["end_s"].iloc[-1]]
-    for first, last, word in equal_spans(words.tolist()):
+    for first, last, word in equal_spans(answers(clips).tolist()):
         confidence = clips["confidence"].iloc[first : last + 1].mean()
         yield borders[first], borders[last + 1], word, confidence
 
@@ -46,6 +56,50 @@ def person_spans(clips: pd.DataFrame) -> Iterator[tuple[float, float, str, float
     """Yield the spans of one person as `emotion_spans` does, track by track."""
     for _, track in clips.groupby("track"):
         yield from emotion_spans(track)
+
+
+def span_table(prediction: Recognized) -> pd.DataFrame:
+    """Return what each person expresses when: for each, the spans cover the whole video once.
+
+    The columns:
+
+    - `person`: number of the person, from 1.
+    - `start_s`, `end_s`, `duration_s`: seconds. The durations of a person add up to that of the
+      video.
+    - `emotion`: the recognized emotion, or `uncertain`, or why the face is unreadable (`too small`,
+      `turned away`, `blurred`), or `no face` where the person is not in the picture.
+    - `confidence`: its mean over time; missing where the face is unreadable or not there.
+    """
+    rows = [
+        (person, start_s, end_s, round(end_s - start_s, 3), word, confidence)
+        for person, clips in prediction.clips.groupby("person")
+        for start_s, end_s, word, confidence in _without_gaps(clips, prediction.duration_s)
+    ]
+    names = ["person", "start_s", "end_s", "duration_s", "emotion", "confidence"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def _without_gaps(
+    clips: pd.DataFrame, duration_s: float
+) -> Iterator[tuple[float, float, str, float]]:
+    """Yield the spans of one person and those without a face, each up to the start of the next."""
+    parts, at_s = list[tuple[float, str, float]](), 0.0
+    for start_s, end_s, word, confidence in sorted(person_spans(clips), key=itemgetter(0)):
+        if start_s - at_s > _SHORTEST_GAP_S:
+            parts.append((at_s, NO_FACE, np.nan))
+        if end_s > at_s:
+            parts.append((max(start_s, at_s), word, confidence))
+            at_s = end_s
+    if duration_s - at_s > _SHORTEST_GAP_S:
+        parts.append((at_s, NO_FACE, np.nan))
+    starts_s, words, confidences = zip(*parts, strict=True)
+    borders_s = np.array([0.0, *starts_s[1:], max(at_s, duration_s)]).round(3)
+    # An emotion that goes on in the next track is one span.
+    for first, last, word in equal_spans(words):
+        mean = np.average(
+            confidences[first : last + 1], weights=np.diff(borders_s[first : last + 2])
+        )
+        yield float(borders_s[first]), float(borders_s[last + 1]), word, round(float(mean), 4)
 
 
 def probabilities_at(
@@ -72,3 +126,15 @@ def probabilities_at(
             probabilities[index] = np.interp(times_s, middles[readable], of_clips)
     probabilities[:, ~readable[nearest]] = np.nan
     return probabilities, clips["mark"].to_numpy(str)[nearest]
+
+
+def with_probabilities(
+    frames: pd.DataFrame, clips: pd.DataFrame, labels: Sequence[str]
+) -> pd.DataFrame:
+    """Return the frames of a prediction with the columns `p_<emotion>`, from its clips."""
+    probabilities = np.full((len(frames), len(labels)), np.nan)
+    rows = frames.groupby("track").indices
+    for track, of_track in clips.groupby("track"):
+        times_s = frames["time_s"].to_numpy(float)[rows[track]]
+        probabilities[rows[track]] = probabilities_at(of_track, labels, times_s)[0].T.round(6)
+    return frames.assign(**dict(zip(per_label("p", labels), probabilities.T, strict=True)))

@@ -18,6 +18,9 @@ UNREADABLE = (TOO_SMALL, TURNED_AWAY, BLURRED)
 UNCERTAIN = "uncertain"
 """The mark of an answer whose confidence is below the model's `min_confidence`."""
 
+NO_FACE = "no face"
+"""What a timeline says where a person is not in the picture."""
+
 
 def majority_mark(marks: Sequence[str]) -> str:
     """Return the most common mark if more than half of a clip's frames have one, else empty.
