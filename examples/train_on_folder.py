@@ -30,9 +30,7 @@ if not arguments.folder:
 config = TrainConfig(output=arguments.output, workers=0)
 config.data.path, config.data.val_fraction = str(folder), 0.0
 config.data.labels = list(read_manifest(str(folder)).table().index)
-config.model.weights, config.model.aggregation_options = "bundled", {"init": "mean"}
-config.model.size, config.model.backbone_options = 64, {"width": 32, "depth": 18}
-config.model.grayscale, config.model.zoom, config.augment.crop_scale = True, 1.28, (0.5, 0.8)
+config.model.weights, config.augment.crop_scale = "bundled", (0.5, 0.8)
 config.optim.epochs, config.optim.warmup_epochs = arguments.epochs, 1
 config.optim.batch_size, config.optim.lr = 8, 3e-4
 metrics = train(config, resume=True)["last"]["test"]

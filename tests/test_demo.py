@@ -45,8 +45,8 @@ def test_the_demo_predicts_a_video_of_the_user(short, tmp_path: Path, shared: Pa
 
 def test_the_demo_uses_the_recipe_synthetic(tmp_path: Path):
     config = demo_config(tmp_path)
-    assert (config.data.path, config.model.bag_size, config.output) == (
+    assert (config.data.path, config.model.size, config.output) == (
         "synthetic",
-        4,
+        48,
         str(tmp_path),
     )

@@ -9,10 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import yaml
 from rich.console import Console
 
-from m3dfel.config import TrainConfig, find_recipe, from_settings
+from m3dfel.config import TrainConfig, read_recipe
 from m3dfel.data.layouts.synthetic import SYNTHETIC_SPLITS
 from m3dfel.evaluation.evaluate import evaluate
 from m3dfel.files import write_text
@@ -82,8 +81,7 @@ def run_demo(folder: Path, video: str | None = None) -> None:
 
 def demo_config(run: Path) -> TrainConfig:
     """Return the configuration of the recipe `synthetic` with `run` as its output folder."""
-    recipe = yaml.safe_load(find_recipe("synthetic").read_text())
-    return from_settings(recipe | {"output": str(run)})
+    return read_recipe("synthetic", {"output": str(run)})
 
 
 def held_out_clips() -> list[SyntheticClip]:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,36 @@ def test_labels_without_a_training_clip_are_named_in_a_warning(mafw: Path, dfew:
     assert not caplog.records
     split_clips(read_manifest(str(dfew)), DataConfig(labels=["contempt", "fear", "pride"]), seed=0)
     assert "no training clip is labeled contempt or pride" in caplog.text
+
+
+def test_the_same_name_in_two_data_sets_is_two_identities():
+    clips = [
+        Clip(f"{dataset}-{name}.mp4", "video", "fear", "train", name, dataset=dataset)
+        for dataset in (0, 1)
+        for name in "abcdefgh"
+    ]
+    assert len(hold_out(clips, 0.25, seed=0)[1]) == 4, "a quarter of 16 people, not of 8 names"
+    tested = [
+        [clip for clip in assign_folds(clips, 16, fold, seed=0) if clip.split == "test"]
+        for fold in range(1, 17)
+    ]
+    assert [len(clips) for clips in tested] == [1] * 16
+
+
+def test_each_fold_can_leave_one_identity_out():
+    clips = [
+        Clip(f"{name}-{index}.mp4", "video", emotion, "train", name)
+        for name in "ba"
+        for index, emotion in enumerate(("fear", "anger", "awe"))
+    ]
+    manifest = Manifest("faces", "faces", tuple(clips))
+    for fold, name in (1, "a"), (2, "b"):
+        data = DataConfig(folds="identity", fold=fold, val_fraction=0.0)
+        splits = split_clips(manifest, data, seed=0)
+        assert [clip.identity for clip in splits["test"]] == [name] * 2, "awe is no label here"
+        assert {clip.identity for clip in splits["train"]} == {"a", "b"} - {name}
+    with pytest.raises(InputError, match=r"data\.fold is 3 but there are 2 identities"):
+        split_clips(manifest, DataConfig(folds="identity", fold=3), seed=0)
+    unknown = replace(clips[0], identity="")
+    with pytest.raises(InputError, match=r"nobody says who b-0\.mp4 shows"):
+        split_clips(Manifest("x", "x", (unknown,)), DataConfig(folds="identity"), seed=0)

@@ -8,7 +8,7 @@ import pytest
 from m3dfel.errors import InputError
 from m3dfel.evaluation.runs import read_run
 from m3dfel.experiments.crossval import crossval
-from small_data import tiny
+from small_data import tiny, write_frames
 
 
 def test_every_official_fold_is_measured_and_published_results_follow(dfew: Path, tmp_path: Path):
@@ -63,3 +63,27 @@ def test_a_stopped_crossval_resumes_with_the_next_fold(ferv39k: Path, tmp_path: 
     config.optim.lr = 1e-3
     with pytest.raises(InputError, match=r"optim.lr was 0.01"):
         crossval(config)
+
+
+def test_each_person_can_be_left_out_once(tmp_path: Path):
+    for number in range(6):
+        write_frames(tmp_path / "faces" / str(number), 8, shade=9 * number)
+    rows = [f"{i},{('fear', 'anger')[i % 2]},train,{'cab'[i // 2]}" for i in range(6)]
+    table = tmp_path / "faces" / "faces.csv"
+    table.write_text("file,emotion,split,identity\n" + "\n".join(rows) + "\n")
+    config = tiny(tmp_path / "runs", table, epochs=1, warmup_epochs=0, batch_size=2)
+    config.data.folds, config.data.val_fraction = "identity", 0.0
+    config.data.labels = ["fear", "anger"]
+    result = crossval(config).set_index("name")
+    assert list(result.index) == [
+        "ours, mean of the folds",
+        "ours, clips of all folds",
+        *(f"ours, {name}" for name in "abc"),
+    ]
+    assert set(read_run(tmp_path / "runs/fold-2").clips["identity"]) == {"b"}
+    people = result.loc[["ours, a", "ours, b", "ours, c"]]
+    pooled = result.loc["ours, clips of all folds"]
+    assert pooled["war"] == pytest.approx(people["war"].mean()), "each has two clips"
+    assert pooled["recall_fear"] == pytest.approx(people["recall_fear"].mean())
+    with pytest.raises(InputError, match="there is no fold 4: the folds are 1 to 3"):
+        crossval(config, [4])

@@ -230,7 +230,7 @@ def test_progress_can_be_silenced(capfd):
     [
         ({"clip_s": 0}, "clip_s is 0 but"),
         ({"clip_s": float("nan")}, "clip_s is nan but"),
-        ({"detect_every": 0}, "detect_every is 0 but must be 1"),
+        ({"detect_every": 0}, "detect_every is 0 but must be greater than 0"),
         ({"smooth_s": -1}, "smooth_s is -1 but"),
         ({"device": "abacus"}, "'abacus'"),
     ],

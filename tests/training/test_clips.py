@@ -10,7 +10,7 @@ from m3dfel.data.batches import EpochBatches
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.training.clips import class_counts, draw_weights, training_batches
 from m3dfel.training.loop import train
-from small_data import tiny
+from small_data import small_model, tiny
 
 LABELS = ["happiness", "fear", "anger"]
 
@@ -88,6 +88,7 @@ def test_clips_for_a_gpu_are_read_into_pinned_memory_and_get_their_colors_there(
         setup_dataloaders=lambda loader, **_: loader,
     )
     clips = read_manifest(str(dfew)).split("train")
-    _, loader = training_batches(fabric, clips, tiny(tmp_path / "run", dfew))
+    config = tiny(tmp_path / "run", dfew)
+    _, loader = training_batches(fabric, clips, small_model(), config)
     assert loader.pin_memory is (device == "cuda")
     assert (next(iter(loader))["colors"] is not None) is (device == "cuda")

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from m3dfel.errors import InputError
-from m3dfel.training.environment import environment_info, launch_fabric
+from m3dfel.training.environment import create_fabric, environment_info, require_compiler
 from small_data import tiny
 
 
@@ -12,7 +12,7 @@ def test_half_precision_needs_a_gpu(tmp_path: Path):
     config = tiny(tmp_path / "run", "faces")
     config.precision = "16-mixed"
     with pytest.raises(InputError, match="16-mixed needs a GPU: on a CPU choose 32-true"):
-        launch_fabric(config, tmp_path / "run")
+        create_fabric(config)
 
 
 def test_an_accelerator_that_is_missing_is_an_input_error(tmp_path: Path):
@@ -21,21 +21,19 @@ def test_an_accelerator_that_is_missing_is_an_input_error(tmp_path: Path):
     if torch.backends.mps.is_available():
         pytest.skip("there is one")
     with pytest.raises(InputError, match="'mps' cannot be used here: choose another, such as cpu"):
-        launch_fabric(config, tmp_path / "run")
+        create_fabric(config)
 
 
-def test_compiling_needs_a_compiler(tmp_path: Path, monkeypatch):
+def test_compiling_needs_a_compiler(monkeypatch):
     def fail(_):
         raise RuntimeError("No working C++ compiler found")
 
-    config = tiny(tmp_path / "run", "faces")
-    config.compile = True
     monkeypatch.setattr(torch, "compile", fail)
     with pytest.raises(InputError, match=r"install a C\+\+ compiler, such as g\+\+, or leave out"):
-        launch_fabric(config, tmp_path / "run")
+        require_compiler(torch.device("cpu"))
 
 
 def test_the_environment_names_the_device_and_the_versions(tmp_path: Path):
-    environment = environment_info(launch_fabric(tiny(tmp_path / "run", "faces"), tmp_path / "run"))
+    environment = environment_info(create_fabric(tiny(tmp_path / "run", "faces")))
     assert (environment["device"], environment["processes"]) == ("cpu", 1)
     assert environment["packages"]["torch"] == torch.__version__

@@ -15,15 +15,16 @@ import pytest
 import torch
 import yaml
 
-from m3dfel.config import LossConfig, Stage, TrainConfig, previous_stage
+from m3dfel.config import LossConfig, Stage, TrainConfig
+from m3dfel.config.stages import stages
 from m3dfel.data.dataset import TrainingClips
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import evaluate
 from m3dfel.models.checkpoints import load_model
 from m3dfel.training import clips as training_clips
-from m3dfel.training import loop
 from m3dfel.training import results as training_results
 from m3dfel.training.loop import train
+from m3dfel.training.prepare import prepare
 from m3dfel.training.transfer import build_model
 from small_data import tiny, write_frames
 
@@ -207,7 +208,7 @@ def test_a_model_is_calibrated_once_even_if_the_run_is_stopped_while_it_ends(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, step, stop)
+        patch.setattr(training_results, step, stop)
         with pytest.raises(KeyboardInterrupt):
             train(tiny(tmp_path / "stopped", dfew))
     resumed = train(tiny(tmp_path / "stopped", dfew), resume=True)
@@ -265,18 +266,18 @@ def test_each_stage_starts_from_the_weights_of_the_previous_one(dfew: Path, tmp_
     ]
     results = train(config)
     assert numbers(train(config, resume=True)) == numbers(results)
-    frame_model = load_model(str(tmp_path / "run" / "stage-2" / "stage-1"))
+    frame_model = load_model(str(tmp_path / "run" / "stage-1"))
     assert (frame_model.frames, frame_model.bag_size) == (1, 1)
     # The kernels for neighboring frames start at zero, so a face that does not move looks the
     # same to the initial model of instances as to the trained model of single frames.
-    instance_model = build_model(previous_stage(config)).eval()
+    instance_model = build_model(stages(prepare(config))[1]).eval()
     still = torch.rand(2, 1, 3, 16, 16)
     with torch.inference_mode():
         torch.testing.assert_close(
             instance_model(still.expand(-1, 4, -1, -1, -1)), frame_model(still)
         )
     config.stages[0].bag_size = 2
-    with pytest.raises(InputError, match=r"stage 2: .*stage 1: .*a divisor of model\.frames"):
+    with pytest.raises(InputError, match=r"stage 1: .*a divisor of model\.frames"):
         train(config)
 
 

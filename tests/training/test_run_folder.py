@@ -6,15 +6,13 @@ import yaml
 from m3dfel.config import Stage, TrainConfig
 from m3dfel.data.manifest import Problem
 from m3dfel.errors import InputError
-from m3dfel.training.environment import launch_fabric
-from m3dfel.training.run_folder import finished_results, open_run
+from m3dfel.training.run_folder import finished_results, open_run, write_problems
 from small_data import tiny
 
 
-def open_(config: TrainConfig, resume: bool = False, problems: tuple[Problem, ...] = ()) -> None:
-    folder = Path(config.output)
-    open_run(launch_fabric(config, folder), config, problems, resume)
-    (folder / "last").mkdir(exist_ok=True)  # as after the first epoch
+def open_(config: TrainConfig, resume: bool = False) -> None:
+    open_run(config, resume)
+    Path(config.output, "last").mkdir(exist_ok=True)  # as after the first epoch
 
 
 def test_a_run_is_never_overwritten(tmp_path: Path):
@@ -39,7 +37,7 @@ def test_a_run_is_resumed_with_the_same_settings_only(tmp_path: Path):
         open_(tiny(tmp_path / "run", "faces", lr=0.02), resume=True)
 
 
-def test_a_run_of_an_older_version_is_resumed_with_the_defaults_of_new_settings(tmp_path: Path):
+def test_settings_that_the_file_does_not_name_had_their_defaults(tmp_path: Path):
     config = tiny(tmp_path / "run", "faces")
     config.stages = [Stage(frames=4, bag_size=1, epochs=1, lr=1e-2)]
     open_(config)
@@ -74,8 +72,8 @@ def test_settings_that_cannot_be_read_are_named(tmp_path: Path):
 
 def test_clips_that_are_left_out_are_listed(tmp_path: Path, caplog):
     problems = (Problem("a.mp4", "no frames"), Problem("b.mp4", "unknown emotion"))
-    open_(tiny(tmp_path / "run", "faces"), problems=problems)
-    lines = (tmp_path / "run" / "problems.csv").read_text().splitlines()
+    write_problems(problems, tmp_path / "problems.csv")
+    lines = (tmp_path / "problems.csv").read_text().splitlines()
     assert lines == ["path,problem", "a.mp4,no frames", "b.mp4,unknown emotion"]
     assert "2 clips left out, the first: a.mp4 (no frames)" in caplog.text
 

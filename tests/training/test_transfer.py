@@ -46,7 +46,7 @@ def test_emotions_of_both_models_keep_their_part_of_the_classifier(tmp_path: Pat
     save_model(trained, tmp_path / "trained")
     config = tiny(tmp_path / "run", "faces")
     config.data.labels = ["awe", "fear", "happiness"]
-    model, initial = build_model(config), build_model(config)
+    model, initial = (build_model(config) for _ in range(2))
     transfer_weights(model, str(tmp_path / "trained"))
     for name in ("weight", "bias"):
         rows, old, new = (getattr(m.classifier, name) for m in (model, trained, initial))
@@ -67,7 +67,10 @@ def test_a_dliam_that_starts_as_the_mean_starts_with_the_answers_of_a_mean_model
     trained = model_with(tmp_path, seed=2, aggregation="mean").eval()
     save_model(trained, tmp_path / "trained")
     model = model_with(
-        tmp_path, aggregation_options={"init": "mean"}, weights=str(tmp_path / "trained")
+        tmp_path,
+        aggregation="dliam",
+        aggregation_options={"init": "mean"},
+        weights=str(tmp_path / "trained"),
     ).eval()
     clips = torch.rand(2, trained.frames, 3, trained.size, trained.size)
     with torch.inference_mode():

@@ -20,8 +20,8 @@ from rich.logging import RichHandler
 from m3dfel import __version__
 from m3dfel.cli.argv import load_plugins, with_recipes
 from m3dfel.cli.messages import ERRORS, print_error
+from m3dfel.config.parsing import explain
 from m3dfel.errors import InputError
-from m3dfel.ranges import explain
 
 # The commands in the order of the help. Each is the name of a module here.
 COMMANDS = {

@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.messages import print_sentence
 from m3dfel.cli.options import Parser, add_device
-from m3dfel.ranges import PositiveFloat, PositiveInt
+from m3dfel.config.ranges import PositiveFloat, PositiveInt
 from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
 
 

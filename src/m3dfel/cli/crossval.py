@@ -12,9 +12,10 @@ def parser() -> ArgumentParser:
     parser = Parser(
         usage="m3dfel crossval --config RECIPE --data.path DATA --output FOLDER "
         "[--SETTING VALUE …]",
-        description="Train and evaluate every fold; write their mean and spread as table.md, "
-        "table.tex and table.csv, with published results, which are marked as such. Run the same "
-        "command again to resume where it left off.",
+        description="Train and evaluate every fold, or with `--data.folds identity` leave out one "
+        "person at a time; write their mean and spread as table.md, table.tex and table.csv, with "
+        "published results, which are marked as such. Run the same command again to resume where "
+        "it left off.",
         epilog="Example: m3dfel crossval --config dfew --data.path DFEW --output runs/dfew",
     )
     parser.add_argument("--only", type=int, nargs="+", default=[], help="only these folds")

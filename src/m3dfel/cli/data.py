@@ -9,8 +9,8 @@ from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.messages import print_error, print_sentence
 from m3dfel.cli.options import Parser
+from m3dfel.config.ranges import FrameSize, PositiveInt
 from m3dfel.data.packed.settings import PackSettings
-from m3dfel.ranges import FrameSize, PositiveInt
 
 _MAX_PROBLEMS = 20  # printed; a table has all
 

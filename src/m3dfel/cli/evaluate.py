@@ -7,8 +7,8 @@ from pathlib import Path
 from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.options import MODEL, Parser, add_device, add_language
+from m3dfel.config.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 from m3dfel.emotions import EMOTIONS, names_in
-from m3dfel.ranges import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 
 def parser() -> ArgumentParser:

@@ -10,8 +10,8 @@ from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.messages import print_error, print_sentence
 from m3dfel.cli.options import MODEL, Parser, add_language, list_names, settings_of
+from m3dfel.config.ranges import PositiveInt
 from m3dfel.plugins import PLUGINS
-from m3dfel.ranges import PositiveInt
 from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.report.exports import DEFAULT_FORMATS
 

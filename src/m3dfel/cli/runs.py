@@ -10,9 +10,9 @@ from jsonargparse import ActionConfigFile, ArgumentParser, Namespace
 
 from m3dfel.cli.options import list_names
 from m3dfel.config import TrainConfig, from_settings, recipes
+from m3dfel.config.ranges import NonNegativeInt
 from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.backbones import BACKBONES
-from m3dfel.ranges import NonNegativeInt
 from m3dfel.registry import Registry
 
 if TYPE_CHECKING:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.options import Parser
@@ -25,10 +23,11 @@ def parser() -> ArgumentParser:
 
 def run(options: Namespace) -> int:
     from m3dfel.report.terminal import print_run
+    from m3dfel.training.environment import is_first_process
     from m3dfel.training.loop import train
 
     config = read_settings(options)
     results = train(config, options.resume)
-    if int(os.environ.get("RANK", 0)) == 0:  # the first of torchrun's processes
+    if is_first_process():
         print_run(results, config.output)
     return 0

@@ -40,7 +40,9 @@ def split_clips(manifest: Manifest, config: DataConfig, seed: int) -> dict[str, 
         InputError: there are no training clips, or too few for the folds.
     """
     clips = list(manifest.clips)
-    if config.folds:
+    if config.folds == "identity":
+        clips = leave_identity_out(keep_labels(clips, config.labels), config.fold)
+    elif config.folds:
         clips = assign_folds(clips, config.folds, config.fold, seed)
     usable = keep_labels(clips, config.labels)
     usable = [clip if clip.split else replace(clip, split="train") for clip in usable]
@@ -93,7 +95,7 @@ def hold_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Cl
     Returns:
         The clips to train on, and the clips held out, whose split is `val`.
     """
-    held: set[str] = set()
+    held: set[tuple[int, str]] = set()
     for groups in _shuffled_groups(clips, seed):
         count = max(round(fraction * len(groups)), 1 if fraction and len(groups) > 1 else 0)
         held.update(groups[:count])
@@ -126,26 +128,58 @@ def assign_folds(clips: Sequence[Clip], folds: int, fold: int, seed: int) -> lis
     return [replace(c, split="test" if _group(c) in tested else "train") for c in clips]
 
 
-def _group(clip: Clip) -> str:
-    """Return the name of the clips that must stay together: an identity, or one clip alone.
+def leave_identity_out(clips: Sequence[Clip], fold: int) -> list[Clip]:
+    """Split all clips anew, whatever their splits: one identity to test on, the others to train on.
 
-    The same name in two data sets means two people.
+    Args:
+        clips: with identities.
+        fold: the index in `identities` to test on, from 1.
+
+    Returns:
+        All clips in the same order, with the splits `train` and `test`.
+
+    Raises:
+        InputError: there is no such fold.
     """
-    return f"{clip.dataset} {clip.identity}" if clip.identity else clip.path
+    folds = identities(clips)
+    if fold > len(folds):
+        raise InputError(f"data.fold is {fold} but there are {len(folds)} identities")
+    tested = folds[fold - 1]
+    return [replace(c, split="test" if _group(c) == tested else "train") for c in clips]
 
 
-def _shuffled_groups(clips: Sequence[Clip], seed: int) -> list[list[str]]:
+def identities(clips: Sequence[Clip]) -> list[tuple[int, str]]:
+    """Return the identities of clips, each with the index of its data set, sorted.
+
+    Raises:
+        InputError: a clip has none.
+    """
+    unknown = next((clip.path for clip in clips if not clip.identity), None)
+    if unknown:
+        raise InputError(
+            f"data.folds is identity but nobody says who {unknown} shows: give the data a column "
+            "identity, or the number of folds"
+        )
+    return sorted({_group(clip) for clip in clips})
+
+
+def _group(clip: Clip) -> tuple[int, str]:
+    """Return what the clips that must stay together share: an identity, or one clip's path."""
+    return clip.dataset, clip.identity or clip.path
+
+
+def _shuffled_groups(clips: Sequence[Clip], seed: int) -> list[list[tuple[int, str]]]:
     """Return the groups of each emotion in random order.
 
     A group with several emotions counts for the one that is rarest in the data set.
     """
     counts = Counter(clip.emotion for clip in clips)
-    rarest: dict[str, Clip] = {}
+    rarest: dict[tuple[int, str], Clip] = {}
     for clip in clips:
         first = rarest.setdefault(_group(clip), clip)
         if counts[clip.emotion] < counts[first.emotion]:
             rarest[_group(clip)] = clip
-    by_emotion: dict[str, list[str]] = {}
+    by_emotion: dict[str, list[tuple[int, str]]] = {}
     for group, clip in rarest.items():
         by_emotion.setdefault(clip.emotion, []).append(group)
     generator = torch.Generator().manual_seed(seed)

@@ -102,6 +102,23 @@ def read_run(folder: str | Path) -> Run:
     return Run(path, config, results, reported, instances)
 
 
+def pool(runs: Sequence[Run]) -> Run:
+    """Return the results of runs that were measured on different clips, as of one on all of them.
+
+    Its metrics are `war`, `uar` and `recall`.
+    """
+    clips = pd.concat([run.clips for run in runs], ignore_index=True)
+    instances = pd.concat([run.instances for run in runs], ignore_index=True)
+    recall = clips.groupby("emotion")["right"].mean()
+    results = {
+        "frames": runs[0].frames,
+        "war": float(clips["right"].mean()),
+        "uar": float(recall.mean()),
+        "recall": {label: recall.get(label) for label in runs[0].labels},
+    }
+    return Run(runs[0].folder.parent, {}, results, clips, instances)
+
+
 def short_names(runs: Sequence[Run]) -> list[str]:
     """Return the shortest distinct names of runs: the last parts of their folders' paths."""
     parts = [run.folder.resolve().parts for run in runs]

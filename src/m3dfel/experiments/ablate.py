@@ -12,6 +12,7 @@ import yaml
 from m3dfel.config import TrainConfig, with_overrides
 from m3dfel.errors import InputError
 from m3dfel.experiments.variants import Variant, train_variants
+from m3dfel.training.prepare import with_architecture
 
 
 def ablate(base: TrainConfig, seeds: Sequence[int], vary: Sequence[str]) -> pd.DataFrame:
@@ -28,11 +29,11 @@ def ablate(base: TrainConfig, seeds: Sequence[int], vary: Sequence[str]) -> pd.D
     Raises:
         InputError: a change is unreadable or invalid, or the data or a folder is unusable.
     """
-    variants = [Variant("unchanged", "unchanged")]
+    variants, unchanged = [Variant("unchanged", "unchanged")], with_architecture(base)
     for change in vary:
         setting, values = _parse_change(change)
         for value in values:
-            if with_overrides(base, {setting: value}) != base:
+            if with_architecture(with_overrides(base, {setting: value})) != unchanged:
                 text = value if isinstance(value, str) else json.dumps(value)
                 folder = f"{setting}={text}".replace("/", "-")
                 variants.append(Variant(f"{setting} = {text}", folder, {setting: value}))

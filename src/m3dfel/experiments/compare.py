@@ -14,6 +14,7 @@ import pandas as pd
 from m3dfel.config import TrainConfig
 from m3dfel.errors import InputError
 from m3dfel.experiments.variants import Variant, train_variants
+from m3dfel.training.prepare import with_architecture
 
 _ALL_FRAMES = "frames"  # as a bag size: every frame is an instance
 
@@ -76,9 +77,9 @@ def compare(base: TrainConfig, seeds: Sequence[int], methods: Sequence[str] = ()
     unknown = [name for name in names if name not in METHODS]
     if unknown:
         raise InputError(f"unknown method {', '.join(unknown)}: use one of {', '.join(METHODS)}")
+    frames = with_architecture(base).model.frames or 0
     variants = [
-        Variant(METHODS[name].name, name, _overrides(METHODS[name], base.model.frames))
-        for name in names
+        Variant(METHODS[name].name, name, _overrides(METHODS[name], frames)) for name in names
     ]
     return train_variants(base, variants, seeds)
 

@@ -16,12 +16,13 @@ from typing import Any
 import pandas as pd
 from rich.console import Console
 
-from m3dfel.config import TrainConfig, check, previous_stage, with_overrides
+from m3dfel.config import TrainConfig, with_overrides
+from m3dfel.config.stages import stages
 from m3dfel.evaluation.runs import Run, read_run
 from m3dfel.experiments.tables import compare_groups, write_tables
 from m3dfel.files import atomic_write
 from m3dfel.training.loop import train
-from m3dfel.training.transfer import check_parts
+from m3dfel.training.prepare import prepare
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,7 @@ def train_all(configs: Sequence[TrainConfig]) -> list[Run]:
     Raises:
         InputError: a configuration, the data or a folder is unusable.
     """
-    for config in configs:
-        check(config)
-        check_parts(config)
+    configs = [prepare(config) for config in configs]
     console = Console(stderr=True)
     start_s, trained = time.monotonic(), 0
     for index, config in enumerate(configs):
@@ -97,25 +96,29 @@ def train_all(configs: Sequence[TrainConfig]) -> list[Run]:
                 line += f", about {minutes:.0f} minutes left"
             console.print(line, style="bold", highlight=False)
             trained += 1
-            _copy_stage(config, configs[:index])
+            _copy_stages(config, configs[:index])
         train(config, resume=True)
     return [read_run(config.output) for config in configs]
 
 
-def _copy_stage(config: TrainConfig, earlier: Sequence[TrainConfig]) -> None:
-    """Copy the previous stage from an earlier run with the same one, if there is any.
+def _copy_stages(config: TrainConfig, earlier: Sequence[TrainConfig]) -> None:
+    """Copy the stages that an earlier run has trained in the same way.
 
-    Most overrides do not affect this stage, so it need not be trained again.
+    Most overrides affect only the run itself, so its stages need not be trained again.
     """
-    stage = previous_stage(config)
-    if not stage or Path(stage.output).exists():
-        return
-    for other in filter(None, map(previous_stage, earlier)):
-        if _is_finished(other) and replace(other, output="") == replace(stage, output=""):
-            with atomic_write(Path(stage.output)) as copy:
-                # config.yaml names the other folder; training writes a new one.
-                shutil.copytree(other.output, copy, ignore=shutil.ignore_patterns("config.yaml"))
-            return
+    for other in earlier:
+        for stage, same in zip(_stages_of(config), _stages_of(other), strict=False):
+            if stage != same:
+                break
+            source, target = (Path(run.output, stage.output) for run in (other, config))
+            if not target.exists() and (source / "results.json").exists():
+                with atomic_write(target) as copy:
+                    shutil.copytree(source, copy)
+
+
+def _stages_of(config: TrainConfig) -> list[TrainConfig]:
+    """Return the stages that come before the run itself, with folders relative to its own."""
+    return stages(replace(config, output=""))[:-1]
 
 
 def _is_finished(config: TrainConfig) -> bool:

@@ -138,6 +138,12 @@ class M3DFEL(
         for name, values in ("mean", mean), ("std", std), ("luminance", LUMINANCE):
             self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments that a model like this one is built from."""
+        settings: Any = self._hub_mixin_config
+        return dict(settings)
+
     def forward(self, clips: Shaped[Tensor, "B T 3 S S"]) -> Float[Tensor, "B classes"]:
         return self.fuse(self.instance_features(clips))
 

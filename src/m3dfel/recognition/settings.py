@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from m3dfel.config import out_of_range
+from m3dfel.config.ranges import NonNegativeFloat, PositiveFloat, PositiveInt, out_of_range
 from m3dfel.errors import InputError
-from m3dfel.ranges import NonNegativeFloat, PositiveFloat, PositiveInt
 from m3dfel.video import DETECT_EVERY
 
 

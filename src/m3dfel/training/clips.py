@@ -1,4 +1,4 @@
-"""The training clips of a run: their batches, and how often training sees each class."""
+"""The clips of a run: splits, training batches, and how often training sees each class."""
 
 from __future__ import annotations
 
@@ -13,13 +13,32 @@ from torch import Tensor
 from m3dfel.config import DataConfig, TrainConfig
 from m3dfel.data.batches import EpochBatches, training_loader
 from m3dfel.data.dataset import TrainingClips
-from m3dfel.data.manifest import Clip, label_distribution
+from m3dfel.data.manifest import Clip, Manifest, label_distribution, read_manifests
+from m3dfel.data.splits import split_clips
+from m3dfel.models.m3dfel import M3DFEL
 
 logger = logging.getLogger(__name__)
 
 
+def read_data(runs: Sequence[TrainConfig]) -> list[tuple[Manifest, dict[str, list[Clip]]]]:
+    """Return the manifest and the splits of each stage of a run; the same data are read once.
+
+    Raises:
+        InputError: the data cannot be used.
+    """
+    manifests: dict[tuple[Any, ...], Manifest] = {}
+    data = []
+    for run in runs:
+        source = (*run.data.paths, run.data.official_fold)
+        if source not in manifests:
+            paths, fold = run.data.paths, run.data.official_fold
+            manifests[source] = read_manifests(paths, fold, run.data.labels)
+        data.append((manifests[source], split_clips(manifests[source], run.data, run.seed)))
+    return data
+
+
 def training_batches(
-    fabric: Fabric, clips: Sequence[Clip], config: TrainConfig
+    fabric: Fabric, clips: Sequence[Clip], model: M3DFEL, config: TrainConfig
 ) -> tuple[EpochBatches, Any]:
     """Return the training batches of this process.
 
@@ -28,7 +47,7 @@ def training_batches(
     Returns:
         The batch sampler, whose `epoch` is set before every epoch, and the loader.
     """
-    data, model, optim = config.data, config.model, config.optim
+    data, optim = config.data, config.optim
     if config.loss.votes and not any(clip.votes for clip in clips):
         logger.warning(
             "loss.votes is set, but no training clip of %s has votes: all labels count as certain",
@@ -46,7 +65,7 @@ def training_batches(
     )
     training_clips = TrainingClips(
         clips,
-        data.labels,
+        model.labels,
         model.frames,
         model.size,
         config.augment,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,12 +15,16 @@ from m3dfel.config import TrainConfig
 from m3dfel.errors import InputError, first_line
 
 
-def launch_fabric(config: TrainConfig, folder: Path) -> Fabric:
-    """Start Fabric on the processes that `torchrun` set up, or on one, and seed torch.
+def is_first_process() -> bool:
+    """Return whether this is the only process of a run, or the first that `torchrun` started."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
+def create_fabric(config: TrainConfig) -> Fabric:
+    """Return Fabric for the processes that `torchrun` started, or for one; they are not connected.
 
     Raises:
-        InputError: there is no such device, it does not support the precision, or nothing can be
-            compiled for it.
+        InputError: there is no such device, or it does not support the precision.
     """
     processes = int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
@@ -32,7 +35,7 @@ def launch_fabric(config: TrainConfig, folder: Path) -> Fabric:
             num_nodes=processes // local,
             strategy="ddp" if processes > 1 else "auto",
             precision=config.precision,
-            loggers=TensorBoardLogger(folder, name="", version="tensorboard"),
+            loggers=TensorBoardLogger(config.output, name="", version="tensorboard"),
         )
     except RuntimeError as error:
         raise InputError(
@@ -41,16 +44,15 @@ def launch_fabric(config: TrainConfig, folder: Path) -> Fabric:
         ) from error
     if config.precision == "16-mixed" and fabric.device.type == "cpu":
         raise InputError("precision 16-mixed needs a GPU: on a CPU choose 32-true or bf16-mixed")
-    fabric.launch()
-    torch.manual_seed(config.seed)
-    torch.backends.cudnn.deterministic = True
-    torch.backends.cudnn.benchmark = False
-    if config.compile:
-        _require_compiler(fabric.device)
     return fabric
 
 
-def _require_compiler(device: torch.device) -> None:
+def require_compiler(device: torch.device) -> None:
+    """Check that torch can compile for a device.
+
+    Raises:
+        InputError: it cannot.
+    """
     try:
         torch.compile(torch.add)(torch.ones(1, device=device), 1)
     except Exception as error:  # it has many kinds

@@ -8,9 +8,7 @@ a run that is killed and resumed ends with the numbers of one that was never int
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,35 +16,29 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW
 
-from m3dfel.config import TrainConfig, check, previous_stage
+from m3dfel.config import TrainConfig
+from m3dfel.config.stages import stages
 from m3dfel.data.augment.color_jitter import apply_color_jitter
 from m3dfel.data.augment.transforms import mixup
-from m3dfel.data.manifest import read_manifests
+from m3dfel.data.manifest import Clip, Manifest
 from m3dfel.data.seeds import combine_seeds
-from m3dfel.data.splits import split_clips
 from m3dfel.errors import InputError
 from m3dfel.evaluation.measure import SplitOutputs
-from m3dfel.evaluation.outputs import write_outputs
 from m3dfel.evaluation.split_metrics import split_metrics
-from m3dfel.files import write_text
-from m3dfel.models.checkpoints import load_model, save_model
+from m3dfel.models.checkpoints import save_model
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.progress import progress_bar
 from m3dfel.training.batchnorm import share_batch_norm
-from m3dfel.training.calibration import calibrate, prior_shift
-from m3dfel.training.clips import class_counts, draw_weights, training_batches
-from m3dfel.training.environment import environment_info, launch_fabric
+from m3dfel.training.clips import read_data, training_batches
+from m3dfel.training.environment import create_fabric, require_compiler
 from m3dfel.training.log import log_epoch, log_once
 from m3dfel.training.losses import M3DFELLoss
-from m3dfel.training.results import best_epoch, measure_split, reported_epochs
-from m3dfel.training.run_folder import (
-    finished_results,
-    open_run,
-    use_calibrated_model,
-)
+from m3dfel.training.prepare import prepare
+from m3dfel.training.results import best_epoch, measure_split, write_results
+from m3dfel.training.run_folder import finished_results, open_run, write_problems
 from m3dfel.training.schedule import learning_rate
 from m3dfel.training.state import TrainingState, ema_model
-from m3dfel.training.transfer import build_model, check_parts
+from m3dfel.training.transfer import build_model
 
 
 def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
@@ -55,8 +47,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     The run's folder receives `config.yaml`, `problems.csv` (if clips are left out), `last/` and
     `best/` (models; resuming reads `last/training.safetensors`), a TensorBoard log, `results.json`,
     `clips.csv` and `instances.csv` (the outputs of the best model on val and test, or of the last
-    model without validation clips; none without both), and a folder like it for the previous stage,
-    if there is one.
+    model without validation clips; none without both), and a folder like it for each stage.
     Under `torchrun` all processes train together.
 
     Args:
@@ -77,18 +68,16 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
 
         >>> from pathlib import Path
         >>> from tempfile import TemporaryDirectory
-        >>> import yaml
         >>> from PIL import Image
         >>> from m3dfel import train
-        >>> from m3dfel.config import find_recipe, from_settings, with_overrides
+        >>> from m3dfel.config import read_recipe
         >>> temporary = TemporaryDirectory()
         >>> data, run = Path(temporary.name, "faces"), Path(temporary.name, "run")
         >>> for name in "train/happiness/1.png", "train/fear/2.png", "val/fear/3.png":
         ...     (data / name).parent.mkdir(parents=True)
         ...     Image.effect_noise((48, 48), 100).save(data / name)
-        >>> recipe = from_settings(yaml.safe_load(find_recipe("synthetic").read_text()))
-        >>> config = with_overrides(
-        ...     recipe,
+        >>> config = read_recipe(
+        ...     "synthetic",
         ...     {
         ...         "data.path": str(data),
         ...         "data.labels": ["happiness", "fear"],
@@ -103,23 +92,47 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         >>> (run / "best" / "model.safetensors").exists()
         True
     """
-    check(config)
-    check_parts(config)
-    folder = Path(config.output)
-    fabric = launch_fabric(config, folder)
-    with fabric.rank_zero_first():
-        manifest = read_manifests(config.data.paths, config.data.fold, config.data.labels)
-        splits = split_clips(manifest, config.data, config.seed)
-    open_run(fabric, config, manifest.problems, resume)
+    config = prepare(config)
+    runs = stages(config)
+    for run in runs:
+        create_fabric(run)  # a device that one of them cannot use is an error now, not hours later
+    data = read_data(runs)
+    open_run(config, resume)
+    if finished := finished_results(Path(config.output)):
+        return finished
+    results: dict[str, Any] = {}
+    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        for run, (manifest, splits) in zip(runs, data, strict=True):
+            results = train_stage(run, manifest, splits, resume)
+    return results
+
+
+def train_stage(
+    config: TrainConfig, manifest: Manifest, splits: dict[str, list[Clip]], resume: bool
+) -> dict[str, Any]:
+    """Train one stage of a run, or return the results of an earlier call that finished it.
+
+    Args:
+        config: one of `config.stages.stages`.
+        manifest: of its data.
+        splits: its clips.
+        resume: continue after the last complete epoch.
+
+    Raises:
+        InputError: the weights that it starts from do not fit, or the loss is not a number.
+    """
+    folder, optim = Path(config.output), config.optim
     if finished := finished_results(folder):
         return finished
-    if previous := previous_stage(config):
-        train(previous, resume)
-
-    optim = config.optim
-    log_once(fabric, f"{folder}: {optim.epochs} epochs on clips of {config.model.frames} frames")
+    fabric = create_fabric(config)
+    fabric.launch()
+    if config.compile:
+        require_compiler(fabric.device)
+    if fabric.is_global_zero and manifest.problems:
+        write_problems(manifest.problems, folder / "problems.csv")
     with fabric.rank_zero_first():
         model = build_model(config)
+    log_once(fabric, f"{folder}: {optim.epochs} epochs on clips of {model.frames} frames")
     labels, datasets = model.labels, manifest.datasets
     if fabric.world_size > 1:
         share_batch_norm(model)
@@ -134,10 +147,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     )
     ema = ema_model(model, optim.ema) if optim.ema else None
     eval_model = cast(M3DFEL, ema.module) if ema else model
-    batches, loader = training_batches(fabric, splits["train"], config)
+    batches, loader = training_batches(fabric, splits["train"], model, config)
     eval_splits = {name: splits[name] for name in ("val", "test") if splits[name]}
-    counts = class_counts(splits["train"], config)
-    drawn = class_counts(splits["train"], config, draw_weights(splits["train"], config.data))
     criterion = M3DFELLoss(config.loss.ial_weight, config.loss.label_smoothing)
     state = TrainingState(model, optimizer, ema, fabric.strategy.precision)
     history = state.load(folder) if resume else []
@@ -173,9 +184,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                     fabric.backward(loss / optim.accumulate)
                 losses.append(loss.detach())
                 if step_complete:
-                    lr = learning_rate(epoch + step / steps, optim)
                     for group in optimizer.param_groups:
-                        group["lr"] = lr
+                        group["lr"] = learning_rate(epoch + step / steps, optim)
                     if optim.clip_norm:
                         # In 16-mixed, gradients that are not finite only skip a step.
                         fabric.clip_gradients(
@@ -187,74 +197,29 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
                         ema.update_parameters(model)
                     advance(batches.batch_size, f"epoch {epoch + 1}/{optim.epochs}")
 
-            row: dict[str, Any] = {"epoch": epoch + 1, "lr": lr}
+            row: dict[str, Any] = {"epoch": epoch + 1, "lr": optimizer.param_groups[0]["lr"]}
             row["loss"] = float(cast(Tensor, fabric.all_reduce(torch.stack(losses).mean())))
             if not math.isfinite(row["loss"]):
                 raise InputError(
                     f"the loss of epoch {epoch + 1} is not a number: lower optim.lr or set "
                     "optim.clip_norm, and choose another --output"
                 )
-            for name, split in eval_splits.items():
+            outputs: dict[str, SplitOutputs] = {}
+            for name, clips_of_split in eval_splits.items():
                 if name == "val" or config.test_every_epoch:
-                    outputs = measure_split(fabric, eval_model, split, config, mixed=True)
-                    row[name] = split_metrics(outputs, split, labels, datasets)
-                    if name == "val":
-                        val_outputs = outputs
+                    outputs[name] = measure_split(
+                        fabric, eval_model, clips_of_split, config, mixed=True
+                    )
+                    row[name] = split_metrics(outputs[name], clips_of_split, labels, datasets)
             history.append(row)
             log_epoch(fabric, row)
             is_best = best_epoch(history, "val", config.select_metric) is row
             if is_best:
-                best_outputs = val_outputs
+                best_outputs = outputs["val"]
             if fabric.is_global_zero:
                 if is_best:
                     save_model(eval_model, folder / "best")
                 save_model(eval_model, folder / "last")
                 state.save(folder, history)
             fabric.barrier()
-
-    # The final model is the best one on val, calibrated there; without validation clips, the last.
-    epochs = reported_epochs(history, config)
-    final_model, final_row = eval_model, epochs["last"]
-    final_outputs = {}
-    if "val" in eval_splits:
-        final_model = load_model(str(folder / "best")).to(fabric.device)
-        # The best epoch was before this run was resumed, or was measured in mixed precision.
-        if best_outputs is None or config.precision != "32-true":
-            best_outputs = measure_split(fabric, final_model, splits["val"], config)
-        shift = prior_shift(counts, drawn, config.data.prior_correction)
-        calibration = calibrate(final_model, best_outputs, shift, config.target_accuracy)
-        final_outputs["val"] = calibration.outputs
-        final_row = {
-            "epoch": epochs["best_on_val"]["epoch"],
-            "temperature": calibration.temperature,
-            "ece_before": calibration.ece_before,
-            **asdict(calibration.answers),
-            "val": split_metrics(calibration.outputs, splits["val"], labels, datasets),
-        }
-        epochs["calibrated"] = final_row
-    if "test" in eval_splits:
-        final_outputs["test"] = measure_split(fabric, final_model, splits["test"], config)
-        final_row["test"] = split_metrics(final_outputs["test"], splits["test"], labels, datasets)
-        if "test" not in epochs["last"]:
-            outputs = measure_split(fabric, eval_model, splits["test"], config, mixed=True)
-            epochs["last"]["test"] = split_metrics(outputs, splits["test"], labels, datasets)
-    results = {
-        **epochs,
-        "selected_by": f"val {config.select_metric}",
-        "seed": config.seed,
-        "clips": {name: len(clips) for name, clips in eval_splits.items()},
-        "history": history,
-        "environment": environment_info(fabric),
-        "dataset": manifest.dataset,
-        "frames": config.model.frames,
-    }
-    if fabric.is_global_zero:
-        if "val" in eval_splits:
-            save_model(final_model, folder / "calibrated")
-        tables = {name: (eval_splits[name], final_outputs[name]) for name in final_outputs}
-        if tables:
-            write_outputs(folder, tables, labels)
-        write_text(folder / "results.json", json.dumps(results, indent=2))
-        use_calibrated_model(folder)
-    fabric.barrier()
-    return results
+    return write_results(fabric, config, manifest, splits, eval_model, history, best_outputs)

@@ -1,9 +1,12 @@
-"""Measure a run's models and choose the epochs that its results report."""
+"""Measure a run's models, choose the epochs that are reported, and write the results."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from lightning_fabric import Fabric
@@ -11,9 +14,17 @@ from lightning_fabric import Fabric
 from m3dfel.config import TrainConfig
 from m3dfel.data.batches import evaluation_loader
 from m3dfel.data.dataset import EvaluationClips
-from m3dfel.data.manifest import Clip
+from m3dfel.data.manifest import Clip, Manifest
 from m3dfel.evaluation.measure import SplitOutputs, measure
+from m3dfel.evaluation.outputs import write_outputs
+from m3dfel.evaluation.split_metrics import split_metrics
+from m3dfel.files import write_text
+from m3dfel.models.checkpoints import load_model, save_model
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.training.calibration import calibrate, prior_shift
+from m3dfel.training.clips import class_counts, draw_weights
+from m3dfel.training.environment import environment_info
+from m3dfel.training.run_folder import use_calibrated_model
 
 
 def measure_split(
@@ -69,3 +80,79 @@ def reported_epochs(history: list[dict[str, Any]], config: TrainConfig) -> dict[
     if config.test_every_epoch:
         epochs["best_on_test"] = best_epoch(history, "test", config.select_metric)
     return {choice: dict(row) for choice, row in epochs.items() if row}
+
+
+def write_results(
+    fabric: Fabric,
+    config: TrainConfig,
+    manifest: Manifest,
+    splits: dict[str, list[Clip]],
+    model: M3DFEL,
+    history: list[dict[str, Any]],
+    best_outputs: SplitOutputs | None,
+) -> dict[str, Any]:
+    """Calibrate the best model, measure it on test, and write the results of a run.
+
+    The final model is the best one on val, calibrated there; without validation clips, the last.
+
+    Args:
+        fabric: the processes of the run.
+        config: of the run.
+        manifest: of its data.
+        splits: its clips.
+        model: after the last epoch.
+        history: a row per epoch.
+        best_outputs: of the best epoch on val, if this process has measured it.
+
+    Returns:
+        The content of `results.json`.
+    """
+    folder, labels = Path(config.output), model.labels
+    measured = {name: splits[name] for name in ("val", "test") if splits[name]}
+    epochs = reported_epochs(history, config)
+    final_model, final_row, final_outputs = model, epochs["last"], {}
+    if "val" in measured:
+        final_model = load_model(str(folder / "best")).to(fabric.device)
+        # The best epoch was before this run was resumed, or was measured in mixed precision.
+        if best_outputs is None or config.precision != "32-true":
+            best_outputs = measure_split(fabric, final_model, splits["val"], config)
+        counts = class_counts(splits["train"], config)
+        drawn = class_counts(splits["train"], config, draw_weights(splits["train"], config.data))
+        shift = prior_shift(counts, drawn, config.data.prior_correction)
+        calibration = calibrate(final_model, best_outputs, shift, config.target_accuracy)
+        final_outputs["val"] = calibration.outputs
+        final_row = epochs["calibrated"] = {
+            "epoch": epochs["best_on_val"]["epoch"],
+            "temperature": calibration.temperature,
+            "ece_before": calibration.ece_before,
+            **asdict(calibration.answers),
+            "val": split_metrics(calibration.outputs, splits["val"], labels, manifest.datasets),
+        }
+    if "test" in measured:
+        outputs = measure_split(fabric, final_model, splits["test"], config)
+        final_outputs["test"] = outputs
+        final_row["test"] = split_metrics(outputs, splits["test"], labels, manifest.datasets)
+        if "test" not in epochs["last"]:
+            outputs = measure_split(fabric, model, splits["test"], config, mixed=True)
+            metrics = split_metrics(outputs, splits["test"], labels, manifest.datasets)
+            epochs["last"]["test"] = metrics
+    results = {
+        **epochs,
+        "selected_by": f"val {config.select_metric}",
+        "seed": config.seed,
+        "clips": {name: len(clips) for name, clips in measured.items()},
+        "history": history,
+        "environment": environment_info(fabric),
+        "dataset": manifest.dataset,
+        "frames": model.frames,
+    }
+    if fabric.is_global_zero:
+        if "val" in measured:
+            save_model(final_model, folder / "calibrated")
+        tables = {name: (measured[name], final_outputs[name]) for name in final_outputs}
+        if tables:
+            write_outputs(folder, tables, labels)
+        write_text(folder / "results.json", json.dumps(results, indent=2))
+        use_calibrated_model(folder)
+    fabric.barrier()
+    return results

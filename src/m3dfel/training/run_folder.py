@@ -12,43 +12,36 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from lightning_fabric import Fabric
 
 from m3dfel.config import TrainConfig, from_settings
 from m3dfel.data.manifest import Problem
 from m3dfel.errors import InputError
 from m3dfel.files import write_text
 from m3dfel.models.checkpoints import replace_model
+from m3dfel.training.environment import is_first_process
 
 logger = logging.getLogger(__name__)
 
 _MAY_CHANGE = ("workers", "output")  # a resumed run may differ in these
 
 
-def open_run(
-    fabric: Fabric, config: TrainConfig, problems: Sequence[Problem], resume: bool
-) -> None:
-    """Write `config.yaml`, and `problems.csv` if clips are left out, to the run's folder.
+def open_run(config: TrainConfig, resume: bool) -> None:
+    """Write `config.yaml` to the folder of a run, or check that the run in it can be resumed.
 
     Raises:
         InputError: the folder holds another run, or this one with different settings.
     """
     folder = Path(config.output)
     file = folder / "config.yaml"
-    is_known = file.exists() and _has_started(folder)
-    if is_known:
-        if not resume:
-            raise InputError(
-                f"{folder} already holds a run: resume it with --resume or choose another --output"
-            )
+    if not (file.exists() and _has_started(folder)):
+        if is_first_process():
+            write_text(file, yaml.safe_dump(_plain_settings(config), sort_keys=False))
+    elif resume:
         _require_same_settings(config, file)
-    fabric.barrier()  # no process may see the file that the first one is about to write
-    if not fabric.is_global_zero:
-        return
-    if not is_known:
-        write_text(file, yaml.safe_dump(_plain_settings(config), sort_keys=False))
-    if problems:
-        _write_problems(problems, folder / "problems.csv")
+    else:
+        raise InputError(
+            f"{folder} already holds a run: resume it with --resume or choose another --output"
+        )
 
 
 def _has_started(folder: Path) -> bool:
@@ -65,7 +58,8 @@ def finished_results(folder: Path) -> dict[str, Any] | None:
     file = folder / "results.json"
     if not file.exists():
         return None
-    use_calibrated_model(folder)
+    if is_first_process():
+        use_calibrated_model(folder)
     results: dict[str, Any] = json.loads(file.read_text())
     return results
 
@@ -83,7 +77,7 @@ def use_calibrated_model(folder: Path) -> None:
 def _require_same_settings(config: TrainConfig, file: Path) -> None:
     """Check that a run has the settings it was started with.
 
-    Settings that an older version did not know had their defaults.
+    Settings that the file does not name have their defaults.
     """
     try:
         saved = from_settings(yaml.safe_load(file.read_text(encoding="utf-8")))
@@ -118,7 +112,8 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _write_problems(problems: Sequence[Problem], file: Path) -> None:
+def write_problems(problems: Sequence[Problem], file: Path) -> None:
+    """Write the clips that are left out as a table, and log a warning."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(
         [("path", "problem"), *((problem.path, problem.what) for problem in problems)]

@@ -9,27 +9,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from m3dfel.config import TrainConfig, previous_stage
+from m3dfel.config import TrainConfig
 from m3dfel.errors import InputError
-from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.aggregations.pooled import MeanAggregation
-from m3dfel.models.backbones import BACKBONES
 from m3dfel.models.checkpoints import load_model
 from m3dfel.models.exported import ExportedModel
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.training.prepare import with_architecture
 
 _KERNELS = "aggregation.pooling.weight"  # of DLIAM's convolution over the instances, (1, N, 3)
-
-
-def check_parts(config: TrainConfig) -> None:
-    """Check the names and the options of the model's backbone and aggregation.
-
-    Raises:
-        InputError: an unknown name, an unknown option, or a value an option cannot take.
-    """
-    model = config.model
-    BACKBONES.check(model.backbone, model.backbone_options)
-    AGGREGATIONS.check(model.aggregation, model.aggregation_options)
 
 
 def build_model(config: TrainConfig) -> M3DFEL:
@@ -38,14 +26,11 @@ def build_model(config: TrainConfig) -> M3DFEL:
     Raises:
         InputError: the initial weights cannot be loaded or do not fit the model.
     """
-    architecture = dataclasses.asdict(config.model)
+    architecture = dataclasses.asdict(with_architecture(config).model)
     weights = architecture.pop("weights")
     torch.manual_seed(config.seed)
     model = M3DFEL(config.data.labels, **architecture)
-    previous = previous_stage(config)
-    if previous:
-        transfer_weights(model, previous.output)
-    elif weights == "pretrained":
+    if weights == "pretrained":
         model.backbone.load_pretrained()
     elif weights != "none":
         transfer_weights(model, weights)

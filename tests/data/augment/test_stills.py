@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from m3dfel.data.augment.stills import moving_clip, static_clip
-from m3dfel.ranges import FrameSize
 
 
 def pictures() -> tuple[torch.Tensor, torch.Tensor]:
@@ -48,13 +47,3 @@ def test_a_static_clip_does_not_move():
     clip = static_clip(expressive, 16)
     assert clip.shape == (16, 3, 64, 64)
     assert (clip == expressive).all()
-
-
-def test_sizes_of_settings_and_plain_numbers_give_the_same_clip():
-    # NumPy computes with 64 bits where a number is not a plain int, and OpenCV then refuses.
-    picture = torch.randint(256, (1, 64, 64), dtype=torch.uint8)
-    clips = []
-    for size in 32, FrameSize(32):
-        torch.manual_seed(0)
-        clips.append(moving_clip(picture, 4, size)[0])
-    assert torch.equal(*clips)

@@ -1,9 +1,8 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
-from m3dfel.config import find_recipe
+from m3dfel.config import read_recipe
 from m3dfel.data.layouts.mafw import MAFW
 from m3dfel.data.manifest import read_manifest
 from m3dfel.errors import InputError
@@ -39,8 +38,7 @@ def test_a_line_without_an_emotion_is_an_error(mafw: Path):
 
 
 def test_the_recipe_has_the_emotions_of_the_layout():
-    recipe = yaml.safe_load(find_recipe("mafw").read_text())
-    assert tuple(recipe["data"]["labels"]) == MAFW.labels
+    assert tuple(read_recipe("mafw").data.labels) == MAFW.labels
 
 
 def test_a_model_learns_its_eleven_emotions(mafw: Path, tmp_path: Path):

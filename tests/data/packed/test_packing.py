@@ -332,6 +332,6 @@ def test_the_command_packs_checks_and_reports(dfew: Path, tmp_path: Path, capsys
     assert main(["data", "check", str(tmp_path / "store")]) == 0
     assert "usable clips: 20" in capsys.readouterr().out
     assert main([*words, "--quality", "0"]) == 2
-    assert "quality is 0 but must be 1 or more" in capsys.readouterr().err
+    assert "quality is 0 but must be greater than or equal to 1" in capsys.readouterr().err
     assert main(["data", "pack", str(dfew), "x", "--size", "5"]) == 2
     assert "size is 5 but must be 16 or more" in capsys.readouterr().err

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from m3dfel.config.ranges import JPEGQuality, NonNegativeInt, out_of_range
 from m3dfel.errors import InputError
-from m3dfel.ranges import NonNegativeInt, PositiveInt
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class PackSettings:
 
     size: NonNegativeInt = 128
     format: Literal["jpeg", "raw"] = "jpeg"
-    quality: PositiveInt = 95
+    quality: JPEGQuality = 95
     frames: NonNegativeInt = 0
 
     def check(self) -> None:
@@ -36,7 +36,8 @@ class PackSettings:
         Raises:
             InputError: naming the wrong setting, its value and what it must be.
         """
-        if self.size and self.size < 16:
-            raise InputError(f"size is {self.size} but must be 16 or more, or 0 to keep all sizes")
-        if not 1 <= self.quality <= 100:
-            raise InputError(f"quality is {self.quality} but must be from 1 to 100")
+        problems = out_of_range(self)
+        if 0 < self.size < 16:
+            problems.append(f"size is {self.size} but must be 16 or more, or 0 to keep all sizes")
+        if problems:
+            raise InputError("; ".join(problems))
