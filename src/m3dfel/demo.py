@@ -18,7 +18,7 @@ from m3dfel.files import write_text
 from m3dfel.models.checkpoints import load_model
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report.confusion import plot_confusion
-from m3dfel.report.terminal import print_metrics, print_timeline
+from m3dfel.report.terminal import print_metrics, print_spans
 from m3dfel.synthetic.clips import (
     SyntheticClip,
     render,
@@ -65,13 +65,13 @@ def run_demo(folder: Path, video: str | None = None) -> None:
     targets = np.concatenate([target_frames(clip) for clip in clips])
     prediction.plot(folder / "held_out.png", targets, FPS)
     truth = ", ".join(clip.emotion for clip in clips)
-    print_timeline(prediction.clips, title=f"held_out.mp4 (truth: {truth})")
+    print_spans(prediction, title=f"held_out.mp4 (truth: {truth})")
 
     if video:
         say("[bold]Your video:[/] predicting with the bundled model, trained on real faces")
         prediction = Recognizer()(video)
         prediction.save(folder)
-        print_timeline(prediction.clips, title=Path(video).name, note=prediction.note)
+        print_spans(prediction, title=Path(video).name)
     say(
         f"\nThe figures are {folder / 'confusion.png'} and {folder / 'held_out.png'}.\n"
         "Next steps: `m3dfel predict VIDEO` recognizes the emotions of real faces; "

@@ -36,10 +36,11 @@ def test_one_row_for_each_video_and_person(prediction: Prediction):
     assert one["time_happiness"] == pytest.approx(0.5, abs=0.06)
     assert one["time_sadness"] == pytest.approx(0.25, abs=0.06)
     assert one["time_turned_away"] == pytest.approx(0.25, abs=0.06)
-    assert one["coverage"] == pytest.approx(1 - one["time_turned_away"], abs=1e-3)
-    assert one["changes_per_min"] == pytest.approx(30, abs=0.5)
+    assert one["duration_s"] == 4
+    assert one["seen_of_video"] == pytest.approx(0.5, abs=0.01)
+    assert one["readable_of_seen"] == pytest.approx(1 - one["time_turned_away"], abs=1e-3)
     assert two["seen_s"] == pytest.approx(3, abs=0.01), "without the gap between the two tracks"
-    assert (two["time_anger"], two["changes_per_min"]) == (1, 0)
+    assert two["time_anger"] == 1
     times = table.filter(like="time_").loc[:1]
     assert times.sum(axis=1).tolist() == pytest.approx([1, 1], abs=1e-3)
     assert [f"time_{e}" for e in EMOTIONS] == list(times.columns[:7])

@@ -18,7 +18,7 @@ COLORS = colors(EMOTIONS)
 
 def film_of(*spans: tuple[float, float], width: int = 640, labels=EMOTIONS, **options):
     """A prediction with faces side by side in these spans, their boxes included."""
-    prediction = made_up_prediction(*spans, labels=labels, **options)
+    prediction = made_up_prediction(*spans, labels=labels, duration_s=10, **options)
     rows = []
     for face, (start_s, end_s) in enumerate(spans, start=1):
         left = 20 + (face - 1) * (width - 40) / len(spans)
@@ -32,7 +32,7 @@ def film_of(*spans: tuple[float, float], width: int = 640, labels=EMOTIONS, **op
 
 
 def drawn(prediction, time_s: float, width: int = 640, height: int = 360) -> np.ndarray:
-    annotator = Annotator(prediction, width, height, duration_s=10.0)
+    annotator = Annotator(prediction, width, height)
     image = np.full((height, width, 3), 100, np.uint8)
     return annotator.draw(Frame(round(time_s * FPS), time_s, image))
 
@@ -81,7 +81,7 @@ def test_the_name_does_not_jump_when_a_face_bobs_at_the_top_of_the_picture():
     prediction = film_of((0, 4))
     bobbing = 24 + 20 * np.sin(np.arange(len(prediction.frames)))
     prediction.frames["y1"] = bobbing
-    annotator = Annotator(prediction, 640, 360, duration_s=10.0)
+    annotator = Annotator(prediction, 640, 360)
     image = np.full((360, 640, 3), 100, np.uint8)
     below = []
     for index in range(30, 60):

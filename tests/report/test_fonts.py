@@ -1,7 +1,9 @@
 """Chinese names in pictures, with a made-up font, since not every machine has a real one."""
 
+import re
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,16 +12,19 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import rcParams
 from matplotlib.font_manager import fontManager
 
+from m3dfel.batch.summary import summarize
 from m3dfel.cli import main
 from m3dfel.emotions import EMOTIONS, colors, names_in, parse_emotion
 from m3dfel.errors import InputError
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.report import fonts
+from m3dfel.report import fonts, words
 from m3dfel.report.confusion import plot_confusion
 from m3dfel.report.drawing import sprites
+from m3dfel.report.drawing.faces import faces_of
+from m3dfel.report.summary import plot_summary
 from m3dfel.report.timeline import plot_timeline
-from made_up import texts
+from made_up import made_up_prediction, texts
 from small_videos import ScriptedDetector, noise_video, small_model
 
 NAMES = list(names_in("zh", EMOTIONS).values())
@@ -43,7 +48,8 @@ def no_chinese_font(monkeypatch) -> Iterator[None]:
 def chinese_font(no_chinese_font, monkeypatch, tmp_path: Path) -> Path:
     """Install a font in which every Chinese character is a square."""
     file = tmp_path / "squares.ttf"
-    glyphs = {ord(char): f"uni{ord(char):04X}" for char in sorted(set("".join(NAMES)))}
+    text = {char for char in "".join([*NAMES, *words._CHINESE.values()]) if not char.isascii()}
+    glyphs = {ord(char): f"uni{ord(char):04X}" for char in sorted(text)}
     pen = TTGlyphPen(None)
     pen.moveTo((0, 0))
     for corner in (0, 700), (900, 700), (900, 0):
@@ -100,9 +106,9 @@ def test_figures_show_chinese_names_and_the_colors_of_the_english_ones(
         timeline = plot_timeline(prediction, tmp_path / "timeline.png", lang="zh")
         confusion = plot_confusion([results], ["mine"], tmp_path / "confusion.png", lang="zh")
     for figure in timeline, confusion:
-        words = set(texts(figure))
-        assert set(NAMES) <= words
-        assert not set(EMOTIONS) & words
+        shown = set(texts(figure))
+        assert set(NAMES) <= shown
+        assert not set(EMOTIONS) & shown
     assert dict(rcParams) == settings, "those of matplotlib are the user's"
 
 
@@ -118,11 +124,31 @@ def test_pictures_and_subtitles_are_in_the_language_and_tables_for_programs_are_
     prediction.save(tmp_path, ["csv", "json", "srt", "eaf", "png"], lang="zh")
     emotion = prediction.clips["emotion"].iloc[0]
     chinese = names_in("zh", EMOTIONS)[emotion]
-    for name in ("film.csv", "film.json", "film.eaf"):
+    for name in ("film.csv", "film.json"):
         text = (tmp_path / name).read_text(encoding="utf-8")
         assert emotion in text
         assert chinese not in text
-    assert chinese in (tmp_path / "film.srt").read_text(encoding="utf-8")
+    for name in ("film.srt", "film.eaf"):
+        assert chinese in (tmp_path / name).read_text(encoding="utf-8")
+    assert "人物 1" in (tmp_path / "film.eaf").read_text(encoding="utf-8")
+
+
+def test_no_word_of_a_picture_stays_english(chinese_font):
+    seen = made_up_prediction((0, 40), (10, 30), duration_s=60)
+    seen.clips.loc[:1, ["emotion", "confidence", *(f"p_{e}" for e in EMOTIONS)]] = None
+    seen.clips.loc[:1, "mark"] = "too small"
+    nobody = made_up_prediction()
+    summary = plot_summary(summarize([seen, nobody]), lang="zh")
+    for figure in (plot_timeline(seen, lang="zh"), summary):
+        shown = " ".join(texts(figure)).replace("film.mp4", "")
+        assert not re.search(r"[a-z]{2}", shown)
+    assert {"无人脸", "人脸太小"} <= set(texts(plot_timeline(seen, lang="zh")))
+
+
+def test_a_mark_in_the_annotated_video_is_in_its_language(prediction: Prediction):
+    clips = prediction.clips.assign(mark="uncertain")
+    faces = faces_of(replace(prediction, clips=clips), "zh")
+    assert {mark for face in faces for mark in face.marks} == {"不确定"}
 
 
 def test_chinese_words_are_read_as_the_emotions_they_mean():

@@ -1,15 +1,17 @@
 import pandas as pd
 import pytest
 
+from m3dfel.batch.summary import summarize
 from m3dfel.data.manifest import Clip, Manifest, Problem
 from m3dfel.emotions import EMOTIONS
 from m3dfel.report.terminal import (
     print_failures,
     print_manifest,
     print_metrics,
+    print_people,
     print_run,
+    print_spans,
     print_summary,
-    print_timeline,
 )
 from made_up import MAFW, TWO, made_up_prediction, random_results
 
@@ -68,21 +70,32 @@ def test_metrics_of_any_label_set_fit_80_columns(labels, capsys, monkeypatch):
 
 
 def test_timeline_has_one_row_per_change(capsys):
-    print_timeline(made_up_prediction((0, 4), (1, 5)).clips, "film.mp4")
+    print_spans(made_up_prediction((0, 4), (1, 5)), "film.mp4")
     rows = printed_rows(capsys)
-    assert rows[:2] == [
+    assert rows[:3] == [
         ["1", "0.00", "2.25", "■ happiness", "70"],
         ["", "2.25", "4.00", "■ fear", "70"],
+        ["", "4.00", "5.00", "no face", "–"],
     ]
-    assert [row[0] for row in rows] == ["1", "", "2", ""]
+    assert [row[0] for row in rows] == ["1", "", "", "2", "", ""]
+
+
+def test_people_are_printed_with_the_length_of_their_video(capsys):
+    videos = [made_up_prediction((0, 4), duration_s=10), made_up_prediction(duration_s=3)]
+    print_people(summarize(videos), "out")
+    assert printed_rows(capsys) == [
+        ["film.mp4", "1", "10.0", "4.0", "100.0", "■ happiness 56 %"],
+        ["film.mp4", "–", "3.0", "0.0", "–", "no face"],
+    ]
 
 
 def test_uncertain_and_unreadable_clips_show_their_mark(capsys):
-    clips = made_up_prediction((0, 4)).clips
+    prediction = made_up_prediction((0, 4))
+    clips = prediction.clips
     clips.loc[:1, ["emotion", "confidence"]] = None
     clips.loc[:1, "mark"] = "too small"
     clips.loc[2, "mark"] = "uncertain"
-    print_timeline(clips, "film.mp4")
+    print_spans(prediction, "film.mp4")
     assert [row[3:] for row in printed_rows(capsys)] == [
         ["too small", "–"],
         ["uncertain", "70"],
@@ -92,12 +105,14 @@ def test_uncertain_and_unreadable_clips_show_their_mark(capsys):
 
 @pytest.mark.parametrize("labels", [TWO, MAFW, ("joy", "[bold]")])
 def test_timeline_of_any_label_set_is_printed(labels, capsys):
-    print_timeline(made_up_prediction((0, 4), labels=labels).clips, "film.mp4")
+    print_spans(made_up_prediction((0, 4), labels=labels), "film.mp4")
     assert [row[3] for row in printed_rows(capsys)] == [f"■ {labels[0]}", f"■ {labels[-1]}"]
 
 
 def test_an_empty_timeline_prints_only_its_note(capsys):
-    print_timeline(made_up_prediction().clips, "film.mp4", note="no face in [film].mp4")
+    prediction = made_up_prediction()
+    prediction.note = "no face in [film].mp4"
+    print_spans(prediction, "film.mp4")
     assert capsys.readouterr().out == "no face in [film].mp4\n"
 
 

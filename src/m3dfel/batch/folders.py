@@ -35,9 +35,10 @@ from m3dfel.batch.predictor import (
 from m3dfel.batch.summary import SUMMARY_FILES, write_summary
 from m3dfel.batch.workers import Outcome
 from m3dfel.errors import InputError
-from m3dfel.files import check_replaceable, start_list, write_text
+from m3dfel.files import check_replaceable, start_list
 from m3dfel.predictions.prediction import Header, read_header
 from m3dfel.report.exports import FORMATS
+from m3dfel.report.tables import write_csv
 from m3dfel.video.decode import ANNOTATED_ENDING
 from m3dfel.video.sources import source_name, source_path, source_stem
 
@@ -99,7 +100,7 @@ def predict_videos(
     in_order = [outcomes[video.stem] for video in videos]
     _write_problems(folder / PROBLEMS, in_order)
     files = [outcome.video.files(settings)["json"] for outcome in in_order if outcome.finished]
-    return in_order, write_summary(files, folder)
+    return in_order, write_summary(files, folder, settings.lang)
 
 
 def _with_progress(outcomes: Iterable[Outcome], videos: int, finished: int) -> Iterator[Outcome]:
@@ -128,7 +129,7 @@ def _write_problems(path: Path, outcomes: Sequence[Outcome]) -> None:
     """Write the videos with a problem, or remove the table if there is none."""
     rows = [(outcome.video.name, outcome.problem) for outcome in outcomes if outcome.problem]
     if rows:
-        write_text(path, pd.DataFrame(rows, columns=["video", "problem"]).to_csv(index=False))
+        write_csv(pd.DataFrame(rows, columns=["video", "problem"]), path)
     else:
         path.unlink(missing_ok=True)
 

@@ -6,7 +6,6 @@ that `predict` wrote.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,16 +14,17 @@ from typing import Any
 import pandas as pd
 
 from m3dfel.errors import InputError
-from m3dfel.files import write_text
 from m3dfel.predictions.prediction import Prediction, read_header
-from m3dfel.report.spans import emotion_spans
+from m3dfel.report.spans import span_table
 from m3dfel.report.summary import plot_summary
-from m3dfel.video.marks import UNCERTAIN, UNREADABLE
+from m3dfel.report.tables import write_csv
+from m3dfel.video.marks import NO_FACE, UNCERTAIN, UNREADABLE
 
 SUMMARY_FILES = ("summary.csv", "summary.png")
 """Names of the table and of the picture."""
 
 _MARKS = (UNCERTAIN, *UNREADABLE)
+_RATE_FROM_S = 10.0  # changes in less time say nothing about a minute
 
 
 def find_predictions(folder: str | Path) -> list[Path]:
@@ -42,12 +42,13 @@ def find_predictions(folder: str | Path) -> list[Path]:
     return files
 
 
-def write_summary(files: Iterable[Path], folder: Path) -> pd.DataFrame:
+def write_summary(files: Iterable[Path], folder: Path, lang: str = "en") -> pd.DataFrame:
     """Summarize predictions, and write `summary.csv` and `summary.png`.
 
     Args:
         files: JSON files that `m3dfel predict` wrote.
         folder: receives the table and the picture.
+        lang: language of the picture, `en` or `zh`.
 
     Returns:
         The table; see `summarize`.
@@ -56,8 +57,8 @@ def write_summary(files: Iterable[Path], folder: Path) -> pd.DataFrame:
         InputError: a file is not a prediction, or the folder cannot be written to.
     """
     table = summarize(map(Prediction.load, files))
-    write_text(folder / SUMMARY_FILES[0], table.to_csv(index=False))
-    plot_summary(table, folder / SUMMARY_FILES[1])
+    write_csv(table, folder / SUMMARY_FILES[0])
+    plot_summary(table, folder / SUMMARY_FILES[1], lang)
     return table
 
 
@@ -68,12 +69,15 @@ def summarize(predictions: Iterable[Prediction]) -> pd.DataFrame:
 
     - `video`: the source.
     - `person`: number of the person in this video, missing if there is no face.
+    - `duration_s`: length of the video in seconds.
     - `seen_s`: seconds the person is in the picture.
-    - `coverage`: fraction of that time in which the face can be read.
-    - `changes_per_min`: how often one emotion follows another, for each minute of that time.
-    - `time_<emotion>`: fraction of that time with a certain emotion.
-    - `time_uncertain`, `time_too_small`, `time_turned_away`, `time_blurred`: fraction with a mark.
-      With `time_<emotion>`, they sum to 1.
+    - `seen_of_video`: that as a fraction of the length of the video.
+    - `readable_of_seen`: fraction of the time in the picture in which the face is readable.
+    - `changes_per_min`: how often one emotion follows another, for each minute in the picture;
+      missing below 10 seconds.
+    - `time_<emotion>`: fraction of the time in the picture with a certain emotion.
+    - `time_uncertain`, `time_too_small`, `time_turned_away`, `time_blurred`: fraction of that time
+      with a mark. With `time_<emotion>`, they sum to 1.
     - `note`: of the prediction.
     """
     rows, labels = list[dict[str, Any]](), dict[str, None]()
@@ -81,33 +85,30 @@ def summarize(predictions: Iterable[Prediction]) -> pd.DataFrame:
         labels |= dict.fromkeys(prediction.labels)
         rows += _rows(prediction)
     times = [f"time_{word.replace(' ', '_')}" for word in (*labels, *_MARKS)]
-    columns = ["video", "person", "seen_s", "coverage", "changes_per_min", *times, "note"]
-    table = pd.DataFrame(rows, columns=columns)
+    names = ["video", "person", "duration_s", "seen_s", "seen_of_video", "readable_of_seen"]
+    table = pd.DataFrame(rows, columns=[*names, "changes_per_min", *times, "note"])
     return table.astype({"person": "Int64"})
 
 
 def _rows(prediction: Prediction) -> Iterator[dict[str, Any]]:
-    if prediction.clips.empty:
-        yield {"video": prediction.source, "seen_s": 0.0, "note": prediction.note}
-    for person, clips in prediction.clips.groupby("person"):
-        times_s: dict[str, float] = defaultdict(float)
-        emotions = list[str]()
-        for _, track in clips.groupby("track"):
-            for start_s, end_s, word, _ in emotion_spans(track):
-                times_s[word] += end_s - start_s
-                emotions += [word] if word in prediction.labels else []
-        seen_s = sum(times_s.values())
+    video = {"video": prediction.source, "duration_s": prediction.duration_s}
+    spans = span_table(prediction)
+    if spans.empty:
+        yield video | {"seen_s": 0.0, "seen_of_video": 0.0, "note": prediction.note}
+    for person, of_person in spans[spans["emotion"] != NO_FACE].groupby("person"):
+        times_s = of_person.groupby("emotion")["duration_s"].sum()
+        seen_s = times_s.sum()
+        emotions = [word for word in of_person["emotion"] if word in prediction.labels]
         changes = sum(before != after for before, after in pairwise(emotions))
-        readable_s = sum(times_s[word] for word in (*prediction.labels, UNCERTAIN))
+        parts = {word: times_s.get(word, 0.0) / seen_s for word in (*prediction.labels, *_MARKS)}
+        readable = sum(parts[word] for word in (*prediction.labels, UNCERTAIN))
         yield {
-            "video": prediction.source,
+            **video,
             "person": person,
             "seen_s": round(seen_s, 3),
-            "coverage": round(readable_s / seen_s, 4),
-            "changes_per_min": round(60 * changes / seen_s, 2),
-            **{
-                f"time_{word.replace(' ', '_')}": round(times_s[word] / seen_s, 4)
-                for word in (*prediction.labels, *_MARKS)
-            },
+            "seen_of_video": round(seen_s / prediction.duration_s, 4),
+            "readable_of_seen": round(readable, 4),
+            "changes_per_min": round(60 * changes / seen_s, 2) if seen_s >= _RATE_FROM_S else None,
+            **{f"time_{word.replace(' ', '_')}": round(parts[word], 4) for word in parts},
             "note": prediction.note,
         }

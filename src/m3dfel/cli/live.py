@@ -6,6 +6,7 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
+from m3dfel.cli.messages import print_error, print_sentence
 from m3dfel.cli.options import Parser, add_overwrite, settings_of
 from m3dfel.recognition.settings import RecognizerSettings
 
@@ -40,9 +41,10 @@ def parser() -> ArgumentParser:
 def run(options: Namespace) -> int:
     from m3dfel.live.session import run_live
     from m3dfel.recognition.recognizer import Recognizer
+    from m3dfel.report.terminal import print_spans
 
     recognizer = Recognizer(options.model, settings_of(RecognizerSettings, options))
-    run_live(
+    prediction = run_live(
         recognizer,
         int(options.source) if options.source.isdecimal() else options.source,
         window=options.window,
@@ -50,4 +52,10 @@ def run(options: Namespace) -> int:
         recording=Path(options.record) if options.record else None,
         overwrite=options.overwrite,
     )
+    if prediction.clips.empty:
+        print_error("no face was found: it has to be large enough and turned toward the camera")
+    elif not options.json:
+        print_spans(prediction, "what was seen")
+        kept = f"written: {options.record}" if options.record else "nothing was kept: --record does"
+        print_sentence(kept)
     return 0

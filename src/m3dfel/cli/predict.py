@@ -25,9 +25,10 @@ def parser() -> ArgumentParser:
     parser = Parser(
         lists=_formats,
         description="Recognize what the faces in videos express, and when. Writes for each video "
-        "a table (CSV, Parquet), all details (JSON) and a timeline picture. Of several videos, "
-        "those that cannot be read are listed (problems.csv; the exit status is then 1), all are "
-        "summarized (summary.csv, summary.png), and the same command resumes where it left off.",
+        "tables (CSV, Excel, Parquet), all details (JSON) and a timeline picture. Of several "
+        "videos, those that cannot be read are listed (problems.csv; the exit status is then 1), "
+        "all are summarized (summary.csv, summary.png), and the same command resumes where it left "
+        "off.",
         epilog="Example: m3dfel predict holiday.mp4 --output predictions",
     )
     parser.add_argument(
@@ -142,7 +143,7 @@ def _predict_one(source: str | list[str], settings: PredictSettings, overwrite: 
     from m3dfel.batch.predictor import VideoPredictor
     from m3dfel.files import check_replaceable
     from m3dfel.recognition.stream import leave_a_core_to_detection
-    from m3dfel.report.terminal import print_timeline
+    from m3dfel.report.terminal import print_spans
     from m3dfel.video.sources import source_path
 
     leave_a_core_to_detection()
@@ -152,7 +153,7 @@ def _predict_one(source: str | list[str], settings: PredictSettings, overwrite: 
     if prediction.clips.empty:
         print_error(prediction.note)
         return 2
-    print_timeline(prediction.clips, source_path(prediction.source).name, prediction.note)
+    print_spans(prediction, source_path(prediction.source).name)
     print_sentence(f"written: {Path(settings.output, video.stem)}.*")
     return 0
 

@@ -6,19 +6,20 @@ from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from m3dfel.cli.options import Parser, add_overwrite
+from m3dfel.cli.options import Parser, add_language, add_overwrite
 
 
 def parser() -> ArgumentParser:
     parser = Parser(
         description="Summarize the predictions in a folder: one row for each video and person "
-        "(summary.csv) with the fraction of the time for each emotion, the changes per "
-        "minute and the readable fraction, and one picture of all (summary.png).",
+        "(summary.csv) with the fraction of the time in the picture for each emotion and with a "
+        "readable face, and the changes per minute; and one picture of all (summary.png).",
         epilog="Example: m3dfel summarize predictions",
     )
     parser.add_argument("folder", help="a folder with JSON files that `m3dfel predict` wrote")
     parser.add_argument("--output", help="folder for the summary; default: the same folder")
     add_overwrite(parser)
+    add_language(parser)
     return parser
 
 
@@ -31,5 +32,5 @@ def run(options: Namespace) -> int:
     files = find_predictions(options.folder)
     check_replaceable([output / name for name in SUMMARY_FILES], options.overwrite)
     start_list(output)
-    print_people(write_summary(files, output), str(output))
+    print_people(write_summary(files, output, options.lang), str(output))
     return 0

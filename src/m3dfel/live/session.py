@@ -19,6 +19,7 @@ from typing import TypeAlias
 from m3dfel.errors import InputError
 from m3dfel.files import check_replaceable, start_list
 from m3dfel.live.displays import Bars, Window
+from m3dfel.predictions.prediction import Prediction
 from m3dfel.predictions.update import Update
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.recognition.stream import Step, Stream
@@ -44,7 +45,7 @@ def run_live(
     lines: bool = False,
     recording: Path | None = None,
     overwrite: bool = False,
-) -> None:
+) -> Prediction:
     """Show what the faces in front of a camera express, until the source ends or Ctrl+C is pressed.
 
     Args:
@@ -54,6 +55,9 @@ def run_live(
         lines: print every update as a line of JSON on stdout, in place of bars on stderr.
         recording: where to write what was seen as an annotated video, ending in `.mp4`.
         overwrite: the recording may replace a file that m3dfel did not write; never the source.
+
+    Returns:
+        What was seen.
 
     Raises:
         InputError: the source cannot be read, there is no window here, or the recording cannot be
@@ -79,6 +83,7 @@ def run_live(
             if recording and raw and raw.exists():
                 # After the displays, since it shows its progress.
                 stack.callback(_annotate, stream, recording, raw)
+    return stream.prediction()
 
 
 def _show(stream: Stream, displays: Iterable[Display], stopped: Event) -> None:

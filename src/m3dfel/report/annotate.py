@@ -22,9 +22,13 @@ from m3dfel.report.drawing.layout import MARGIN, TEXT, Layout
 from m3dfel.report.drawing.sprites import composite_rgb, text
 from m3dfel.report.recognized import Recognized
 from m3dfel.report.style import MUTED
-from m3dfel.video.decode import VIDEO_SUFFIXES, Frame, Picture, probe
+from m3dfel.report.words import translate
+from m3dfel.video.decode import Frame, Picture
 from m3dfel.video.encode import rewrite_video
-from m3dfel.video.sources import Source, source_name
+from m3dfel.video.marks import NO_FACE
+from m3dfel.video.sources import Source
+
+_MIN_S = 0.1  # length of the timeline
 
 
 def annotate_video(
@@ -44,14 +48,13 @@ def annotate_video(
         path: of the annotated video, ending in `.mp4`.
         source: the video; None for the one that the prediction names.
         on_frame: called with every frame before it is drawn; an exception it raises ends the work.
-        lang: language of the emotions' names, `en` or `zh`.
+        lang: language of all words, `en` or `zh`.
 
     Raises:
         InputError: the source cannot be read, or the video cannot be written.
     """
     source = prediction.source if source is None else source
     annotator: Annotator | None = None
-    duration_s = _duration(prediction, source)
 
     def draw(frame: Frame) -> Picture:
         nonlocal annotator
@@ -59,18 +62,10 @@ def annotate_video(
             on_frame(frame)
         if annotator is None:
             height, width = frame.image.shape[:2]
-            annotator = Annotator(prediction, width, height, duration_s, lang)
+            annotator = Annotator(prediction, width, height, lang)
         return annotator.draw(frame)
 
     rewrite_video(source, Path(path), draw)
-
-
-def _duration(prediction: Recognized, source: Source) -> float:
-    """Return the length of the timeline in seconds: of the file, if it is one, and at least 0.1."""
-    file = Path(source_name(source))
-    stated = probe(file).duration_s if file.suffix.lower() in VIDEO_SUFFIXES else None
-    seen = 0.0 if prediction.clips.empty else float(prediction.clips["end_s"].max())
-    return max(stated or 0.0, seen, 0.1)
 
 
 class Annotator:
@@ -80,20 +75,14 @@ class Annotator:
         prediction: the recognized faces of the video.
         width: of the video in pixels.
         height: of the video in pixels.
-        duration_s: length of the timeline in seconds.
-        lang: language of the emotions' names, `en` or `zh`.
+        lang: language of all words, `en` or `zh`.
     """
 
-    def __init__(
-        self,
-        prediction: Recognized,
-        width: int,
-        height: int,
-        duration_s: float,
-        lang: str = "en",
-    ) -> None:
+    def __init__(self, prediction: Recognized, width: int, height: int, lang: str = "en") -> None:
+        duration_s = max(prediction.duration_s, _MIN_S)
         names = tuple(names_in(lang, prediction.labels).values())
-        self._faces = faces_of(prediction)
+        self._faces = faces_of(prediction, lang)
+        self._no_face = translate(lang, NO_FACE)
         slots = max((face.slot + 1 for face in self._faces), default=0)
         self._layout = layout = Layout(width, height, names, slots, duration_s)
         self._colors = list(colors(prediction.labels).values())
@@ -126,7 +115,7 @@ class Annotator:
                 card = canvas[top : top + layout.card_height, layout.panel_left :]
                 draw_card(card[:, : layout.card_width], layout, face.person, answer)
         if not cards:
-            note = text("no face", layout.px(TEXT), MUTED)
+            note = text(self._no_face, layout.px(TEXT), MUTED)
             composite_rgb(canvas, note, layout.panel_left, layout.px(MARGIN))
         self._timeline.draw(canvas, frame.time_s)
         return canvas

@@ -19,12 +19,12 @@ import numpy as np
 import pandas as pd
 import pympi
 
-from m3dfel.emotions import names_in
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, write_text
 from m3dfel.report.recognized import BOX, Recognized, per_label, table_columns
 from m3dfel.report.spans import answers, person_spans, span_table
 from m3dfel.report.tables import write_csv, write_xlsx
+from m3dfel.report.words import translate, words_for
 from m3dfel.video.sources import source_path
 from m3dfel.video.times import mean_between
 
@@ -182,11 +182,13 @@ def write_eaf(prediction: Recognized, path: Path, lang: str = "en") -> None:
         except ValueError:  # on another drive of Windows
             beside = video.as_posix()
         document.add_linked_file(video.as_uri(), beside, media_type)
+    words = words_for(lang, prediction.labels)
     for person, spans in _spans(prediction):
-        document.add_tier(f"person {person}")
+        tier = translate(lang, "person {n}", n=person)
+        document.add_tier(tier)
         for start_s, end_s, word, _ in spans:
             start_ms, end_ms = round(1e3 * start_s), round(1e3 * end_s)
-            document.add_annotation(f"person {person}", start_ms, max(start_ms + 1, end_ms), word)
+            document.add_annotation(tier, start_ms, max(start_ms + 1, end_ms), words[word])
     with atomic_write(path) as temporary:
         document.to_file(temporary)
 
@@ -260,14 +262,12 @@ def _spans(prediction: Recognized) -> Iterator[tuple[int, list[tuple[float, floa
 
 def _cues(prediction: Recognized, lang: str) -> Iterator[tuple[float, float, str]]:
     """Yield start, end and text of subtitles that do not overlap: one line for each person."""
-    people, names = list(_spans(prediction)), names_in(lang, prediction.labels)
+    people, words = list(_spans(prediction)), words_for(lang, prediction.labels)
     changes: list[tuple[float, int, str]] = []
     for person, spans in people:
         prefix = f"{person}: " if len(people) > 1 else ""
         for start_s, end_s, word, confidence in spans:
-            changes.append(
-                (round(start_s, 3), person, prefix + _line(names.get(word, word), confidence))
-            )
+            changes.append((round(start_s, 3), person, prefix + _line(words[word], confidence)))
             changes.append((round(end_s, 3), person, ""))
     lines: dict[int, str] = {}
     # At the same moment, one emotion ends before the next one starts.

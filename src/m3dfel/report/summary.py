@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from m3dfel.emotions import colors
+from m3dfel.report.fonts import check_fonts
 from m3dfel.report.style import (
     EMPTY,
     FAINT,
@@ -25,15 +26,17 @@ from m3dfel.report.style import (
     shorten,
     text_width,
 )
+from m3dfel.report.words import translate
+from m3dfel.video.marks import UNCERTAIN
 
-_UNCERTAIN, _UNREADABLE = "uncertain", "not readable"
+_UNREADABLE = "not readable"
 _MARKS = ("time_too_small", "time_turned_away", "time_blurred")
 _ROW, _WIDTH = 0.26, 6.4  # inches
 _MAX_NAMED = 80  # more bars than this are thin and have no names
 _MAX_HEIGHT = 12.0  # of thin bars, inches
 
 
-def plot_summary(table: pd.DataFrame, path: str | Path | None = None) -> Figure:
+def plot_summary(table: pd.DataFrame, path: str | Path | None = None, lang: str = "en") -> Figure:
     """Draw for each person in each video which part of the time shows which emotion.
 
     Beside each bar are the changes of emotion per minute. Above 80 bars, they are thin, without
@@ -42,9 +45,10 @@ def plot_summary(table: pd.DataFrame, path: str | Path | None = None) -> Figure:
     Args:
         table: as `batch.summary.summarize` returns it.
         path: image file to write, if any.
+        lang: language of all words, `en` or `zh`.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or no font for the language is installed.
     """
     people = table[table["person"].notna()].reset_index(drop=True)
     parts, color_of = _parts(people), _colors(people)
@@ -53,19 +57,23 @@ def plot_summary(table: pd.DataFrame, path: str | Path | None = None) -> Figure:
         most = parts.to_numpy(float)
         order = np.lexsort((-most.max(1), most.argmax(1)))
         people, parts = people.iloc[order], parts.iloc[order]
-    names = _names(people) if named else []
+    words = {name: translate(lang, name) for name in color_of}
+    check_fonts(words.values())
+    names = _names(people, lang) if named else []
     left = 0.4 + max((text_width(name, 9) for name in names), default=0.0)
     height = _ROW * len(people) if named else min(_ROW * len(people), _MAX_HEIGHT)
-    figure = new_figure(left + _WIDTH + 0.9, height + 1.7, *_heading(table, people))
+    figure = new_figure(left + _WIDTH + 0.9, height + 1.7, *_heading(table, lang))
     axes = add_axes(figure, left, 0.45, _WIDTH, max(height, 0.01))
     _draw_bars(axes, parts, color_of, thin=not named)
     for row, name in enumerate(names):
         axes.text(-0.015, row, name, **RIGHT_ALIGNED, size=9, color=INK)
-        changes = f"{people['changes_per_min'].iloc[row]:.0f}"
-        axes.text(1.06, row, changes, **RIGHT_ALIGNED, size=8, color=MUTED)
+        changes = people["changes_per_min"].iloc[row]
+        if pd.notna(changes):
+            axes.text(1.06, row, f"{changes:.0f}", **RIGHT_ALIGNED, size=8, color=MUTED)
     if names:
-        axes.text(1.015, -0.75, "changes/min", va="bottom", size=7, color=MUTED, **PLAIN)
-    _draw_legend(figure, color_of)
+        head = translate(lang, "changes/min")
+        axes.text(1.015, -0.75, head, va="bottom", size=7, color=MUTED, **PLAIN)
+    _draw_legend(figure, {words[name]: color for name, color in color_of.items()})
     return save(figure, path)
 
 
@@ -75,35 +83,35 @@ def _parts(people: pd.DataFrame) -> pd.DataFrame:
     parts = times.drop(columns=["time_uncertain", *_MARKS])
     parts.columns = parts.columns.str.removeprefix("time_")
     return parts.assign(
-        **{_UNCERTAIN: times["time_uncertain"], _UNREADABLE: times[list(_MARKS)].sum(axis=1)}
+        **{UNCERTAIN: times["time_uncertain"], _UNREADABLE: times[list(_MARKS)].sum(axis=1)}
     )
 
 
 def _colors(people: pd.DataFrame) -> dict[str, str]:
     """Return the color of each part of a bar."""
     labels = [str(name) for name in _parts(people)][:-2]
-    return colors(labels) | {_UNCERTAIN: RULE, _UNREADABLE: EMPTY}
+    return colors(labels) | {UNCERTAIN: RULE, _UNREADABLE: EMPTY}
 
 
-def _names(people: pd.DataFrame) -> list[str]:
+def _names(people: pd.DataFrame, lang: str) -> list[str]:
     """Return the video of each bar, with the person if there are several in it."""
     counts = people["video"].map(people["video"].value_counts())
     return [
-        shorten(Path(video).name, 40) + (f", person {person}" if persons > 1 else "")
+        shorten(Path(video).name, 40)
+        + (f", {translate(lang, 'person {n}', n=person)}" if persons > 1 else "")
         for video, person, persons in zip(people["video"], people["person"], counts, strict=True)
     ]
 
 
-def _heading(table: pd.DataFrame, people: pd.DataFrame) -> tuple[str, str]:
+def _heading(table: pd.DataFrame, lang: str) -> tuple[str, str]:
     videos, without = table["video"].nunique(), int(table["person"].isna().sum())
-    one_face, one_video = len(people) == 1, videos == 1
-    title = (
-        f"What {'the face' if one_face else f'{len(people)} people'} in "
-        f"{'the video' if one_video else f'{videos} videos'} "
-        f"{'expresses' if one_face else 'express'}"
-    )
-    explanation = "Each bar: the time a person is in the picture, divided by what the face shows."
-    return title, explanation + (f" Videos without a face: {without}." if without else "")
+    title = "What faces express in one video" if videos == 1 else "What faces express in {n} videos"
+    explanation = [
+        "Each bar: the time a person is in the picture, divided by what the face shows.",
+        *(["Videos without a face: {n}."] if without else []),
+    ]
+    lines = (translate(lang, line, n=without) for line in explanation)
+    return translate(lang, title, n=videos), " ".join(lines)
 
 
 def _draw_bars(axes: Axes, parts: pd.DataFrame, color_of: dict[str, str], thin: bool) -> None:
@@ -123,7 +131,7 @@ def _draw_bars(axes: Axes, parts: pd.DataFrame, color_of: dict[str, str], thin: 
 
 def _draw_legend(figure: Figure, color_of: dict[str, str]) -> None:
     patches = [
-        Patch(facecolor=color, label=name, edgecolor=FAINT if name == _UNREADABLE else "none")
+        Patch(facecolor=color, label=name, edgecolor=FAINT if color == EMPTY else "none")
         for name, color in color_of.items()
     ]
     width, height = figure.get_size_inches()

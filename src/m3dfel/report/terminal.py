@@ -15,8 +15,10 @@ from rich.table import Table
 from m3dfel.data.manifest import Manifest
 from m3dfel.emotions import colors
 from m3dfel.experiments.tables import format_table
-from m3dfel.report.spans import person_spans
+from m3dfel.report.recognized import Recognized
+from m3dfel.report.spans import span_table
 from m3dfel.report.style import percent
+from m3dfel.video.marks import NO_FACE
 
 _MAX_ROWS = 40
 
@@ -84,30 +86,27 @@ def _most_frequent_error(row: Sequence[float], own: int, labels: Sequence[str]) 
     return f"{labels[index]} ({percent(fraction)} %)" if fraction else "–"
 
 
-def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
-    """Print when each person shows which emotion, and the note, if any.
-
-    Neighboring clips with the same emotion are one row, which begins and ends midway between
-    clips. Clips without a certain emotion show their mark instead.
+def print_spans(prediction: Recognized, title: str) -> None:
+    """Print when each person shows which emotion, and the note of the prediction, if any.
 
     Args:
-        clips: of a prediction.
+        prediction: the recognized faces of a video.
         title: name of the video.
-        note: a sentence printed below.
     """
-    if len(clips):
+    spans = span_table(prediction)
+    if len(spans):
         table = _new_table(title)
         for column in ("person", "from s", "to s"):
             table.add_column(column, justify="right")
         table.add_column("emotion")
         table.add_column("confidence %", justify="right")
-        labels = [name.removeprefix("p_") for name in clips.columns if name.startswith("p_")]
-        color_of = colors(labels)
-        for person, of_person in clips.groupby("person"):
-            for start_s, end_s, word, confidence in person_spans(of_person):
+        color_of = colors(prediction.labels)
+        for person, of_person in spans.groupby("person"):
+            rows = of_person[["start_s", "end_s", "emotion", "confidence"]].to_numpy().tolist()
+            for start_s, end_s, word, confidence in rows:
                 square = f"[{color_of[word]}]■[/] " if word in color_of else "  "
                 table.add_row(
-                    str(person) if start_s == of_person["start_s"].iloc[0] else "",
+                    str(person) if start_s == 0 else "",
                     f"{start_s:.2f}",
                     f"{end_s:.2f}",
                     square + escape(word),
@@ -115,8 +114,8 @@ def print_timeline(clips: pd.DataFrame, title: str, note: str = "") -> None:
                 )
             table.add_section()
         Console().print(table)
-    if note:
-        Console().print(note, markup=False, highlight=False, soft_wrap=True)
+    if prediction.note:
+        Console().print(prediction.note, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_people(table: pd.DataFrame, folder: str) -> None:
@@ -128,9 +127,9 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
     """
     printed = _new_table(folder)
     printed.add_column("video")
-    for column in ("person", "seen s", "readable %"):
+    for column in ("person", "video s", "seen s", "readable % of seen"):
         printed.add_column(column, justify="right")
-    printed.add_column("most of the time")
+    printed.add_column("most of seen")
     times = table.filter(like="time_").fillna(0.0)
     color_of = colors([str(name).removeprefix("time_") for name in times])
     for (_, row), (_, fractions) in zip(
@@ -138,11 +137,12 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
     ):
         cells = [escape(Path(row["video"]).name)]
         if pd.isna(row["person"]):
-            cells += ["–", "–", "–", "no face"]
+            cells += ["–", f"{row['duration_s']:.1f}", "0.0", "–", NO_FACE]
         else:
             word = str(fractions.idxmax()).removeprefix("time_")
             fraction = f"{100 * fractions.max():.0f} %"
-            cells += [str(row["person"]), f"{row['seen_s']:.1f}", percent(row["coverage"])]
+            cells += [str(row["person"]), f"{row['duration_s']:.1f}", f"{row['seen_s']:.1f}"]
+            cells += [percent(row["readable_of_seen"])]
             cells += [f"[{color_of[word]}]■[/] {escape(word.replace('_', ' '))} {fraction}"]
         printed.add_row(*cells)
     more = f"{len(table) - _MAX_ROWS:,} more rows, and " if len(table) > _MAX_ROWS else ""

@@ -19,7 +19,7 @@ from m3dfel.errors import InputError
 from m3dfel.report.evidence import relative_evidence
 from m3dfel.report.fonts import check_fonts
 from m3dfel.report.recognized import Recognized, per_label
-from m3dfel.report.spans import Values, equal_spans, probabilities_at
+from m3dfel.report.spans import Values, equal_spans, probabilities_at, span_table
 from m3dfel.report.style import (
     ABOVE_AXES,
     CENTERED,
@@ -36,6 +36,8 @@ from m3dfel.report.style import (
     shorten,
     text_width,
 )
+from m3dfel.report.words import translate, words_for
+from m3dfel.video.marks import NO_FACE
 from m3dfel.video.sources import source_path
 
 _ROW = 0.3  # inches
@@ -67,7 +69,7 @@ def plot_timeline(
         target_frames: (T,), the frames of the video that show its emotion, which are shaded; None
             if unknown.
         fps: frames per second of `target_frames`.
-        lang: language of the emotions' names, `en` or `zh`.
+        lang: language of all words, `en` or `zh`.
         ax: axes of a figure of your own, one for each person; None for a new figure.
 
     Raises:
@@ -75,10 +77,12 @@ def plot_timeline(
             not as many axes as persons.
     """
     names = names_in(lang, prediction.labels)
-    check_fonts(names.values())
+    words = words_for(lang, prediction.labels)
+    check_fonts(words.values())
+    spans = span_table(prediction)
     people = [clips for _, clips in prediction.clips.groupby("person")]
     if ax is None:
-        figure, blocks = _new_figure(prediction, names, len(people))
+        figure, blocks = _new_figure(prediction, names, len(people), lang)
     else:
         blocks = [ax] if isinstance(ax, Axes) else list(ax)
         if len(blocks) != len(people):
@@ -87,25 +91,31 @@ def plot_timeline(
             )
         figure = cast(Figure, blocks[0].get_figure(root=True))
     for index, (axes, clips) in enumerate(zip(blocks, people, strict=True)):
-        axes.set(xlim=(0, prediction.clips["end_s"].max()), ylim=(_EVIDENCE_BASE, len(names)))
+        axes.set(xlim=(0, prediction.duration_s), ylim=(_EVIDENCE_BASE, len(names)))
         if target_frames is not None:
-            _shade_target_frames(axes, target_frames, fps, named=index == 0)
-        _draw_person(axes, clips, names)
+            name = translate(lang, "true target frames") if index == 0 else ""
+            _shade_target_frames(axes, target_frames, fps, name)
+        person = clips["person"].iloc[0]
+        _draw_person(axes, clips, names, words, translate(lang, "person {n}", n=person))
+        away = spans[(spans["person"] == person) & (spans["emotion"] == NO_FACE)]
+        for start_s, end_s in away[["start_s", "end_s"]].to_numpy():
+            _write_mark(axes, start_s, end_s, len(names), words[NO_FACE])
         instances = prediction.instances
-        _draw_evidence(axes, instances[instances["track"].isin(clips["track"])], names)
+        evidence = instances[instances["track"].isin(clips["track"])]
+        _draw_evidence(axes, evidence, names, translate(lang, "evidence"))
         _draw_time_axis(axes, labeled=axes is blocks[-1])
     return save(figure, path)
 
 
 def _new_figure(
-    prediction: Recognized, names: Mapping[str, str], people: int
+    prediction: Recognized, names: Mapping[str, str], people: int, lang: str
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with its heading, and axes for each person below each other."""
     width, top, bottom, between = 8.6, 0.8, 0.5, 0.55
     left = max(1.3, 0.3 + max(text_width(name, **_LABEL, weight="bold") for name in names.values()))
     height = _ROW * (len(names) - _EVIDENCE_BASE)
     size = left + width + 0.65, top + people * (height + between) + bottom
-    figure = new_figure(*size, *_heading(prediction, people))
+    figure = new_figure(*size, *_heading(prediction, people, lang))
     steps = reversed(range(people))
     blocks = [
         add_axes(figure, left, bottom + step * (height + between), width, height) for step in steps
@@ -113,34 +123,42 @@ def _new_figure(
     return figure, blocks
 
 
-def _heading(prediction: Recognized, people: int) -> tuple[str, str]:
+def _heading(prediction: Recognized, people: int, lang: str) -> tuple[str, str]:
     name = shorten(source_path(prediction.source).name, 50)
     if not people:
-        return f"No face in {name}", fill(prediction.note, 120)
-    who = (
-        f"the {people} people in {name} express" if people > 1 else f"the face in {name} expresses"
-    )
-    return (
-        f"What {who}, moment by moment",
+        return translate(lang, "No face in {name}", name=name), fill(prediction.note, 120)
+    title = "What the face in {name} expresses, moment by moment"
+    if people > 1:
+        title = "What the {n} people in {name} express, moment by moment"
+    explanation = (
         "Height: probability of each emotion. Strong color: the recognized emotion, where it is "
-        "certain.\nEvidence: the emotion that each instance supports most; taller is stronger.",
+        "certain.\nEvidence: the emotion that each instance supports most; taller is stronger."
     )
+    return translate(lang, title, name=name, n=people), translate(lang, explanation)
 
 
-def _draw_person(axes: Axes, clips: pd.DataFrame, names: Mapping[str, str]) -> None:
+def _draw_person(
+    axes: Axes,
+    clips: pd.DataFrame,
+    names: Mapping[str, str],
+    words: Mapping[str, str],
+    heading: str,
+) -> None:
     """Draw one person's probabilities, track by track, and why the face is unreadable."""
     shown = set[int]()
     for _, track in clips.groupby("track"):
-        shown |= _draw_track(axes, track, list(names))
+        shown |= _draw_track(axes, track, list(names), words)
     for index, name in enumerate(names.values()):
         weight = "bold" if index in shown else "normal"
         _label_row(axes, len(names) - 1 - index, name, weight=weight, color=INK)
     title: dict[str, Any] = {"ha": "right", "size": 10.5, "weight": "bold", "color": INK}
-    axes.annotate(f"person {clips['person'].iloc[0]}", (0, 1), (-8, 6), **ABOVE_AXES, **title)
+    axes.annotate(heading, (0, 1), (-8, 6), **ABOVE_AXES, **title)
     _draw_scale(axes, len(names) - 1)
 
 
-def _draw_track(axes: Axes, clips: pd.DataFrame, labels: Sequence[str]) -> set[int]:
+def _draw_track(
+    axes: Axes, clips: pd.DataFrame, labels: Sequence[str], words: Mapping[str, str]
+) -> set[int]:
     """Draw the probabilities of one track; return which emotions are recognized, by index."""
     times = np.linspace(clips["start_s"].iloc[0], clips["end_s"].iloc[-1], _SAMPLES)
     probabilities, marks = probabilities_at(clips, labels, times)
@@ -154,12 +172,12 @@ def _draw_track(axes: Axes, clips: pd.DataFrame, labels: Sequence[str]) -> set[i
         axes.fill_between(times, base, height, where=strong, color=color, linewidth=0, zorder=3)
     for first, last, mark in equal_spans(marks.tolist()):
         if np.isnan(probabilities[0, first]):
-            _write_mark(axes, times[first], times[last], len(labels), mark)
+            _write_mark(axes, times[first], times[last], len(labels), words[mark])
     return set(recognized.tolist())
 
 
 def _write_mark(axes: Axes, start_s: float, end_s: float, rows: int, mark: str) -> None:
-    """Write why a face is unreadable for a while: upright, and smaller, if space is short."""
+    """Write why there is no answer for a while: upright, and smaller, if space is short."""
     axes.axvspan(start_s, end_s, 0.13, 1, facecolor=EMPTY, linewidth=0, zorder=1)
     text = axes.text((start_s + end_s) / 2, rows / 2, mark, **CENTERED, **_MARK, color=MUTED)
     if end_s - start_s <= 0.12 * axes.get_xlim()[1]:
@@ -173,7 +191,9 @@ def _draw_scale(axes: Axes, base: float) -> None:
         _write_beside(axes, (1, height), (5, 0), word, size=7, ha="left", color=MUTED)
 
 
-def _draw_evidence(axes: Axes, instances: pd.DataFrame, names: Mapping[str, str]) -> None:
+def _draw_evidence(
+    axes: Axes, instances: pd.DataFrame, names: Mapping[str, str], heading: str
+) -> None:
     labels, color_of = list(names), colors(list(names))
     # Clips overlap, so an instance is part of several; its evidence is averaged over them.
     means = instances.groupby(["track", "start_s"], as_index=False).mean(numeric_only=True)
@@ -197,7 +217,7 @@ def _draw_evidence(axes: Axes, instances: pd.DataFrame, names: Mapping[str, str]
         i = rows.index.to_numpy()
         axes.plot([starts[i[0]], ends[i[-1]]], base, color=MUTED, linewidth=0.8, clip_on=False)
         _name_spans(axes, [names[word] for word in strongest[i]], starts[i], ends[i])
-    _label_row(axes, _EVIDENCE_BASE, "evidence", style="italic", color=MUTED)
+    _label_row(axes, _EVIDENCE_BASE, heading, style="italic", color=MUTED)
 
 
 def _name_spans(axes: Axes, emotions: Sequence[str], starts: Values, ends: Values) -> None:
@@ -210,9 +230,9 @@ def _name_spans(axes: Axes, emotions: Sequence[str], starts: Values, ends: Value
 
 
 def _shade_target_frames(
-    axes: Axes, target_frames: npt.NDArray[np.bool_], fps: float, named: bool
+    axes: Axes, target_frames: npt.NDArray[np.bool_], fps: float, name: str
 ) -> None:
-    """Shade the spans of target frames, and name them above the first one."""
+    """Shade the spans of target frames, and write the name, if any, above the first one."""
     spans = [
         (first / fps, (last + 1) / fps)
         for first, last, is_target in equal_spans(target_frames.tolist())
@@ -220,9 +240,9 @@ def _shade_target_frames(
     ]
     for start_s, end_s in spans:
         axes.axvspan(start_s, end_s, color=TARGET, linewidth=0, zorder=0)
-    if named and spans:
+    if name and spans:
         axes.annotate(
-            "true target frames",
+            name,
             xy=(sum(spans[0]) / 2, 1),
             xytext=(0, 6),
             xycoords=axes.get_xaxis_transform(),

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from m3dfel.report.recognized import BOX, Recognized
 from m3dfel.report.spans import Values, probabilities_at
+from m3dfel.report.words import translate
 
 _STEADY_FRAMES = 1.5  # standard deviation of the Gaussian that steadies the boxes
 _FREE_S = 0.3  # a face takes over the card of one that left at least this long ago
@@ -27,7 +28,7 @@ class Face:
         frames: (T,), indices of the frames that show it.
         boxes: (T, 4), in pixels of the source.
         probabilities: (T, C), NaN where the face is unreadable.
-        marks: (T,), as in the prediction's clips.
+        marks: (T,), as in the prediction's clips, in the language of the video.
     """
 
     person: int
@@ -71,11 +72,17 @@ class Answer:
         return None if self.mark else self.best
 
 
-def faces_of(prediction: Recognized) -> list[Face]:
-    """Return the faces of a video, with slots that no two of them have at the same time."""
+def faces_of(prediction: Recognized, lang: str = "en") -> list[Face]:
+    """Return the faces of a video, with slots that no two of them have at the same time.
+
+    Args:
+        prediction: the recognized faces of the video.
+        lang: language of the marks, `en` or `zh`.
+    """
     faces, free_from_s, slots = [], list[float](), dict[int, int]()
     for track in prediction.clips["track"].unique().tolist():
         clips = prediction.clips[prediction.clips["track"] == track]
+        clips = clips.assign(mark=[translate(lang, mark) for mark in clips["mark"]])
         rows = prediction.frames[prediction.frames["track"] == track]
         times_s = rows["time_s"].to_numpy(float)
         free = [slot for slot, time_s in enumerate(free_from_s) if time_s <= times_s[0]]
@@ -86,6 +93,7 @@ def faces_of(prediction: Recognized) -> list[Face]:
         slots[person] = slot
         free_from_s[slot : slot + 1] = [times_s[-1] + _FREE_S]
         probabilities, marks = probabilities_at(clips, prediction.labels, times_s)
+        marks = np.array([translate(lang, mark) for mark in marks], str)
         boxes = rows[BOX].to_numpy(float)
         boxes = gaussian_filter1d(boxes, _STEADY_FRAMES, axis=0, mode="nearest")
         frames = rows["frame"].to_numpy(np.int64)

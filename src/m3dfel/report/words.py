@@ -1,0 +1,60 @@
+"""The words of pictures, subtitles and annotated videos, in English and Chinese."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from m3dfel.emotions import CHINESE
+from m3dfel.video.marks import BLURRED, NO_FACE, TOO_SMALL, TURNED_AWAY, UNCERTAIN
+
+_CHINESE = CHINESE | {
+    UNCERTAIN: "不确定",
+    TOO_SMALL: "人脸太小",
+    TURNED_AWAY: "脸转开了",
+    BLURRED: "模糊",
+    NO_FACE: "无人脸",
+    "not readable": "无法识别",
+    "person {n}": "人物 {n}",
+    "evidence": "依据",
+    "true target frames": "真正的目标帧",
+    "changes/min": "次/分钟",
+    "No face in {name}": "{name} 中没有人脸",
+    "What the face in {name} expresses, moment by moment": "{name} 中的表情随时间的变化",
+    "What the {n} people in {name} express, moment by moment": (
+        "{name} 中 {n} 个人的表情随时间的变化"
+    ),
+    "Height: probability of each emotion. Strong color: the recognized emotion, where it is "
+    "certain.\nEvidence: the emotion that each instance supports most; taller is stronger.": (
+        "高度：每种表情的概率。实色：识别出的表情（确定时）。\n"
+        "依据：每个片段最支持的表情，越高越强。"
+    ),
+    "What faces express in {n} videos": "{n} 个视频中的表情",
+    "What faces express in one video": "一个视频中的表情",
+    "Each bar: the time a person is in the picture, divided by what the face shows.": (
+        "每一条：一个人出现在画面中的时间，按表情划分。"
+    ),
+    "Videos without a face: {n}.": "没有人脸的视频：{n} 个。",
+}
+
+
+def translate(lang: str, text: str, **values: object) -> str:
+    """Return a word or sentence in a language; one that has no translation stays as it is.
+
+    Args:
+        lang: `en` or `zh`.
+        text: in English, with names in braces for the values.
+        **values: by name.
+
+    Example:
+        >>> from m3dfel.report.words import translate
+        >>> translate("zh", "person {n}", n=2)
+        '人物 2'
+    """
+    text = _CHINESE.get(text, text) if lang == "zh" else text
+    return text.format(**values) if values else text
+
+
+def words_for(lang: str, labels: Sequence[str]) -> dict[str, str]:
+    """Return how the labels and everything else that a span can say are written."""
+    words = [*labels, UNCERTAIN, TOO_SMALL, TURNED_AWAY, BLURRED, NO_FACE]
+    return {word: translate(lang, word) for word in words}
