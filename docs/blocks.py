@@ -17,7 +17,7 @@ from typing import Any
 from m3dfel import cli
 from m3dfel.config import recipes
 from m3dfel.data.layouts import LAYOUTS
-from m3dfel.experiments.literature import PUBLISHED
+from m3dfel.experiments.literature import published as published_results
 from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.backbones import BACKBONES
 from m3dfel.report.exports import FORMATS
@@ -71,11 +71,11 @@ def document(name: str) -> str:
 
 def published() -> str:
     """Return the published results as a table: WAR / UAR on each data set."""
-    data_sets = list(dict.fromkeys(name for row in PUBLISHED for name in row.results))
+    data_sets = list(dict.fromkeys(name for row in published_results() for name in row.results))
     rows = [
         [row.method, *(_result(row.results.get(n), row.protocol.get(n)) for n in data_sets)]
-        + [row.trick or _NONE, row.source]
-        for row in PUBLISHED
+        + [row.idea or _NONE, row.source]
+        for row in published_results()
     ]
     return _table(["WAR / UAR in %", *data_sets, "what is special", "read in"], rows)
 

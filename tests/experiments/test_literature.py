@@ -1,10 +1,10 @@
-from m3dfel.experiments.literature import PUBLISHED
+from m3dfel.experiments.literature import published
 
 
 def test_every_result_has_a_source_and_is_in_percent():
-    for published in PUBLISHED:
-        assert published.source
-        assert set(published.protocol) <= set(published.results)
-        for war, uar in published.results.values():
+    for row in published():
+        assert row.source
+        assert set(row.protocol) <= set(row.results)
+        for war, uar in row.results.values():
             assert 30 < (uar or war) <= war < 100
-    assert len({published.method for published in PUBLISHED}) == len(PUBLISHED)
+    assert len({row.method for row in published()}) == len(published())

@@ -37,11 +37,11 @@ def test_words_that_contain_a_metric_s_name_stay_as_they_are():
     assert list(format_table(table)) == ["", "runs", "warmth", "WAR"]
 
 
-def test_published_rows_show_protocol_trick_and_source():
+def test_published_rows_show_protocol_idea_and_source():
     rows = published_rows("DFEW").set_index("name")
     row = rows.loc["M3DFEL (2023), published (5 folds)"]
     assert (row["war"], row["uar"]) == (69.25, 56.10)
-    assert row["trick"] == "MIL over 3D instances; disgust recall 0.00"
+    assert row["idea"] == "MIL over 3D instances; disgust recall 0.00"
     assert row["source"] == "paper; TFace, CVPR_result.png"
     assert "M3DFEL (2023), published" in published_rows("FERV39k")["name"].tolist()
     assert published_rows("my data").empty

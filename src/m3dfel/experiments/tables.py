@@ -11,10 +11,10 @@ import pandas as pd
 
 from m3dfel.evaluation.runs import Run
 from m3dfel.experiments.bootstrap import paired_difference
-from m3dfel.experiments.literature import PUBLISHED
+from m3dfel.experiments.literature import published
 from m3dfel.files import write_text
 
-_PUBLISHED_COLUMNS = ("trick", "source")
+_PUBLISHED_COLUMNS = ("idea", "source")
 
 
 def summarize(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
@@ -80,21 +80,20 @@ def published_rows(dataset: str) -> pd.DataFrame:
     """Return the published results on a data set as rows of `summarize`, marked as published.
 
     Returns:
-        Columns: name, war, uar, trick, source. Empty if there are none.
+        Columns: name, war, uar, idea, source. Empty if there are none.
     """
     rows = []
-    for published in PUBLISHED:
-        if dataset in published.results:
-            war, uar = published.results[dataset]
-            protocol = published.protocol.get(dataset)
+    for row in published():
+        if dataset in row.results:
+            war, uar = row.results[dataset]
+            protocol = row.protocol.get(dataset)
             rows.append(
                 {
-                    "name": f"{published.method}, published"
-                    + (f" ({protocol})" if protocol else ""),
+                    "name": f"{row.method}, published" + (f" ({protocol})" if protocol else ""),
                     "war": war,
                     "uar": uar,
-                    "trick": published.trick,
-                    "source": published.source,
+                    "idea": row.idea,
+                    "source": row.source,
                 }
             )
     return pd.DataFrame(rows)

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from m3dfel.emotions import colors
-from m3dfel.evaluation.failures import sampled_target_frames
 from m3dfel.evaluation.runs import Run
+from m3dfel.experiments.localization import sampled_target_frames
 from m3dfel.report.spans import Values
 from m3dfel.report.style import INK, MUTED, PLAIN, RULE, TARGET, add_axes, new_figure, text_width
 from m3dfel.synthetic.clips import is_synthetic

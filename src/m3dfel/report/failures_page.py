@@ -18,8 +18,9 @@ from m3dfel.data.manifest import clip_from_path
 from m3dfel.data.reading import read_clip
 from m3dfel.data.sampling import centered_indices
 from m3dfel.errors import InputError
-from m3dfel.evaluation.failures import count_causes, failure_causes, localization
+from m3dfel.evaluation.failures import count_causes, failure_causes
 from m3dfel.evaluation.runs import Run, short_names
+from m3dfel.experiments.localization import localization
 from m3dfel.files import write_text
 from m3dfel.report.evidence import plot_clip_evidence
 from m3dfel.report.html import embed_figure, embed_image, html_table, render

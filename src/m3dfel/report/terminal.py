@@ -206,7 +206,7 @@ def print_failures(counts: pd.DataFrame, located: dict[str, float] | None, page:
 
     Args:
         counts: returned by `evaluation.failures.count_causes`.
-        located: returned by `evaluation.failures.localization`.
+        located: returned by `experiments.localization.localization`.
         page: where the errors are shown.
     """
     table = _new_table("Wrong clips by cause")
