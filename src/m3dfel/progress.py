@@ -68,6 +68,7 @@ def progress_bar(
         TimeRemainingColumn(),
         console=console,
         transient=True,
+        speed_estimate_period=3600,  # some items take minutes
         disable=not (show and (console.is_terminal or console.is_jupyter)),
     )
     with bar:

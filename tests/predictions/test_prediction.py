@@ -142,8 +142,12 @@ def test_a_loaded_prediction_is_drawn_into_its_video_without_a_model(tmp_path: P
 def test_frames_in_memory_are_annotated_when_given(tmp_path: Path):
     frames = noise_video(10)
     prediction = Recognizer(small_model())(frames, aligned=True)
-    prediction.annotate(tmp_path / "annotated.mp4", frames)
+    prediction.annotate(tmp_path / "annotated.mp4", frames, progress=False)
     assert len(list(read_video(tmp_path / "annotated.mp4"))) == 10
+    with pytest.raises(InputError, match="give them as the source"):
+        prediction.annotate(tmp_path / "again.mp4")
+    with pytest.raises(InputError, match="frames has no frames to write"):
+        prediction.annotate(tmp_path / "again.mp4", iter([]))
 
 
 def test_it_shows_itself_in_a_line():

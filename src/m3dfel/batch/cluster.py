@@ -16,10 +16,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from m3dfel.batch.predictor import PredictSettings, Video, VideoPredictor
-from m3dfel.batch.workers import Outcome, predict_safely, prepare_process
+from m3dfel.batch.settings import Outcome, PredictSettings, Start, Video, start_predictor
+from m3dfel.batch.workers import silence
 from m3dfel.errors import InputError
-from m3dfel.models.checkpoints import find_device
 
 AUTO = "auto"
 """The cluster that this machine belongs to, or else a new one of this machine alone."""
@@ -28,7 +27,11 @@ _MAX_DEATHS = 2  # of actors by the same video
 
 
 def predict_on_cluster(
-    videos: Sequence[Video], settings: PredictSettings, address: str, jobs: int | None = None
+    videos: Sequence[Video],
+    settings: PredictSettings,
+    address: str,
+    jobs: int | None = None,
+    start: Start = start_predictor,
 ) -> Iterator[Outcome]:
     """Predict videos on a cluster, and yield what became of each, as it is done.
 
@@ -37,20 +40,23 @@ def predict_on_cluster(
         settings: of all videos.
         address: of the cluster, such as `ray://head:10001`, or `auto`.
         jobs: number of actors; None for one on each core of the cluster (each GPU with `cuda`).
+        start: prepares the process of an actor.
 
     Raises:
         InputError: Ray is not installed, or there is no cluster at the address.
     """
     ray = _connect(address)
-    device = find_device(settings.recognizer.device)
-    needs = {"num_gpus": 1} if device.startswith("cuda") else {"num_cpus": 1}
-    available = ray.cluster_resources().get("GPU" if "num_gpus" in needs else "CPU", 1)
+    resources = ray.cluster_resources()
+    device = settings.recognizer.device
+    on_gpu = device.startswith("cuda") or (device == "auto" and "GPU" in resources)
+    needs = {"num_gpus": 1} if on_gpu else {"num_cpus": 1}
+    available = resources.get("GPU" if on_gpu else "CPU", 1)
     actors = jobs or int(available)
     left = {video.stem: video for video in videos}
     attempts = [_attempts(video, settings) for video in videos]
     _remove(attempts)
     try:
-        for outcome in _run(videos, settings, actors, needs):
+        for outcome in _run(videos, settings, actors, needs, start):
             del left[outcome.video.stem]
             yield outcome
     except ray.exceptions.RayError as error:
@@ -98,6 +104,7 @@ def _run(
     settings: PredictSettings,
     actors: int,
     needs: dict[str, int],
+    start: Start,
 ) -> Iterator[Outcome]:
     """Predict videos, and yield what became of those whose actors lived."""
     if not videos:
@@ -111,7 +118,7 @@ def _run(
     # One video in each block: what an actor had in hand when it died is all that is done again.
     outcomes = ray_data.from_items(rows, override_num_blocks=len(rows)).map(
         _Actor,
-        fn_constructor_args=(settings, str(Path.cwd())),
+        fn_constructor_args=(start, settings, str(Path.cwd())),
         compute=ray_data.ActorPoolStrategy(size=min(actors, len(videos))),
         **needs,
     )
@@ -124,15 +131,16 @@ class _Actor:
     """Predicts one row, a video, after the other, on some machine.
 
     Args:
+        start: prepares the process.
         settings: of all videos.
         folder: the current folder of the run, which relative paths start from.
     """
 
-    def __init__(self, settings: PredictSettings, folder: str) -> None:
-        prepare_process()
+    def __init__(self, start: Start, settings: PredictSettings, folder: str) -> None:
+        silence()
         os.chdir(folder)
         self._settings = settings
-        self._predict = VideoPredictor(settings)
+        self._predict = start(settings)
 
     def __call__(self, row: dict[str, str]) -> dict[str, Any]:
         video = Video(json.loads(row["source"]), row["stem"])
@@ -148,9 +156,9 @@ class _Actor:
             return Outcome(video, _LOST, finished=False)
         with attempts.open("a") as file:
             file.write(".")
-        outcome = predict_safely(self._predict, video)
+        outcome = self._predict(video)
         if not outcome.finished:  # the storage may have been out of reach for a moment
-            outcome = predict_safely(self._predict, video)
+            outcome = self._predict(video)
         _remove([attempts])
         return outcome
 

@@ -17,26 +17,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pandas as pd
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
-from m3dfel.batch.predictor import (
-    PredictSettings,
-    Video,
-    VideoPredictor,
-    different_settings,
-)
+from m3dfel.batch.predictor import VideoPredictor, different_settings
+from m3dfel.batch.settings import Outcome, PredictSettings, Video
 from m3dfel.batch.summary import SUMMARY_FILES, write_summary
-from m3dfel.batch.workers import Outcome
 from m3dfel.errors import InputError
 from m3dfel.files import check_replaceable, start_list
 from m3dfel.predictions.prediction import Header, read_header
+from m3dfel.progress import progress_bar
 from m3dfel.report.exports import FORMATS
 from m3dfel.report.tables import write_csv
 from m3dfel.video.decode import ANNOTATED_ENDING
@@ -50,7 +38,6 @@ Run: TypeAlias = Callable[[Sequence[Video], PredictSettings], Iterable[Outcome]]
 
 _ABANDONED_S = 3600  # an unfinished file that did not change for this long has no writer any more
 _MAX_STEM = 200  # bytes; file systems take 255
-_RATE_OVER_S = 3600  # the time left is estimated from the videos done in the last hour
 
 
 def predict_videos(
@@ -105,23 +92,11 @@ def predict_videos(
 
 def _with_progress(outcomes: Iterable[Outcome], videos: int, finished: int) -> Iterator[Outcome]:
     """Yield what became of the videos, and show how many are done, how fast, and the time left."""
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        speed_estimate_period=_RATE_OVER_S,
-    )
-    start_s, problems = time.monotonic(), 0
-    with progress:
-        task = progress.add_task("predicting videos", total=videos, completed=finished, rate="")
-        for done, outcome in enumerate(outcomes, start=1):
+    problems = 0
+    with progress_bar("predicting videos", videos, "{:.2f} videos/s", finished) as advance:
+        for outcome in outcomes:
             problems += bool(outcome.problem)
-            rate = 60 * done / (time.monotonic() - start_s)
-            progress.update(task, advance=1, rate=f"{rate:.1f} a minute, problems: {problems}")
+            advance(description=f"predicting videos ({problems} problems)")
             yield outcome
 
 

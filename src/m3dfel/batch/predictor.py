@@ -11,113 +11,28 @@ import hashlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from m3dfel.batch.settings import ANNOTATED, Outcome, Predict, PredictSettings, Video
 from m3dfel.emotions import EMOTIONS, names_in
 from m3dfel.errors import InputError
 from m3dfel.files import start_list
-from m3dfel.models.checkpoints import BUNDLED
 from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.opencv import cv2
 from m3dfel.plugins import load_plugin
-from m3dfel.predictions.baseline import Baseline, subtract_baseline
-from m3dfel.predictions.persons import PersonMap, only_person, only_region
+from m3dfel.predictions.baseline import subtract_baseline
+from m3dfel.predictions.persons import only_person, only_region
 from m3dfel.predictions.prediction import Prediction, read_header
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.recognition.settings import RecognizerSettings
-from m3dfel.report.exports import DEFAULT_FORMATS, FORMATS, check_formats
+from m3dfel.report.exports import FORMATS
 from m3dfel.report.fonts import check_fonts
-from m3dfel.video.decode import ANNOTATED_ENDING
-from m3dfel.video.remote import is_url
-from m3dfel.video.sources import readable, source_changed_s, source_id, source_name
-
-_ANNOTATED = "video"
-
-
-@dataclass(frozen=True)
-class PredictSettings:
-    """How videos are predicted, and what is written.
-
-    Attributes:
-        output: folder for the results.
-        formats: names from `exports.FORMATS`.
-        annotate: also write the annotated video.
-        lang: language of pictures, subtitles and annotated videos, `en` or `zh`.
-        model: whatever `checkpoints.load_model` takes.
-        recognizer: how the recognizer works.
-        aligned: the frames already show one cropped face.
-        region: left, top, right and bottom in pixels: only faces in it.
-        persons: who is who, decided by hand.
-        person: only this person.
-        baseline: when the persons are at rest.
-        plugins: Python files or modules with parts of the model.
-
-    Raises:
-        InputError: there is no such format, or the output is a URL or a file.
-    """
-
-    output: str
-    formats: tuple[str, ...] = DEFAULT_FORMATS
-    annotate: bool = False
-    lang: str = "en"
-    model: str = BUNDLED
-    recognizer: RecognizerSettings = field(default_factory=RecognizerSettings)
-    aligned: bool = False
-    region: tuple[float, float, float, float] | None = None
-    persons: PersonMap | None = None
-    person: int | None = None
-    baseline: Baseline | None = None
-    plugins: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_formats(self.formats)
-        if is_url(self.output):
-            raise InputError(
-                f"cannot write to {self.output}: give a folder on this machine with --output, and "
-                "copy the results afterwards"
-            )
-        folder = Path(self.output)
-        in_the_way = next((path for path in (folder, *folder.parents) if path.exists()), folder)
-        if in_the_way.is_file():
-            raise InputError(f"{in_the_way} is a file: give a folder with --output")
-
-
-@dataclass(frozen=True)
-class Video:
-    """A video to predict.
-
-    Attributes:
-        source: a path, a URL, or the paths of pictures.
-        stem: what the names of its results start with.
-    """
-
-    source: str | Sequence[str]
-    stem: str
-
-    @property
-    def name(self) -> str:
-        """The path or URL of the source; the path of the first picture, if there are several."""
-        return source_name(self.source)
-
-    @property
-    def id(self) -> str:
-        """What tells the source from all others, from whatever folder it is named."""
-        if isinstance(self.source, str):
-            return source_id(self.source)
-        pictures = "\n".join(map(source_id, self.source))
-        return f"{source_id(self.name)} {hashlib.sha256(pictures.encode()).hexdigest()[:16]}"
-
-    def files(self, settings: PredictSettings) -> dict[str, Path]:
-        """Return the files with the results by format, in the order they are written."""
-        endings = {name: FORMATS[name].ending for name in settings.formats}
-        if settings.annotate:
-            endings[_ANNOTATED] = ANNOTATED_ENDING
-        if "json" in endings:
-            endings["json"] = endings.pop("json")
-        folder = Path(settings.output)
-        return {name: folder / f"{self.stem}{ending}" for name, ending in endings.items()}
+from m3dfel.video.sources import readable, source_changed_s
 
 
 class VideoPredictor:
@@ -168,7 +83,7 @@ class VideoPredictor:
         """
         finished = not again and self.has_finished(video)
         left = self.left_to_write(video, again)
-        needs_frames = not finished or _ANNOTATED in left
+        needs_frames = not finished or ANNOTATED in left
         with readable(video.source) if needs_frames else nullcontext(video.source) as source:
             prediction = (
                 Prediction.load(video.files(self.settings)["json"])
@@ -177,7 +92,7 @@ class VideoPredictor:
             )
             start_list(Path(self.settings.output))
             for name, path in left.items():
-                if name == _ANNOTATED:
+                if name == ANNOTATED:
                     prediction.annotate(path, source, self.settings.lang)
                 else:
                     FORMATS[name].write(prediction, path, self.settings.lang)
@@ -225,6 +140,23 @@ class VideoPredictor:
         if not path or not header or different_settings(header.settings, self.record(video)):
             return False
         return header.id == video.id and source_changed_s(video.name) <= path.stat().st_mtime
+
+
+def predict_safely(predict: VideoPredictor, video: Video) -> Outcome:
+    """Predict a video and return what became of it, whatever happens."""
+    try:
+        return Outcome(video, predict(video).note, finished=True)
+    except InputError as error:
+        return Outcome(video, str(error), finished=False)
+    except Exception as error:  # a file can be broken in ways that no library expects
+        return Outcome(video, f"{type(error).__name__}: {error}", finished=False)
+
+
+def one_thread_predictor(settings: PredictSettings) -> Predict:
+    """Return what predicts a video, whatever happens, in a process that computes on one thread."""
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    return partial(predict_safely, VideoPredictor(settings))
 
 
 def different_settings(was: dict[str, Any], now: dict[str, Any]) -> list[str]:

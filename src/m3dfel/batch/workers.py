@@ -14,32 +14,12 @@ import tempfile
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from tempfile import TemporaryDirectory
 from threading import current_thread, main_thread
 
-import torch
-
-from m3dfel.batch.predictor import PredictSettings, Video, VideoPredictor
-from m3dfel.errors import InputError
-from m3dfel.opencv import cv2
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a video.
-
-    Attributes:
-        video: the video.
-        problem: why there are no results, or what is wrong with them; usually empty.
-        finished: the results are written.
-    """
-
-    video: Video
-    problem: str
-    finished: bool
+from m3dfel.batch.settings import Outcome, PredictSettings, Start, Video, start_predictor
 
 
 def usable_cores() -> int:
@@ -50,13 +30,13 @@ def usable_cores() -> int:
 
 
 def predict_in_processes(
-    videos: Sequence[Video], settings: PredictSettings, jobs: int
+    videos: Sequence[Video], settings: PredictSettings, jobs: int, start: Start = start_predictor
 ) -> Iterator[Outcome]:
     """Predict videos in several processes, and yield what became of each, as it is done."""
     waiting, tried_again = deque(videos), set[str]()
     # Removed with all that processes left in it that were ended.
     scratch = TemporaryDirectory(prefix="m3dfel-", ignore_cleanup_errors=True)
-    workers = [_Worker(settings, scratch.name) for _ in range(min(jobs, len(videos)))]
+    workers = [_Worker(start, settings, scratch.name) for _ in range(min(jobs, len(videos)))]
     try:
         while True:
             for worker in workers:
@@ -69,7 +49,7 @@ def predict_in_processes(
                 worker = busy[connection]  # type: ignore[index]
                 outcome = worker.outcome()
                 if not outcome.finished and worker.died:
-                    workers[workers.index(worker)] = _Worker(settings, scratch.name)
+                    workers[workers.index(worker)] = _Worker(start, settings, scratch.name)
                     if outcome.video.stem not in tried_again:
                         tried_again.add(outcome.video.stem)
                         waiting.append(outcome.video)
@@ -85,18 +65,19 @@ class _Worker:
     """A process that predicts one video at a time.
 
     Args:
+        start: prepares the process.
         settings: of all videos.
         scratch: folder for its temporary files.
     """
 
-    def __init__(self, settings: PredictSettings, scratch: str) -> None:
+    def __init__(self, start: Start, settings: PredictSettings, scratch: str) -> None:
         # Not forked: threads of torch do not survive a fork.
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.video: Video | None = None
         self.died = False
         self._process = context.Process(
-            target=_serve, args=(theirs, settings, scratch), daemon=True
+            target=_serve, args=(theirs, start, settings, scratch), daemon=True
         )
         with _ignoring_interrupts():  # so that Ctrl+C does not end its imports with a traceback
             self._process.start()
@@ -142,31 +123,19 @@ def _death(exit_code: int | None) -> str:
     return f"the process that predicted it {how}, twice: perhaps the memory is too small for it"
 
 
-def _serve(connection: Connection, settings: PredictSettings, scratch: str) -> None:
+def _serve(connection: Connection, start: Start, settings: PredictSettings, scratch: str) -> None:
     """Predict the videos that come through a connection until it is closed."""
     tempfile.tempdir = scratch
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process stops this one
-    prepare_process()
-    predict = VideoPredictor(settings)
+    silence()
+    predict = start(settings)
     while True:
         try:
-            connection.send(predict_safely(predict, connection.recv()))
+            connection.send(predict(connection.recv()))
         except (EOFError, OSError):
             return
 
 
-def prepare_process() -> None:
-    """Let this process compute on one thread, and print nothing beside the others' progress."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
+def silence() -> None:
+    """Let this process print nothing beside the others' progress."""
     sys.stderr = open(os.devnull, "w")  # noqa: PTH123, SIM115
-
-
-def predict_safely(predict: VideoPredictor, video: Video) -> Outcome:
-    """Predict a video and return what became of it, whatever happens."""
-    try:
-        return Outcome(video, predict(video).note, finished=True)
-    except InputError as error:
-        return Outcome(video, str(error), finished=False)
-    except Exception as error:  # a file can be broken in ways that no library expects
-        return Outcome(video, f"{type(error).__name__}: {error}", finished=False)

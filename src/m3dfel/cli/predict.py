@@ -16,7 +16,7 @@ from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.report.exports import DEFAULT_FORMATS
 
 if TYPE_CHECKING:
-    from m3dfel.batch.predictor import PredictSettings
+    from m3dfel.batch.settings import PredictSettings
 
 _MAX_PROBLEMS = 20  # printed; a table has all
 
@@ -107,7 +107,7 @@ def _formats() -> str:
 
 
 def run(options: Namespace) -> int:
-    from m3dfel.batch.predictor import PredictSettings
+    from m3dfel.batch.settings import PredictSettings
     from m3dfel.predictions.baseline import Baseline
     from m3dfel.predictions.persons import PersonMap, parse_region
     from m3dfel.video.sources import find_sources

@@ -23,7 +23,7 @@ from m3dfel.errors import InputError
 from m3dfel.report.exports import DEFAULT_FORMATS, export
 from m3dfel.report.recognized import per_label, table_columns
 from m3dfel.report.spans import span_table, with_probabilities
-from m3dfel.video.sources import Source, source_id, source_stem
+from m3dfel.video.sources import IN_MEMORY, Source, source_id, source_stem
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -163,22 +163,34 @@ class Prediction:
         """
         export(self, Path(path), formats, lang)
 
-    def annotate(self, path: str | Path, source: Source | None = None, lang: str = "en") -> None:
+    def annotate(
+        self,
+        path: str | Path,
+        source: Source | None = None,
+        lang: str = "en",
+        *,
+        progress: bool = True,
+    ) -> None:
         """Draw the prediction into its video; see `m3dfel.report.annotate.annotate_video`.
 
         It needs no model, so that a loaded prediction can be drawn at any time.
 
         Args:
             path: of the annotated video, ending in `.mp4`.
-            source: the video; None for `self.source`.
+            source: the video; None for `self.source`. Frames in memory have to be given.
             lang: language of the emotions' names, `en` or `zh`.
+            progress: show how far it is, on stderr.
 
         Raises:
             InputError: the source cannot be read, or the video cannot be written.
         """
         from m3dfel.report.annotate import annotate_video  # so is scipy
 
-        annotate_video(self, path, source, lang=lang)
+        if source is None and self.source == IN_MEMORY and not Path(IN_MEMORY).exists():
+            raise InputError(
+                "this prediction is about frames in memory: give them as the source to draw it"
+            )
+        annotate_video(self, path, source, lang=lang, progress=progress)
 
     @classmethod
     def load(cls, path: str | Path) -> Prediction:

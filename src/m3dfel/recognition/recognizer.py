@@ -19,8 +19,8 @@ from m3dfel.models.checkpoints import BUNDLED, load_model, move_model
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.predictions.smoothing import kernel_radius
+from m3dfel.progress import progress_bar
 from m3dfel.recognition.appearance import AppearanceDescriptor, AppearanceEncoder
-from m3dfel.recognition.progress import show_progress
 from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.recognition.stream import Stream
 from m3dfel.video.camera import read_camera
@@ -128,12 +128,14 @@ class Recognizer:
             InputError: the source cannot be read, a frame is too small to show a face, or the
                 model's weights are damaged.
         """
-        with self._stream(source, aligned) as stream:
-            steps = stream.steps()
-            if progress:
-                steps = show_progress(steps, stream.name, source_duration(source))
-            for _ in steps:
-                pass
+        stream = self._stream(source, aligned)
+        name, duration_s = Path(stream.name).name, source_duration(source) if progress else None
+        bar = progress_bar(f"reading {name}", duration_s, "{:.1f} × real time", show=progress)
+        done_s = 0.0
+        with stream, bar as advance:
+            for step in stream.steps():
+                advance(step.frame.time_s - done_s)
+                done_s = step.frame.time_s
         return stream.prediction()
 
     def stream(self, source: Source | int, aligned: bool = False) -> Stream:

@@ -37,6 +37,7 @@ def annotate_video(
     source: Source | None = None,
     on_frame: Callable[[Frame], None] | None = None,
     lang: str = "en",
+    progress: bool = True,
 ) -> None:
     """Draw a prediction into its video.
 
@@ -49,6 +50,7 @@ def annotate_video(
         source: the video; None for the one that the prediction names.
         on_frame: called with every frame before it is drawn; an exception it raises ends the work.
         lang: language of all words, `en` or `zh`.
+        progress: show how far it is, on stderr.
 
     Raises:
         InputError: the source cannot be read, or the video cannot be written.
@@ -65,7 +67,7 @@ def annotate_video(
             annotator = Annotator(prediction, width, height, lang)
         return annotator.draw(frame)
 
-    rewrite_video(source, Path(path), draw)
+    rewrite_video(source, Path(path), draw, progress=progress)
 
 
 class Annotator:

@@ -25,11 +25,10 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
-from rich.console import Console
-from rich.progress import track as with_progress
 
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write
+from m3dfel.progress import progress as with_progress
 from m3dfel.video.decode import (
     ANNOTATED,
     Frame,
@@ -39,7 +38,7 @@ from m3dfel.video.decode import (
     picture_stream,
 )
 from m3dfel.video.pictures import ANIMATION_SUFFIXES, PICTURE_SUFFIXES
-from m3dfel.video.sources import Source, read_frames
+from m3dfel.video.sources import Source, read_frames, source_name
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +101,12 @@ def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None
 
 
 def rewrite_video(
-    source: Source, path: Path, draw: Callable[[Frame], Picture], fps: float | None = None
+    source: Source,
+    path: Path,
+    draw: Callable[[Frame], Picture],
+    fps: float | None = None,
+    *,
+    progress: bool = True,
 ) -> None:
     """Write a video with the frames of a source, each drawn anew, and its sound.
 
@@ -114,22 +118,18 @@ def rewrite_video(
         path: of the video, ending in `.mp4`; written under a temporary name first.
         draw: returns a frame's new picture, uint8 RGB (H, W, 3), always of the same, even size.
         fps: frames per second of pictures; None for 25.
+        progress: show how far it is, on stderr.
 
     Raises:
-        InputError: the source cannot be read, the path does not end in `.mp4`, is the source
-            itself, or cannot be written.
+        InputError: the source cannot be read or has no frames, the path does not end in `.mp4`, is
+            the source itself, or cannot be written.
     """
     check_output(path, source)
     file = _file(source)
-    frames = iter(
-        with_progress(
-            read_frames(source, fps),
-            f"writing {path.name}",
-            console=Console(stderr=True),
-            transient=True,
-        )
-    )
-    first = next(frames)
+    frames = with_progress(read_frames(source, fps), f"writing {path.name}", show=progress)
+    first = next(frames, None)
+    if first is None:
+        raise InputError(f"{source_name(source)} has no frames to write to {path}")
     with atomic_write(path) as temporary:
         try:
             if file is None or file.suffix.lower() in PICTURE_SUFFIXES | ANIMATION_SUFFIXES:

@@ -66,6 +66,9 @@ Source: TypeAlias = (
 - `Frame`s, arrays or Pillow images from a list or an iterator: the frames of a video.
 """
 
+IN_MEMORY = "frames"
+"""The name of a source that is no file: frames, arrays or an iterator."""
+
 MIN_SIDE = 8
 """Height and width in pixels below which a frame cannot show a face."""
 
@@ -347,7 +350,7 @@ def source_name(source: Source) -> str:
     """Return the path of a source: of the first picture of a list, `frames` for what has none."""
     if isinstance(source, list | tuple) and source:
         source = source[0]
-    return str(source) if isinstance(source, str | Path) else "frames"
+    return str(source) if isinstance(source, str | Path) else IN_MEMORY
 
 
 def source_stem(name: str) -> str:

@@ -76,7 +76,7 @@ def analyze(video: Path, recognizer: Recognizer, max_s: float, report: Report) -
         gallery.collect(frame)
 
     annotated = video.with_name(f"{video.stem}_annotated.mp4")
-    annotate_video(prediction, annotated, on_frame=on_frame)
+    annotate_video(prediction, annotated, on_frame=on_frame, progress=False)
     return Analysis(
         prediction,
         duration_s=probe(annotated).duration_s or length_s,
