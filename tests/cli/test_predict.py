@@ -50,6 +50,20 @@ def test_prediction_writes_the_formats_and_the_video_asked_for(model: Path, tmp_
     assert len(list(read_video(tmp_path / "out" / "film_annotated.mp4"))) == 10
 
 
+def test_a_folder_with_one_video_is_summarized_like_any_folder(
+    model: Path, tmp_path: Path, monkeypatch
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "films").mkdir()
+    write_video(tmp_path / "films" / "film.mp4", np.zeros((10, 48, 48, 3), np.uint8), 25)
+    words = ["--model", str(model), "--aligned", "--formats", "csv", "--output"]
+    assert main(["predict", "~/films", *words, str(tmp_path / "folder")]) == 0
+    assert (tmp_path / "folder" / "summary.csv").exists()
+    assert main(["predict", "~/films/film.mp4", *words, str(tmp_path / "file")]) == 0
+    assert (tmp_path / "file" / "film.csv").exists()
+    assert not (tmp_path / "file" / "summary.csv").exists()
+
+
 def test_a_bad_video_among_good_ones_is_told_and_passed_over(model: Path, tmp_path: Path, said):
     (tmp_path / "bad.mp4").write_bytes(b"not a video")
     write_video(tmp_path / "good.mp4", np.zeros((20, 48, 48, 3), np.uint8), 25)

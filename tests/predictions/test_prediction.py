@@ -150,6 +150,18 @@ def test_frames_in_memory_are_annotated_when_given(tmp_path: Path):
         prediction.annotate(tmp_path / "again.mp4", iter([]))
 
 
+def test_crops_are_the_faces_of_all_frames():
+    frames = noise_video(40)
+    prediction = Recognizer(small_model(), detector=ScriptedDetector((0, set(range(10, 40)))))(
+        frames
+    )
+    crops = list(prediction.crops(frames))
+    assert [row for row, _ in crops] == list(prediction.frames.index)
+    row, crop = crops[-1]
+    left, top, right, bottom = prediction.frames.loc[row, ["x1", "y1", "x2", "y2"]].astype(int)
+    assert np.array_equal(crop, frames[39].image[top:bottom, left:right])
+
+
 def test_it_shows_itself_in_a_line():
     prediction = Recognizer(small_model())(noise_video(25), aligned=True)
     assert repr(prediction) == "Prediction('frames': 1 person in 1 track, 3 clips)"

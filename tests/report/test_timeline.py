@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
@@ -113,3 +114,12 @@ def test_it_can_be_drawn_into_a_figure_of_ones_own():
     assert {"person 1", *EMOTIONS} <= {text.get_text() for text in below.texts}
     with pytest.raises(InputError, match="2 persons but 1 axes"):
         plot_timeline(made_up_prediction((0, 4), (1, 2)), ax=below)
+
+
+def test_the_axis_ends_with_the_video_and_says_where_there_is_no_face():
+    prediction = made_up_prediction((0, 4), (1, 5), (5.05, 10), duration_s=10)
+    prediction.clips["person"] = prediction.clips["person"].replace(3, 2)
+    figure = plot_timeline(prediction)
+    assert {axes.get_xlim() for axes in figure.axes} == {(0, 10)}
+    away = [text.get_position()[0] for text in figure.findobj(Text) if text.get_text() == "no face"]
+    assert sorted(away) == [0.5, 7], "not from 5 to 5.05 s, which is too short to say"

@@ -135,7 +135,7 @@ def run(options: Namespace) -> int:
 
 def _is_collection(paths: list[str], source: str | list[str]) -> bool:
     """Return whether the user named a folder in which there happens to be one video."""
-    return isinstance(source, str) and Path(paths[0]) != Path(source)
+    return isinstance(source, str) and Path(paths[0]).expanduser() != Path(source)
 
 
 def _predict_one(source: str | list[str], settings: PredictSettings, overwrite: bool) -> int:

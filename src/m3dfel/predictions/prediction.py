@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -21,9 +21,10 @@ import pandas as pd
 
 from m3dfel.errors import InputError
 from m3dfel.report.exports import DEFAULT_FORMATS, export
-from m3dfel.report.recognized import per_label, table_columns
+from m3dfel.report.recognized import BOX, per_label, table_columns
 from m3dfel.report.spans import span_table, with_probabilities
-from m3dfel.video.sources import IN_MEMORY, Source, source_id, source_stem
+from m3dfel.video.decode import Picture
+from m3dfel.video.sources import IN_MEMORY, Source, read_frames, source_id, source_stem
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -186,11 +187,28 @@ class Prediction:
         """
         from m3dfel.report.annotate import annotate_video  # so is scipy
 
+        annotate_video(self, path, self._source(source), lang=lang, progress=progress)
+
+    def crops(self, source: Source | None = None) -> Iterator[tuple[int, Picture]]:
+        """Yield the number of each row of `frames` and the picture in its box, frame by frame.
+
+        Args:
+            source: the video; None for `self.source`.
+
+        Raises:
+            InputError: on the first crop if the source cannot be read.
+        """
+        rows = self.frames.groupby("frame").indices
+        boxes = self.frames[BOX].to_numpy(float).round().astype(int).clip(0)
+        for frame in read_frames(self._source(source)):
+            for row in rows.get(frame.index, ()):
+                left, top, right, bottom = boxes[row]
+                yield int(row), frame.image[top:bottom, left:right].copy()
+
+    def _source(self, source: Source | None) -> Source:
         if source is None and self.source == IN_MEMORY and not Path(IN_MEMORY).exists():
-            raise InputError(
-                "this prediction is about frames in memory: give them as the source to draw it"
-            )
-        annotate_video(self, path, source, lang=lang, progress=progress)
+            raise InputError("this prediction is about frames in memory: give them as the source")
+        return self.source if source is None else source
 
     @classmethod
     def load(cls, path: str | Path) -> Prediction:

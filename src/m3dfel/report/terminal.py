@@ -127,9 +127,9 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
     """
     printed = _new_table(folder)
     printed.add_column("video")
-    for column in ("person", "video s", "seen s", "readable % of seen"):
+    for column in ("person", "video s", "seen s", "readable %"):
         printed.add_column(column, justify="right")
-    printed.add_column("most of seen")
+    printed.add_column("most of the time")
     times = table.filter(like="time_").fillna(0.0)
     color_of = colors([str(name).removeprefix("time_") for name in times])
     for (_, row), (_, fractions) in zip(
@@ -146,7 +146,9 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
             cells += [f"[{color_of[word]}]■[/] {escape(word.replace('_', ' '))} {fraction}"]
         printed.add_row(*cells)
     more = f"{len(table) - _MAX_ROWS:,} more rows, and " if len(table) > _MAX_ROWS else ""
-    printed.caption = f"{more}all details in {escape(folder)}/summary.*"
+    printed.caption = (
+        f"all parts are of the time seen; {more}all details in {escape(folder)}/summary.*"
+    )
     Console().print(printed)
 
 

@@ -44,6 +44,7 @@ _ROW = 0.3  # inches
 _EVIDENCE_BASE = -1.2  # in rows; the emotion in the last row stands on 0
 _PEAK = 0.9  # height of probability 1, in rows
 _SAMPLES = 2000  # of a curve
+_MIN_NAMED = 0.015  # of the width: what is shorter has no room for a line of text
 _LABEL: dict[str, Any] = {"size": 9}
 _MARK: dict[str, Any] = {"size": 8}
 
@@ -179,6 +180,8 @@ def _draw_track(
 def _write_mark(axes: Axes, start_s: float, end_s: float, rows: int, mark: str) -> None:
     """Write why there is no answer for a while: upright, and smaller, if space is short."""
     axes.axvspan(start_s, end_s, 0.13, 1, facecolor=EMPTY, linewidth=0, zorder=1)
+    if end_s - start_s < _MIN_NAMED * axes.get_xlim()[1]:
+        return
     text = axes.text((start_s + end_s) / 2, rows / 2, mark, **CENTERED, **_MARK, color=MUTED)
     if end_s - start_s <= 0.12 * axes.get_xlim()[1]:
         text.set_rotation(90)
