@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +10,7 @@ from m3dfel.errors import InputError
 from m3dfel.files import (
     atomic_write,
     check_replaceable,
+    only_process,
     printable,
     start_list,
     write_text,
@@ -60,6 +63,28 @@ def test_a_path_that_cannot_be_written_is_an_input_error(tmp_path: Path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match=r"cannot write .*file/results\.json"):
         write_text(tmp_path / "file" / "results.json", "{}")
+
+
+# --- one process at a time ---------------------------------------------------------------------
+
+
+def test_only_one_process_works_in_a_folder_and_a_killed_one_blocks_nobody(tmp_path: Path):
+    code = (
+        "import sys, time; from pathlib import Path; from m3dfel.files import only_process\n"
+        "with only_process(Path(sys.argv[1]), 'packing'): print(flush=True); time.sleep(60)"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "new")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        other.stdout.readline()
+        with (
+            pytest.raises(InputError, match=r"another process is packing in .*new: wait until"),
+            only_process(tmp_path / "new", "packing"),
+        ):
+            pass
+        other.kill()
+    with only_process(tmp_path / "new", "packing"):
+        pass
 
 
 # --- what is whose -------------------------------------------------------------------------------

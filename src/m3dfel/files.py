@@ -17,6 +17,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from m3dfel.errors import InputError
 
 
@@ -54,6 +56,43 @@ def atomic_write(path: Path) -> Iterator[Path]:
         ) from error
 
 
+@contextmanager
+def only_process(folder: Path, work: str) -> Iterator[None]:
+    """Let no other process do the same in a folder meanwhile; a killed process blocks nobody.
+
+    Args:
+        folder: is created if missing.
+        work: what the process does there, for the message, such as "packing".
+
+    Raises:
+        InputError: another process does so, or the folder cannot be written to.
+    """
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"another process is {work} in {folder}: wait until it ends, or choose another folder"
+        ) from error
+    except OSError as error:
+        raise _cannot_write_to(folder, error) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+LOCK = ".m3dfel.lock"
+"""Name of the file that is locked; it may stay in the folder."""
+
+
+def _cannot_write_to(folder: Path, error: OSError) -> InputError:
+    return InputError(
+        f"cannot write to {folder} ({error.strerror or error}): choose another folder"
+    )
+
+
 def check_replaceable(paths: Iterable[Path], overwrite: bool = False) -> None:
     """Check that results can be written to some paths, before the work for them starts.
 
@@ -80,9 +119,7 @@ def check_replaceable(paths: Iterable[Path], overwrite: bool = False) -> None:
             trial.touch()
             trial.unlink()
         except OSError as error:
-            raise InputError(
-                f"cannot write to {folder} ({error.strerror or error}): choose another folder"
-            ) from error
+            raise _cannot_write_to(folder, error) from error
 
 
 def start_list(folder: Path) -> None:
@@ -95,9 +132,7 @@ def start_list(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _LIST).touch()
     except OSError as error:
-        raise InputError(
-            f"cannot write to {folder} ({error.strerror or error}): choose another folder"
-        ) from error
+        raise _cannot_write_to(folder, error) from error
 
 
 def written_names(folder: Path) -> frozenset[str]:

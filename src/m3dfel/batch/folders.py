@@ -22,7 +22,7 @@ from m3dfel.batch.predictor import VideoPredictor, different_settings
 from m3dfel.batch.settings import Outcome, PredictSettings, Video
 from m3dfel.batch.summary import SUMMARY_FILES, write_summary
 from m3dfel.errors import InputError
-from m3dfel.files import check_replaceable, start_list
+from m3dfel.files import check_replaceable, only_process, start_list
 from m3dfel.predictions.prediction import Header, read_header
 from m3dfel.progress import progress_bar
 from m3dfel.report.exports import FORMATS
@@ -60,34 +60,35 @@ def predict_videos(
 
     Raises:
         InputError: there are results that were made with other settings, a result would replace a
-            source or another file that m3dfel did not write, a setting is invalid, or the folder
-            cannot be written to.
+            source or another file that m3dfel did not write, a setting is invalid, another process
+            is predicting videos into the folder, or it cannot be written to.
     """
     settings = replace(settings, formats=tuple(dict.fromkeys([*settings.formats, "json"])))
     folder = Path(settings.output)
-    videos, saved = plan_videos(sources, settings)
     predictor = VideoPredictor(settings)
-    if not overwrite:
-        _check_settings(videos, saved, predictor)
-    to_write = {video.stem: predictor.left_to_write(video) for video in videos}
-    results = chain.from_iterable(files.values() for files in to_write.values())
-    tables = [folder / name for name in (PROBLEMS, *SUMMARY_FILES)]
-    check_replaceable([*results, *tables], overwrite)
-    start_list(folder)
-    outcomes = {
-        video.stem: Outcome(video, saved[video.stem].note, finished=True)
-        for video in videos
-        if not to_write[video.stem]
-    }
-    left = [video for video in videos if to_write[video.stem]]
-    del predictor  # its memory is for the processes, each of which has its own
-    _remove_leftovers(folder, left, settings)
-    for outcome in _with_progress(run(left, settings), len(videos), len(outcomes)):
-        outcomes[outcome.video.stem] = outcome
-    in_order = [outcomes[video.stem] for video in videos]
-    _write_problems(folder / PROBLEMS, in_order)
-    files = [outcome.video.files(settings)["json"] for outcome in in_order if outcome.finished]
-    return in_order, write_summary(files, folder, settings.lang)
+    with only_process(folder, "predicting several videos"):
+        videos, saved = plan_videos(sources, settings)
+        if not overwrite:
+            _check_settings(videos, saved, predictor)
+        to_write = {video.stem: predictor.left_to_write(video) for video in videos}
+        del predictor  # its memory is for the processes, each of which has its own
+        results = chain.from_iterable(files.values() for files in to_write.values())
+        tables = [folder / name for name in (PROBLEMS, *SUMMARY_FILES)]
+        check_replaceable([*results, *tables], overwrite)
+        start_list(folder)
+        outcomes = {
+            video.stem: Outcome(video, saved[video.stem].note, finished=True)
+            for video in videos
+            if not to_write[video.stem]
+        }
+        left = [video for video in videos if to_write[video.stem]]
+        _remove_leftovers(folder, left, settings)
+        for outcome in _with_progress(run(left, settings), len(videos), len(outcomes)):
+            outcomes[outcome.video.stem] = outcome
+        in_order = [outcomes[video.stem] for video in videos]
+        _write_problems(folder / PROBLEMS, in_order)
+        files = [outcome.video.files(settings)["json"] for outcome in in_order if outcome.finished]
+        return in_order, write_summary(files, folder, settings.lang)
 
 
 def _with_progress(outcomes: Iterable[Outcome], videos: int, finished: int) -> Iterator[Outcome]:

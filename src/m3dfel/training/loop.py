@@ -9,6 +9,7 @@ a run that is killed and resumed ends with the numbers of one that was never int
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,12 +26,13 @@ from m3dfel.data.seeds import combine_seeds
 from m3dfel.errors import InputError
 from m3dfel.evaluation.measure import SplitOutputs
 from m3dfel.evaluation.split_metrics import split_metrics
+from m3dfel.files import only_process
 from m3dfel.models.checkpoints import save_model
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.progress import progress_bar
 from m3dfel.training.batchnorm import share_batch_norm
 from m3dfel.training.clips import read_data, training_batches
-from m3dfel.training.environment import create_fabric, require_compiler
+from m3dfel.training.environment import create_fabric, is_first_process, require_compiler
 from m3dfel.training.log import log_epoch, log_once
 from m3dfel.training.losses import M3DFELLoss
 from m3dfel.training.prepare import prepare
@@ -61,7 +63,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         epochs; the environment. Metrics are those of `evaluation.split_metrics`.
 
     Raises:
-        InputError: the configuration, the data or the folder cannot be used.
+        InputError: the configuration, the data or the folder cannot be used, or another process is
+            training in the folder.
 
     Example:
         Train the small model of the recipe `synthetic` on your own pictures; here they are noise.
@@ -97,14 +100,16 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     for run in runs:
         create_fabric(run)  # a device that one of them cannot use is an error now, not hours later
     data = read_data(runs)
-    open_run(config, resume)
-    if finished := finished_results(Path(config.output)):
-        return finished
-    results: dict[str, Any] = {}
-    with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
-        for run, (manifest, splits) in zip(runs, data, strict=True):
-            results = train_stage(run, manifest, splits, resume)
-    return results
+    folder = Path(config.output)
+    with only_process(folder, "training") if is_first_process() else nullcontext():
+        open_run(config, resume)
+        if finished := finished_results(folder):
+            return finished
+        results: dict[str, Any] = {}
+        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+            for run, (manifest, splits) in zip(runs, data, strict=True):
+                results = train_stage(run, manifest, splits, resume)
+        return results
 
 
 def train_stage(

@@ -25,6 +25,7 @@ from m3dfel.data.splits import hold_out
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import evaluate
+from m3dfel.files import LOCK, only_process
 from m3dfel.video.encode import write_video
 from small_data import small_model, write_frames
 
@@ -244,7 +245,7 @@ def test_a_killed_process_continues_to_the_same_bytes(dfew: Path, tmp_path: Path
         read_manifest(str(store))
     pack(str(dfew), str(store), folds=[1])
     assert contents(store) == contents(tmp_path / "whole")
-    assert sorted(item.name for item in store.iterdir()) == sorted(FILES)
+    assert {item.name for item in store.iterdir()} - {LOCK} == set(FILES)
 
 
 def test_a_process_killed_at_any_byte_continues_to_the_same_bytes(
@@ -298,6 +299,13 @@ def test_other_settings_or_files_are_not_overwritten(dfew: Path, tmp_path: Path,
     (tmp_path / "mine" / "notes.txt").write_text("x")
     with pytest.raises(InputError, match=r"already holds other files \(notes\.txt\)"):
         pack(str(dfew), str(tmp_path / "mine"), folds=[1])
+
+
+def test_only_one_process_packs_into_a_store(dfew: Path, tmp_path: Path):
+    store = tmp_path / "store"
+    with only_process(store, "packing"), pytest.raises(InputError, match="another process is pack"):
+        pack(str(dfew), str(store), folds=[1])
+    assert pack(str(dfew), str(store), folds=[1]).clips == 21
 
 
 # --- clips and stores that are damaged -----------------------------------------------------------

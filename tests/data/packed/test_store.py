@@ -36,6 +36,18 @@ def test_the_check_finds_a_changed_byte(store: Path):
     assert "does not match its checksum" in problems[0].what
 
 
+def test_a_damaged_clip_is_left_out_of_training(store: Path):
+    clips = read_manifest(str(store)).clips
+    data = bytearray((store / "frames.bin").read_bytes())
+    data[-3] ^= 1
+    (store / "frames.bin").write_bytes(data)
+    samples = EvaluationClips(read_manifest(str(store)).clips, EMOTIONS, 4, 16)
+    left_out = [clip.path for clip, read in zip(clips, samples, strict=False) if not read]
+    assert len(left_out) == 1
+    with pytest.raises(InputError, match="does not match its checksum: the file is damaged"):
+        read_clip(Clip(left_out[0], "frames", "fear", ""), 4, 16, centered_indices)
+
+
 def test_a_changed_index_is_an_error(store: Path):
     data = bytearray((store / "clips.parquet").read_bytes())
     data[40] ^= 1

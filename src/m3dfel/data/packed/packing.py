@@ -38,7 +38,7 @@ from m3dfel.data.packed.store import (
 from m3dfel.data.reading import picture_bytes, read_picture
 from m3dfel.data.sampling import centered_indices
 from m3dfel.errors import InputError
-from m3dfel.files import atomic_write, write_text
+from m3dfel.files import LOCK, atomic_write, only_process, write_text
 from m3dfel.opencv import cv2
 from m3dfel.progress import progress_bar
 from m3dfel.video.decode import PICTURES_PER_S
@@ -82,7 +82,8 @@ def pack(
         labels: the label set, as for `read_manifest`.
 
     Raises:
-        InputError: the data cannot be used, or the folder holds another store.
+        InputError: the data cannot be used, the folder holds another store, or another process is
+            packing into it.
     """
     settings = settings or PackSettings()
     settings.check()
@@ -102,15 +103,16 @@ def pack(
         "listing": digest(table.to_csv(index=False).encode()),
     }
     folder = Path(store).expanduser()
-    if (folder / INFO).exists():
-        _require_same(open_store(folder).info, info, folder)
-    else:
-        rows, unreadable = _write_records(folder, info, clips, names, settings)
-        problems += unreadable
-        if not rows:
-            raise InputError(f"no clip of {data} can be read: run `m3dfel data check {data}`")
-        _write_index(folder, info, table.merge(pd.DataFrame(rows), on="name"))
-    (folder / JOURNAL).unlink(missing_ok=True)
+    with only_process(folder, "packing"):
+        if (folder / INFO).exists():
+            _require_same(open_store(folder).info, info, folder)
+        else:
+            rows, unreadable = _write_records(folder, info, clips, names, settings)
+            problems += unreadable
+            if not rows:
+                raise InputError(f"no clip of {data} can be read: run `m3dfel data check {data}`")
+            _write_index(folder, info, table.merge(pd.DataFrame(rows), on="name"))
+        (folder / JOURNAL).unlink(missing_ok=True)
     packed = open_store(folder).table
     size = sum((folder / name).stat().st_size for name in (FRAMES, CLIPS, INFO))
     return Packed(len(packed), int(packed["frames"].sum()), size, problems)
@@ -232,7 +234,7 @@ def _resume(folder: Path, info: dict[str, Any]) -> list[dict[str, Any]]:
     journal, data = folder / JOURNAL, folder / FRAMES
     whole = journal.read_bytes().rpartition(b"\n")[0].splitlines() if journal.exists() else []
     if not whole:
-        others = [item.name for item in folder.iterdir() if item.name != JOURNAL]
+        others = [item.name for item in folder.iterdir() if item.name not in (JOURNAL, LOCK)]
         if others:
             raise InputError(
                 f"{folder} already holds other files ({others[0]}): choose another folder"

@@ -54,6 +54,8 @@ class Store:
         self._kinds = self.table["kind"].tolist()
         self._rates = self.table["fps"].tolist()
         self._spans = self.table[["offset", "length", "frames", "height", "width"]].to_numpy()
+        self._checksums = self.table["sha256"].tolist()
+        self._verified = bytearray(len(self.table))
         # Only the pages that are read come into memory, and processes share them.
         self._data = np.memmap(folder / FRAMES, np.uint8, "r")
 
@@ -76,10 +78,18 @@ class Store:
     def frames(self, name: str, indices: list[int]) -> list[Bytes]:
         """Return frames of a clip, as views of the memory-mapped file.
 
+        The clip is verified when it is first read.
+
         Returns:
             For each index YUV 4:2:0 pixels (H·3/2, W), or the bytes (L,) of a picture file.
+
+        Raises:
+            InputError: there is no such clip, or it does not match its checksum.
         """
         row = self._row(name)
+        if not self._verified[row]:
+            self.verify(name)
+            self._verified[row] = True
         _, _, frames, height, width = self._spans[row].tolist()
         record = self.record(name)
         borders = record[: 8 * (frames + 1)].view("<u8").tolist()
@@ -99,7 +109,7 @@ class Store:
         Raises:
             InputError: they differ.
         """
-        if digest(self.record(name).data) != self.table["sha256"].iat[self._row(name)]:
+        if digest(self.record(name).data) != self._checksums[self._row(name)]:
             raise InputError(
                 f"{name} in {self.folder / FRAMES} does not match its checksum: the file is "
                 "damaged; copy it again, or delete the store and pack it again"
