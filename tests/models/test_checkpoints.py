@@ -1,6 +1,7 @@
 import errno
 import json
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,11 @@ def test_a_model_that_the_hub_does_not_have_is_an_input_error(monkeypatch):
         ("config.json", json.dumps({"bag_size": 3}), "config.json: the bag size is 3"),
         ("config.json", json.dumps({"size": 0}), "config.json: the size is 0"),
         ("config.json", json.dumps({"zoom": 0.5}), "config.json: the zoom is 0.5"),
+        ("config.json", json.dumps({"size": "112"}), "contains no readable M3DFEL model"),
+        ("config.json", json.dumps({"labels": [1, 2]}), "contains no readable M3DFEL model"),
+        ("config.json", json.dumps({"frames": 10**9, "bag_size": 1}), "clips of 1000000000 frames"),
+        ("config.json", json.dumps({"context": 10**6}), "a context of 1000000 are too large"),
+        ("config.json", "[" * 200_000, "contains no readable M3DFEL model"),
         ("model.safetensors", "", "contains no readable M3DFEL model"),
     ],
 )
@@ -141,6 +147,18 @@ def test_a_damaged_model_is_an_input_error(file: str, content: str, words: str, 
     (tmp_path / file).write_text(content)
     with pytest.raises(InputError, match=words):
         load_model(str(tmp_path))
+
+
+def test_a_model_that_is_larger_than_its_weights_is_not_built(tmp_path: Path):
+    save_model(a_model(0.5), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    for options in {"width": 1500}, {"width": 16}:
+        config["backbone_options"] |= options
+        (tmp_path / "config.json").write_text(json.dumps(config))
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with pytest.raises(InputError, match=r"config\.json: model.safetensors has the weights of"):
+            load_model(str(tmp_path))
+        assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
 
 
 def test_weights_as_a_pickle_are_no_model(tmp_path: Path):

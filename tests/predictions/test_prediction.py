@@ -1,6 +1,8 @@
 import json
 from base64 import b64decode
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -173,3 +175,39 @@ def test_a_prediction_without_a_readable_face_is_loaded_as_it_was(tmp_path: Path
     prediction.save(tmp_path, ["json"])
     assert prediction.clips["emotion"].isna().all()
     assert Prediction.load(tmp_path / "frames.json").clips.equals(prediction.clips)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda record: record["clips"][0].update(end_s=1e300),
+        lambda record: record["clips"][0].update(start_s=-1),
+        lambda record: record["clips"][0].update(start_s=None),
+        lambda record: record["clips"][0].update(mark=5),
+        lambda record: record["frames"][0].update(x1="left"),
+        lambda record: record["frames"][0].update(track=None),
+        lambda record: record["instances"][0].update(evidence_fear=float("inf")),
+        lambda record: record.update(source=5),
+        lambda record: record.update(source="a\0.mp4"),
+        lambda record: record.update(labels=[]),
+        lambda record: record.update(labels=[["fear"]]),
+        lambda record: record.update(duration_s="long"),
+        lambda record: record.update(settings=[]),
+    ],
+)
+def test_a_prediction_with_impossible_values_is_an_input_error(
+    change: Callable[[dict[str, Any]], None], prediction: Prediction, tmp_path: Path
+):
+    file = tmp_path / "mine.json"
+    prediction.save(file)
+    record = json.loads(file.read_text())
+    change(record)
+    file.write_text(json.dumps(record))
+    with pytest.raises(InputError, match=r"mine\.json cannot be read as a prediction"):
+        Prediction.load(file)
+
+
+def test_a_file_that_is_nested_without_end_is_an_input_error(tmp_path: Path):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match=r"deep\.json cannot be read as a prediction"):
+        Prediction.load(tmp_path / "deep.json")

@@ -8,15 +8,20 @@ evidence.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import get_ident
 from typing import Any
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from jaxtyping import Float, Int, Shaped, UInt8
+from safetensors import safe_open
 from safetensors.torch import load_model
 from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
@@ -112,6 +117,12 @@ class M3DFEL(
             raise InputError(f"the context is {context} but must be 0 frames or more")
         if not 0 <= min_confidence <= 1:
             raise InputError(f"min_confidence is {min_confidence} but must be from 0 to 1")
+        seen = frames + 2 * context * bag_size
+        if seen * size**2 > _MAX_PIXELS:
+            raise InputError(
+                f"clips of {frames} frames with {size} × {size} pixels and a context of {context} "
+                "are too large: choose smaller ones"
+            )
         self.labels = parse_label_set(labels)
         self.frames = frames
         self.size = size
@@ -236,11 +247,43 @@ class M3DFEL(
         file = Path(model_id, WEIGHTS)
         if not Path(model_id).is_dir():
             file = Path(hf_hub_download(model_id, WEIGHTS, **download))
-        model = cls(**options)
-        load_model(model, file, device=map_location)
+        with _no_larger_than(file):
+            model = cls(**options)
+        try:
+            load_model(model, file, device=map_location)
+        except RuntimeError as error:
+            raise _other_weights(file) from error
         return model.eval()
 
 
+@contextmanager
+def _no_larger_than(file: Path) -> Iterator[None]:
+    """Refuse to build a model that the weights in a file cannot fill, before it takes memory."""
+    with safe_open(file, framework="pt") as weights:
+        shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+    # Networks may create parts, such as a classifier, that are replaced before they are complete.
+    left = 2 * sum(map(math.prod, shapes)) + 2**24
+    thread = get_ident()
+
+    def count(module: nn.Module, name: str, parameter: nn.Parameter) -> None:
+        nonlocal left
+        if get_ident() == thread:
+            left -= parameter.numel()
+            if left < 0:
+                raise _other_weights(file)
+
+    hook = register_module_parameter_registration_hook(count)
+    try:
+        yield
+    finally:
+        hook.remove()
+
+
+def _other_weights(file: Path) -> InputError:
+    return InputError(f"{file.name} has the weights of another model than it describes")
+
+
+_MAX_PIXELS = 2**28  # of a clip; 3 GB as the input of a backbone
 WEIGHTS = "model.safetensors"
 # Options of the hub's library, also of its older versions; all others are arguments of the model.
 _DOWNLOAD = (

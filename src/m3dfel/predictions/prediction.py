@@ -227,14 +227,44 @@ class Prediction:
             if record["clips"]:  # without a readable face, all numbers are missing
                 numbers = ["confidence", *per_label("p", labels)]
                 tables["clips"] = tables["clips"].astype(dict.fromkeys(numbers, float))
+            _check_record(record, tables)
             frames = with_probabilities(tables.pop("frames"), tables["clips"], labels)
             known = {name: record[name] for name in ("source", "duration_s", "note", "settings")}
             return cls(labels=labels, **tables, frames=frames, **known)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 f"{path} cannot be read as a prediction: give a .json file that `m3dfel predict` "
                 "wrote"
             ) from error
+
+
+_MAX_S = 1e6
+"""Of a video: more than eleven days."""
+
+
+def _check_record(record: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:
+    """Check what was read from a file, since figures and tables take it for granted.
+
+    Raises:
+        ValueError: a value is of the wrong type or out of range.
+    """
+    labels, source = record["labels"], record["source"]
+    texts = [*labels, source, record["note"], *tables["clips"]["mark"], *tables["frames"]["mark"]]
+    if not labels or not all(isinstance(text, str) for text in texts) or "\0" in source:
+        raise ValueError("no labels, or a text that is none")
+    if not isinstance(record["settings"], dict):
+        raise TypeError("the settings are no mapping")
+    times_s = [np.array([record["duration_s"]], float)]
+    for table in tables.values():
+        columns = table.columns.difference(["emotion", "mark"])
+        numbers = table[columns].astype(float)
+        required = numbers[columns.intersection(["track", "person", "clip", "instance", "frame"])]
+        if np.isinf(numbers.to_numpy()).any() or required.isna().to_numpy().any():
+            raise ValueError("a number is missing or infinite")
+        times_s += [numbers[name].to_numpy() for name in columns if name.endswith("_s")]
+    joined_s = np.concatenate(times_s)
+    if not ((joined_s >= 0) & (joined_s <= _MAX_S)).all():
+        raise ValueError("a time is out of range")
 
 
 @dataclass(frozen=True)
@@ -261,6 +291,6 @@ def read_header(path: Path) -> Header | None:
                     record = json.loads(start.rstrip().rstrip(",") + "}")
                     return Header(record["source"], record["note"], record["settings"])
                 start += line
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     return None
