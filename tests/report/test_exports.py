@@ -3,7 +3,6 @@ from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pympi
 import pytest
@@ -163,30 +162,3 @@ def test_boris_table_pairs_starts_and_stops(two_faces: Prediction, tmp_path: Pat
             (pytest.approx(start_s, abs=1e-3), pytest.approx(end_s, abs=1e-3), word)
             for start_s, end_s, word in expected_spans(two_faces, face)
         ]
-
-
-def test_openface_table_has_a_row_for_each_face_in_each_frame(
-    two_faces: Prediction, tmp_path: Path
-):
-    two_faces.save(tmp_path, ["openface"])
-    table = pd.read_csv(tmp_path / "two faces_openface.csv")
-    assert list(table.columns) == [
-        "frame",
-        "face_id",
-        "timestamp",
-        "confidence",
-        "success",
-        *P,
-        "person",
-    ]
-    assert len(table) == len(two_faces.frames) == 125
-    assert table["frame"].iloc[[0, -1]].tolist() == [1, 100]
-    assert table["timestamp"].to_numpy() == pytest.approx((table["frame"] - 1) / 25, abs=1e-6)
-    assert table["face_id"].value_counts().to_dict() == {0: 50, 1: 75}
-    unreadable = table[table["success"] == 0]
-    assert set(unreadable["face_id"]) == {1}
-    assert unreadable[P].isna().all(axis=None)
-    assert table[table["success"] == 1][P].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-4)
-    first = two_faces.clips.iloc[0]
-    assert table.iloc[0][P].to_numpy(float) == pytest.approx(first[P].to_numpy(float), abs=1e-5)
-    assert np.isclose(table["confidence"], 0.9).all()

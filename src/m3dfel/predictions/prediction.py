@@ -151,7 +151,6 @@ class Prediction:
         - `srt`, `vtt`: subtitles that say what the faces express.
         - `eaf`: annotations for ELAN, one tier for each person.
         - `boris` (`<stem>_boris.csv`): when each emotion starts and stops, as BORIS exports events.
-        - `openface` (`<stem>_openface.csv`): one row for each face in each frame.
 
         Args:
             path: the folder; or the file, as `holiday.csv`, whose ending then chooses the format.

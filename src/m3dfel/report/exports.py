@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from mimetypes import guess_type
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -206,20 +205,6 @@ def write_boris(prediction: Recognized, path: Path, lang: str = "en") -> None:
     write_csv(pd.DataFrame(rows, columns=columns).sort_values("Time", kind="stable"), path)
 
 
-def write_openface(prediction: Recognized, path: Path, lang: str = "en") -> None:
-    """Write a table with one row for each face in each frame, in the manner of OpenFace.
-
-    As there, frames are counted from 1 and faces from 0. `confidence` is the face detector's, and
-    `success` is 0 where the face is unreadable. `person`, which OpenFace does not know, is last.
-    """
-    rows, p = prediction.frames, per_label("p", prediction.labels)
-    columns: dict[str, Any] = {"frame": rows["frame"] + 1, "face_id": rows["track"] - 1}
-    columns |= {"timestamp": rows["time_s"], "confidence": rows["score"]}
-    columns |= {"success": rows[p].notna().all(axis=1) * 1}
-    table = pd.DataFrame(columns).join([rows[p], rows["person"]])
-    write_csv(table.sort_values(["frame", "face_id"]), path)
-
-
 FORMATS: dict[str, Format] = {
     "csv": Format(".csv", write_spans, "table: from when to when each person shows which emotion"),
     "clips": Format("_clips.csv", write_clips, "table of the clips, which overlap"),
@@ -231,7 +216,6 @@ FORMATS: dict[str, Format] = {
     "vtt": Format(".vtt", write_vtt, "subtitles for web pages (WebVTT)"),
     "eaf": Format(".eaf", write_eaf, "annotations for ELAN, one tier for each person"),
     "boris": Format("_boris.csv", write_boris, "events as in BORIS: start and stop of emotions"),
-    "openface": Format("_openface.csv", write_openface, "one row for each face in each frame"),
 }
 """The formats by name. To add one, write a function and enter it here."""
 
