@@ -28,6 +28,7 @@ def film_of(*spans: tuple[float, float], width: int = 640, labels=EMOTIONS, **op
             rows.append({**row, **box, "score": 0.9, "mark": ""})
     columns = ["track", "person", "frame", "time_s", "x1", "y1", "x2", "y2", "score", "mark"]
     prediction.frames = pd.DataFrame(rows, columns=columns)
+    prediction.duration_s = 10.0
     return prediction
 
 

@@ -1,12 +1,14 @@
 import json
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import probe
-from m3dfel.web.analysis import Analysis, UnsuitableVideo, analyze
+from m3dfel.web.analysis import Analysis, Reason, UnsuitableVideo, analyze
+from m3dfel.web.result import render_result
 from small_videos import ScriptedDetector, small_model
 
 
@@ -18,32 +20,52 @@ def do_nothing(step: str, progress: float) -> None:
     pass
 
 
+def analyzed(video: Path, recognizer: Recognizer | None = None, max_s=60.0, report=do_nothing):
+    results = video.with_name("results")
+    return analyze(video, results, recognizer or one_face(), max_s, "en", report)
+
+
 @pytest.fixture
 def analysis(noise: Path) -> Analysis:
-    return analyze(noise, one_face(), 60, do_nothing)
+    return analyzed(noise)
 
 
-def test_everything_that_can_be_downloaded_lies_beside_the_video(analysis: Analysis, noise: Path):
+def test_everything_can_be_downloaded_under_the_name_of_the_video(analysis: Analysis):
     names = {name: path.name for name, path in analysis.files.items()}
     assert names == {
         "video": "noise_annotated.mp4",
+        "png": "noise.png",
+        "xlsx": "noise.xlsx",
         "csv": "noise.csv",
         "json": "noise.json",
         "srt": "noise.srt",
         "vtt": "noise.vtt",
         "eaf": "noise.eaf",
+        "boris": "noise_boris.csv",
+        "zip": "noise_m3dfel.zip",
     }
-    assert all(
-        path.parent == noise.parent and path.stat().st_size for path in analysis.files.values()
-    )
+    with ZipFile(analysis.files["zip"]) as archive:
+        assert set(archive.namelist()) == set(names.values()) - {"noise_m3dfel.zip"}
     assert probe(analysis.files["video"]).duration_s == pytest.approx(2)
     assert analysis.duration_s == pytest.approx(2)
+    assert not analysis.is_cut_off
     assert Prediction.load(analysis.files["json"]).clips.equals(analysis.prediction.clips)
 
 
 def test_downloads_do_not_name_the_folder_on_the_server(analysis: Analysis):
     assert json.loads(analysis.files["json"].read_text())["source"] == "noise.mp4"
+    folder = str(analysis.video.parent)
+    for name in ("json", "csv", "srt", "vtt", "eaf", "boris"):
+        assert folder not in analysis.files[name].read_text()
     assert 'RELATIVE_MEDIA_URL="noise.mp4"' in analysis.files["eaf"].read_text()
+
+
+def test_a_file_that_ends_early_is_cut_off(noise: Path, monkeypatch):
+    stated = probe(noise).__class__(96, 96, 25.0, 10.0, None, 0)
+    monkeypatch.setattr("m3dfel.web.analysis.probe", lambda path: stated)
+    analysis = analyzed(noise)
+    assert analysis.is_cut_off
+    assert "The file ends after 2.0 of 10.0 s" in render_result(analysis, "j0b", "en")
 
 
 def test_every_person_and_moment_has_a_picture(analysis: Analysis):
@@ -55,7 +77,7 @@ def test_every_person_and_moment_has_a_picture(analysis: Analysis):
 def test_progress_never_goes_back_and_ends_at_one(noise: Path, capfd):
     recognizer = Recognizer(small_model(), detector=ScriptedDetector((0, set(range(50)))))
     reports: list[tuple[str, float]] = []
-    analyze(noise, recognizer, 60, lambda *report: reports.append(report))
+    analyzed(noise, recognizer, report=lambda *report: reports.append(report))
     steps, progress = zip(*reports, strict=True)
     assert list(dict.fromkeys(steps)) == ["reading", "drawing"]
     assert list(progress) == sorted(progress)
@@ -74,8 +96,8 @@ def test_the_work_can_be_stopped_at_any_frame(noise: Path, stopped_step: str):
             raise Stop
 
     with pytest.raises(Stop):
-        analyze(noise, one_face(), 60, report)
-    assert [path.name for path in noise.parent.iterdir()] == ["noise.mp4"]
+        analyzed(noise, report=report)
+    assert not list(noise.parent.rglob("*_annotated.mp4"))
 
 
 def test_what_cannot_be_shown_has_a_reason(noise: Path, tmp_path: Path):
@@ -83,13 +105,21 @@ def test_what_cannot_be_shown_has_a_reason(noise: Path, tmp_path: Path):
     text.write_text("Not a video, but a text.\n" * 20)
     nobody = Recognizer(small_model(), detector=ScriptedDetector())
     for video, recognizer, max_s, reason in (
-        (text, one_face(), 60, "not_a_video"),
-        (noise, nobody, 60, "no_face"),
-        (noise, one_face(), 1.9, "too_long"),
+        (text, one_face(), 60, Reason.NOT_A_VIDEO),
+        (noise, nobody, 60, Reason.NO_FACE),
+        (noise, one_face(), 1.9, Reason.TOO_LONG),
     ):
         with pytest.raises(UnsuitableVideo) as caught:
-            analyze(video, recognizer, max_s, do_nothing)
-        assert str(caught.value) == reason
+            analyzed(video, recognizer, max_s)
+        assert caught.value.reason is reason
+
+
+def test_a_picture_larger_than_8k_is_refused_before_it_is_decoded(noise: Path, monkeypatch):
+    huge = probe(noise).__class__(16384, 8640, 25.0, 0.1, 2, 0)
+    monkeypatch.setattr("m3dfel.web.analysis.probe", lambda path: huge)
+    with pytest.raises(UnsuitableVideo) as caught:
+        analyzed(noise)
+    assert caught.value.reason is Reason.TOO_MANY_PIXELS
 
 
 def test_a_length_that_the_file_does_not_state_is_measured(noise: Path, monkeypatch):
@@ -97,5 +127,5 @@ def test_a_length_that_the_file_does_not_state_is_measured(noise: Path, monkeypa
     unstated = probe(noise).__class__(96, 96, 25.0, None, None, 0)
     monkeypatch.setattr("m3dfel.web.analysis.probe", lambda path: unstated)
     with pytest.raises(UnsuitableVideo, match="too_long"):
-        analyze(noise, one_face(), 1.5, do_nothing)
-    assert analyze(noise, one_face(), 60, do_nothing).duration_s == pytest.approx(2, abs=0.05)
+        analyzed(noise, max_s=1.5)
+    assert analyzed(noise).duration_s == pytest.approx(2, abs=0.05)

@@ -4,6 +4,8 @@ import os
 import shutil
 import socket
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +13,11 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import av
 import numpy as np
 import pandas as pd
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageSequence
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
@@ -22,7 +26,7 @@ from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import read_video
 from m3dfel.video.encode import write_video
 from m3dfel.video.faces import CenterFace, Detection
-from m3dfel.web.app import running_page
+from m3dfel.web.app import file_name, running_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -147,12 +151,19 @@ def nobody(tmp_path: Path) -> Path:
     return path
 
 
-def drop(page: Page, video: Path) -> None:
-    page.set_input_files("#m3-drop input[type=file]", video)
+def choose(page: Page, video: Path) -> None:
+    page.set_input_files("#file", video)
+
+
+def wait_for_result(page: Page) -> None:
+    expect(page.locator(".result")).to_be_visible()
+    wait_for(lambda: page.evaluate("document.querySelector('.result video').readyState > 1"))
+    page.locator(".result video").evaluate("video => video.pause()")
 
 
 def time_of(page: Page) -> float:
-    return page.evaluate("document.querySelector('.m3-result video').currentTime")
+    wait_for(lambda: page.evaluate("!document.querySelector('.result video').seeking"))
+    return page.evaluate("document.querySelector('.result video').currentTime")
 
 
 def wait_for(condition: Callable[[], object]) -> None:
@@ -162,118 +173,188 @@ def wait_for(condition: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+def assert_accessible(page: Page) -> None:
+    """Check that axe-core finds nothing serious."""
+    violations = Axe().run(page).response["violations"]
+    assert [v["id"] for v in violations if v["impact"] in ("serious", "critical")] == []
+
+
+def in_window(page: Page, selector: str) -> bool:
+    box = page.locator(selector).first.bounding_box()
+    return box["y"] >= 0 and box["y"] + box["height"] <= page.viewport_size["height"]
+
+
 # --- a result ------------------------------------------------------------------------------------
 
 
 def test_a_video_plays_beside_timelines_that_steer_it(page: Page, server: Server, woman: Path):
-    drop(page, woman)
-    expect(page.locator(".m3-person")).to_have_count(1)
-    page.wait_for_function("document.querySelector('.m3-result video').currentTime > 0.1")
-    video = page.locator(".m3-result video")
+    assert_accessible(page)
+    choose(page, woman)
+    wait_for_result(page)
+    assert page.evaluate("document.activeElement.id") == "result-title"
+    expect(page.locator("#spoken")).to_contain_text("Happiness")
+    expect(page.locator(".verdict")).to_have_text("Happiness all the time (2.0 s).")
+    video = page.locator(".result video")
     assert video.evaluate("video => video.error") is None
     assert video.evaluate("video => video.duration") == pytest.approx(2, abs=0.1)
-    assert video.evaluate("video => video.videoWidth") > 320, "cards are beside the picture"
+    assert video.evaluate("video => video.videoWidth") == 320, "the video itself, not a drawn one"
+    assert_accessible(page)
 
-    video.evaluate("video => video.pause()")
-    lane = page.locator(".m3-lane")
+    lane = page.locator(".lane")
     box = lane.bounding_box()
-    lane.click(position={"x": 0.75 * box["width"], "y": 40})
-    page.wait_for_function("!document.querySelector('.m3-result video').seeking")
+    lane.click(position={"x": 0.75 * box["width"], "y": 20})
     assert time_of(page) == pytest.approx(1.5, abs=0.05)
-    playhead = page.locator(".m3-playhead").bounding_box()
+    playhead = page.locator(".lane .playhead").bounding_box()
     assert playhead["x"] - box["x"] == pytest.approx(0.75 * box["width"], abs=3)
-    expect(page.locator(".m3-now")).to_have_text("happiness")
+    expect(page.locator(".now")).to_have_text("now: happiness")
+    for key, time_s in (("ArrowLeft", 1.0), ("Home", 0), ("PageUp", 0.2), ("End", 1.95)):
+        lane.press(key)
+        assert time_of(page) == pytest.approx(time_s, abs=0.06)
+    assert lane.get_attribute("aria-valuetext") == "1.9 s, happiness"
 
-    lane.press("ArrowLeft")
-    page.wait_for_function("!document.querySelector('.m3-result video').seeking")
-    assert time_of(page) == pytest.approx(1.0, abs=0.05)
-
-    moment = page.locator(".m3-moments button").first
+    moment = page.locator(".moments button").first
     expect(moment).to_contain_text("happiness")
     moment.click()
-    page.wait_for_function("!document.querySelector('.m3-result video').seeking")
     assert time_of(page) == pytest.approx(float(moment.get_attribute("data-seek")), abs=0.05)
 
 
-def test_a_person_who_comes_back_has_one_timeline(
-    page: Page, woman: Path, tmp_path: Path, server: Server
+def test_boxes_are_drawn_over_the_face_and_can_be_switched_off(page: Page, woman: Path):
+    choose(page, woman)
+    wait_for_result(page)
+    box = page.locator(".box")
+    expect(box).to_be_visible()
+    expect(box).to_contain_text("happiness")
+    around, screen = box.bounding_box(), page.locator(".screen").bounding_box()
+    assert screen["x"] < around["x"] + around["width"] / 2 < screen["x"] + screen["width"]
+    page.get_by_label("Boxes and names").uncheck()
+    expect(box).not_to_be_visible()
+
+
+def test_a_video_that_the_browser_does_not_play_is_shown_annotated(
+    page: Page, woman: Path, tmp_path: Path
 ):
+    with av.open(tmp_path / "old.avi", "w") as container:
+        stream = container.add_stream("mpeg4", rate=12, width=320, height=180, pix_fmt="yuv420p")
+        for frame in read_video(woman):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame.image)))
+        container.mux(stream.encode())
+    choose(page, tmp_path / "old.avi")
+    wait_for_result(page)
+    source = page.locator(".result video").evaluate("video => video.currentSrc")
+    assert source.endswith("old_annotated.mp4")
+    expect(page.locator(".box")).not_to_be_visible()
+
+
+def test_a_person_who_comes_back_has_one_timeline(page: Page, woman: Path, tmp_path: Path):
     """Two tracks, of which the page, the annotated video and the table say: person 1."""
     frames = [frame.image for frame in read_video(woman)]
     away = [np.full_like(frames[0], 128)] * 12
     write_video(tmp_path / "back.mp4", [*frames, *away, *frames], 12)
-    drop(page, tmp_path / "back.mp4")
-    expect(page.locator(".m3-person")).to_have_count(1)
-    expect(page.locator(".m3-person h3")).to_contain_text("Person 1")
-    happiness = page.locator(".m3-lane path[opacity]").first.get_attribute("d")
-    assert happiness.count("Z") == 2, "two areas, and nothing between them"
-    page.locator(".m3-result video").evaluate("video => video.pause()")
-    lane = page.locator(".m3-lane")
-    for part, word in ((0.2, "happiness"), (0.5, ""), (0.8, "happiness")):
-        lane.click(position={"x": part * lane.bounding_box()["width"], "y": 40})
-        expect(page.locator(".m3-now")).to_have_text(word)
-    with page.expect_download() as download:
-        page.locator(".m3-files a", has_text="CSV").click()
-    table = pd.read_csv(download.value.path())
-    assert (set(table["track"]), set(table["person"])) == ({1, 2}, {1})
+    choose(page, tmp_path / "back.mp4")
+    wait_for_result(page)
+    expect(page.locator(".person")).to_have_count(1)
+    lane = page.locator(".lane")
+    for part, word in ((0.2, "now: happiness"), (0.5, ""), (0.8, "now: happiness")):
+        lane.click(position={"x": part * lane.bounding_box()["width"], "y": 20})
+        expect(page.locator(".now")).to_have_text(word)
+
+
+def test_several_people_fit_beside_the_video(
+    browser: Browser, server: Server, woman: Path, tmp_path: Path
+):
+    frames = [np.tile(frame.image, (2, 2, 1)) for frame in read_video(woman)]
+    write_video(tmp_path / "four.mp4", frames, 12)
+    with open_page(browser, server, viewport={"width": 1280, "height": 720}) as page:
+        choose(page, tmp_path / "four.mp4")
+        wait_for_result(page)
+        expect(page.locator(".person")).to_have_count(4)
+        page.locator(".lane").last.click()
+        assert in_window(page, ".screen")
+        page.locator(".person details summary").last.click()
+        page.locator(".rows").last.scroll_into_view_if_needed()
+        assert in_window(page, ".screen"), "it stays in sight"
 
 
 def test_all_files_can_be_downloaded_until_the_user_is_done(
     page: Page, server: Server, woman: Path, tmp_path: Path
 ):
-    drop(page, woman)
-    links = page.locator(".m3-files a")
-    expect(links).to_have_count(6)
+    choose(page, woman)
+    wait_for_result(page)
+    assert in_window(page, ".files .pill")
+    page.locator(".files summary").click()
     names = []
-    for link in links.all():
+    for link in page.locator(".files a").all():
         with page.expect_download() as download:
             link.click()
         names.append(download.value.suggested_filename)
         download.value.save_as(tmp_path / names[-1])
     assert names == [
-        *("woman_annotated.mp4", "woman.csv", "woman.json"),
-        *("woman.srt", "woman.vtt", "woman.eaf"),
+        *("woman_annotated.mp4", "woman.png", "woman.xlsx", "woman.csv", "woman_m3dfel.zip"),
+        *("woman.json", "woman.srt", "woman.vtt", "woman.eaf", "woman_boris.csv"),
     ]
     assert set(pd.read_csv(tmp_path / "woman.csv")["emotion"]) == {"happiness"}
     assert "happiness" in (tmp_path / "woman.srt").read_text()
-    assert "woman.mp4" not in server.files(), "the upload is removed once it is read"
     page.get_by_role("button", name="Another video").click()
-    expect(page.locator("#m3-drop")).to_be_visible()
+    expect(page.locator("#drop")).to_be_visible()
     wait_for(lambda: server.files() == [])
+
+
+def test_a_page_that_is_reloaded_finds_its_result(page: Page, server: Server, woman: Path):
+    choose(page, woman)
+    wait_for_result(page)
+    page.reload()
+    wait_for_result(page)
+    assert "woman_annotated.mp4" in server.files()
 
 
 def test_a_closed_page_takes_its_files_along(browser: Browser, server: Server, woman: Path):
     server.go.set()
     with open_page(browser, server) as page:
-        drop(page, woman)
-        expect(page.locator(".m3-person")).to_have_count(1)
-        assert "woman_annotated.mp4" in server.files()
+        choose(page, woman)
+        wait_for_result(page)
     wait_for(lambda: server.files() == [])
 
 
-def test_the_result_fits_a_phone(browser: Browser, server: Server, woman: Path):
+def test_the_example_needs_no_video(page: Page):
+    page.get_by_role("button", name="Try an example").click()
+    wait_for_result(page)
+    expect(page.locator(".verdict")).to_contain_text("happiness")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_result_fits_a_phone(browser: Browser, server: Server, woman: Path, scheme: str):
     server.go.set()
     phone = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
-    with open_page(browser, server, **phone) as page:
-        drop(page, woman)
-        expect(page.locator(".m3-person")).to_have_count(1)
+    with open_page(browser, server, color_scheme=scheme, **phone) as page:
+        choose(page, woman)
+        wait_for_result(page)
         assert page.evaluate("document.scrollingElement.scrollWidth") == 360
-        video, person = (
-            page.locator(name).bounding_box() for name in (".m3-result video", ".m3-person")
-        )
+        video, person = (page.locator(name).bounding_box() for name in (".screen", ".person"))
         assert person["y"] >= video["y"] + video["height"]
-        page.locator(".m3-lane").tap(position={"x": 10, "y": 40})
-        page.evaluate("document.querySelector('.m3-result video').pause()")
+        assert_accessible(page)
+        page.evaluate("window.scrollTo(0, 300)")
+        assert in_window(page, ".screen"), "it stays in sight"
 
 
 def test_a_chinese_browser_sees_a_chinese_page(browser: Browser, server: Server, woman: Path):
     server.go.set()
     with open_page(browser, server, locale="zh-CN") as page:
-        expect(page.locator("#m3-lead")).to_contain_text("拖入一段视频")
-        expect(page.locator("#m3-purpose")).to_contain_text("《人工智能法案》第 5 条第 1 款 (f) 项")
-        drop(page, woman)
-        expect(page.locator(".m3-moments")).to_contain_text("高兴")
-        expect(page.get_by_role("button", name="换一个视频")).to_be_visible()
+        expect(page.locator(".lead")).to_contain_text("选择一段有人物的视频")
+        expect(page.locator("footer")).to_contain_text("《人工智能法案》第 5 条第 1 款 (f) 项")
+        choose(page, woman)
+        wait_for_result(page)
+        expect(page.locator(".verdict")).to_have_text("始终高兴（2.0 秒）。")
+        expect(page.locator(".box")).to_contain_text("高兴")
+        with page.expect_download() as download:
+            page.locator(".files summary").click()
+            page.get_by_role("link", name="SRT").click()
+        assert "高兴" in Path(download.value.path()).read_text(encoding="utf-8")
+
+
+def test_all_other_browsers_see_english_alone(browser: Browser, server: Server):
+    with open_page(browser, server, locale="de-DE") as page:
+        assert page.evaluate("document.documentElement.lang") == "en"
+        expect(page.get_by_role("button", name="Choose a video")).to_be_visible()
 
 
 # --- while it works ------------------------------------------------------------------------------
@@ -282,14 +363,31 @@ def test_a_chinese_browser_sees_a_chinese_page(browser: Browser, server: Server,
 def test_work_shows_its_progress_and_can_be_stopped(page: Page, server: Server, woman: Path):
     server.go.clear()
     server.searches = 1
-    drop(page, woman)
-    expect(page.locator(".m3-step")).to_contain_text("Reading the faces")
-    expect(page.locator(".m3-step")).to_contain_text(" left")
+    choose(page, woman)
+    expect(page.locator("#step")).to_have_text("Reading the faces")
+    expect(page.locator("#left")).to_contain_text(" left")
     assert 0 < int(page.get_by_role("progressbar").get_attribute("aria-valuenow")) < 100
+    assert "% – m3dfel" in page.title()
+    assert_accessible(page)
     page.get_by_role("button", name="Stop").click()
     server.go.set()
-    expect(page.locator("#m3-drop")).to_be_visible()
-    expect(page.locator(".m3-problem")).to_have_count(0)
+    expect(page.locator("#drop")).to_be_visible()
+    expect(page.locator("#problem")).not_to_be_visible()
+    wait_for(lambda: server.files() == [])
+
+
+def test_an_upload_can_be_canceled_and_leaves_nothing(page: Page, server: Server, tmp_path: Path):
+    video = tmp_path / "slow.mp4"
+    video.write_bytes(bytes(1_900_000))
+    network = page.context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 100_000}
+    network.send("Network.enable")
+    network.send("Network.emulateNetworkConditions", slow)
+    choose(page, video)
+    expect(page.locator("#step")).to_have_text("Uploading")
+    wait_for(lambda: server.files() == ["slow.mp4"])
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#drop")).to_be_visible()
     wait_for(lambda: server.files() == [])
 
 
@@ -298,18 +396,17 @@ def test_two_users_at_once_do_not_mix(browser: Browser, server: Server, woman: P
     server.go.clear()
     server.searches = 0
     with open_page(browser, server) as first, open_page(browser, server) as second:
-        drop(first, woman)
+        choose(first, woman)
         expect(first.get_by_role("progressbar")).to_be_visible()
-        text = nobody.with_name("text.mp4")
-        text.write_text("Not a video.\n")
-        drop(second, text)
-        expect(second.locator(".m3-problem")).to_contain_text("cannot be read as a video")
-        drop(second, nobody)
+        choose(second, nobody)
         expect(second.get_by_role("progressbar")).to_be_visible()
+        with open_page(browser, server) as third:
+            choose(third, woman)
+            expect(third.locator("#step")).to_contain_text("number 1 in the queue")
         server.go.set()
-        expect(second.locator(".m3-problem")).to_contain_text("No face")
-        expect(first.locator(".m3-person")).to_have_count(1)
-        expect(first.locator(".m3-problem")).to_have_count(0)
+        expect(second.locator("#problem")).to_contain_text("No face")
+        expect(first.locator(".person")).to_have_count(1)
+        expect(first.locator("#problem")).not_to_be_visible()
 
 
 # --- what cannot be shown ------------------------------------------------------------------------
@@ -320,40 +417,59 @@ def test_problems_are_said_in_clear_words(page: Page, server: Server, nobody: Pa
     text.write_text("Not a video, but a text.\n" * 20)
     write_video(long, np.zeros((13, 16, 16, 3), np.uint8), 1)
     large.write_bytes(bytes(2_000_001))
-    problem = page.locator(".m3-problem:visible")
+    notes = tmp_path / "notes.txt"
+    notes.write_text("notes")
     for video, sentence in (
         (text, "cannot be read as a video"),
         (nobody, "No face was found"),
         (long, "longer than 0.2 minutes"),
         (large, "larger than 2 MB"),
-        (text, "cannot be read as a video"),
+        (notes, "“notes.txt” is not a video"),
     ):
-        drop(page, video)
-        expect(problem).to_contain_text(sentence)
-        expect(page.locator("#m3-drop")).to_be_visible()
-        expect(page.get_by_test_id("toast-body")).to_have_count(0)
+        choose(page, video)
+        expect(page.locator("#problem")).to_contain_text(sentence)
+        expect(page.locator("#drop")).to_be_visible()
+    assert_accessible(page)
     wait_for(lambda: server.files() == [])
 
 
 def test_a_bug_is_admitted_and_logged(page: Page, server: Server, woman: Path, caplog, monkeypatch):
     monkeypatch.setattr(server, "broken", True)
-    drop(page, woman)
-    expect(page.locator(".m3-problem")).to_contain_text("Something went wrong")
+    choose(page, woman)
+    expect(page.locator("#problem")).to_contain_text("Something went wrong")
     assert "ZeroDivisionError" in caplog.text
     wait_for(lambda: server.files() == [])
 
 
-def test_a_recording_of_the_camera_is_taken_like_a_video(page: Page):
+def test_a_page_says_that_its_server_has_gone(page: Page, server: Server, woman: Path):
+    server.go.clear()
+    server.searches = 1
+    choose(page, woman)
+    expect(page.locator("#step")).to_have_text("Reading the faces")
+    page.route("**/jobs/**", lambda route: route.abort())
+    expect(page.locator("#lost")).to_contain_text("The connection to m3dfel is lost")
+    page.unroute("**/jobs/**")
+    server.go.set()
+    wait_for_result(page)
+    expect(page.locator("#lost")).not_to_be_visible()
+
+
+def test_a_recording_of_the_camera_is_taken_like_a_video(browser: Browser, server: Server):
     """The browser's false camera shows no face."""
-    page.evaluate(COUNT_RECORDED)
-    page.get_by_label("Capture from camera").click()
-    page.get_by_text("Click to Access Webcam").click()
-    record = page.locator("#m3-drop .capture-button")
-    record.click()
-    # On a loaded machine, the recording arrives late.
-    page.wait_for_function("window.recorded > 20_000")
-    record.click()
-    expect(page.locator(".m3-problem")).to_contain_text("No face was found")
+    server.go.set()
+    with open_page(browser, server, viewport={"width": 1280, "height": 720}) as page:
+        page.get_by_role("button", name="Record yourself").click()
+        record = page.locator("#shoot")
+        expect(record).to_be_visible()
+        expect(record).to_have_text("Start recording")
+        assert in_window(page, "#shoot")
+        page.evaluate(COUNT_RECORDED)
+        record.click()
+        # On a loaded machine, the recording arrives late.
+        wait_for(lambda: page.evaluate("window.recorded > 20_000"))
+        expect(record).to_have_text("Stop and analyze")
+        record.click()
+        expect(page.locator("#problem")).to_contain_text("No face was found")
 
 
 COUNT_RECORDED = """() => {
@@ -364,3 +480,56 @@ COUNT_RECORDED = """() => {
     return start.apply(this, words);
   };
 }"""
+
+
+# --- other websites ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}]
+)
+def test_other_websites_cannot_use_the_page(server: Server, headers: dict[str, str]):
+    request = urllib.request.Request(f"{server.url}videos?name=a.mp4", b"data", headers)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request)
+    assert "a.mp4" not in server.files()
+
+
+def test_no_other_website_can_show_the_page(server: Server):
+    with urllib.request.urlopen(server.url) as response:
+        assert response.headers["X-Frame-Options"] == "DENY"
+        assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("path", ["jobs/x/files/../../y", "jobs/x/video", "..%2fapp.py", "app.py"])
+def test_only_files_of_a_job_are_served(server: Server, path: str):
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(server.url + path)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("holiday.mp4", "holiday.mp4"),
+        ("../../etc/passwd", "passwd"),
+        ("C:\\videos\\a.mov", "a.mov"),
+        ("视频 1.mp4", "视频 1.mp4"),
+        (".mp4", "mp4"),
+        ("..", "video"),
+        ("a" * 300 + ".mp4", "a" * 60 + ".mp4"),
+    ],
+)
+def test_an_upload_keeps_its_name_but_not_its_folder(name: str, kept: str):
+    assert file_name(name) == kept
+
+
+def test_what_a_killed_page_left_behind_is_removed(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    old, new = tmp_path / "m3dfel-page-old", tmp_path / "m3dfel-page-new"
+    for folder in (old, new):
+        folder.mkdir()
+        (folder / "secret.mp4").touch()
+    os.utime(old, (0, 0))
+    with running_page(lambda: Recognizer(), port=free_port()):
+        assert not old.exists()
+        assert new.exists()

@@ -1,6 +1,6 @@
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
 
@@ -9,7 +9,7 @@ import pytest
 
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.faces import Detection
-from m3dfel.web.jobs import Jobs, Stopped
+from m3dfel.web.jobs import Job, Jobs, Stopped
 from small_videos import ScriptedDetector, small_model
 
 
@@ -47,13 +47,6 @@ def jobs(tmp_path: Path, detectors: list[WaitingDetector]) -> Iterator[Jobs]:
     jobs.close_all()
 
 
-@pytest.fixture
-def upload(noise: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "uploads"
-    folder.mkdir()
-    return Path(shutil.copy(noise, folder / "holiday.mp4"))
-
-
 def wait_for(condition) -> None:
     end = time.monotonic() + 60
     while not condition():
@@ -65,78 +58,70 @@ def files(tmp_path: Path) -> list[str]:
     return sorted(p.name for p in (tmp_path / "results").rglob("*") if p.is_file())
 
 
-def test_only_results_stay_and_only_until_the_job_is_closed(jobs, detectors, upload, tmp_path):
-    job = jobs.start("session", upload)
+@pytest.fixture
+def start(jobs: Jobs, noise: Path) -> Callable[[], Job]:
+    """Starts a job, as after an upload."""
+
+    def start() -> Job:
+        job = jobs.new("holiday.mp4", "en")
+        shutil.copy(noise, job.video)
+        jobs.start(job)
+        return job
+
+    return start
+
+
+def test_files_stay_until_the_job_is_closed(jobs, detectors, start, tmp_path):
+    job = start()
     wait_for(lambda: detectors)
     detectors[0].go.set()
-    assert job.future.result(60).prediction.source.endswith("holiday.mp4")
-    assert not upload.exists()
-    assert "holiday.mp4" not in files(tmp_path)
-    assert "holiday_annotated.mp4" in files(tmp_path)
-    jobs.close("session")
+    assert job.future.result(60).prediction.source == "holiday.mp4"
+    assert {"holiday.mp4", "holiday_annotated.mp4"} <= set(files(tmp_path))
+    jobs.close(job.id)
     assert files(tmp_path) == []
+    assert jobs.get(job.id) is None
 
 
-def test_a_stopped_job_ends_soon_and_leaves_nothing(jobs, detectors, upload, tmp_path):
-    job = jobs.start("session", upload)
+def test_a_stopped_job_ends_soon_and_leaves_nothing(jobs, detectors, start, tmp_path):
+    job = start()
     wait_for(lambda: detectors and detectors[0].reached.is_set())
-    jobs.close("session")
+    jobs.close(job.id)
     detectors[0].go.set()
     with pytest.raises(Stopped):
         job.future.result(60)
     assert files(tmp_path) == []
-    assert not upload.exists()
 
 
-def test_two_users_do_not_wait_for_each_other_and_a_third_waits_for_its_turn(
-    jobs, detectors, upload, tmp_path
-):
-    copies = [Path(shutil.copy(upload, tmp_path / f"{name}.mp4")) for name in "abc"]
-    first, second, third = (
-        jobs.start(name, copy) for name, copy in zip("abc", copies, strict=True)
-    )
+def test_two_users_do_not_wait_for_each_other_and_others_know_their_place(jobs, detectors, start):
+    first, second, third, fourth = (start() for _ in range(4))
     wait_for(lambda: len(detectors) == 2)
-    assert third.started_s is None
+    assert [jobs.place(job) for job in (first, second, third, fourth)] == [0, 0, 1, 2]
     detectors[1].go.set()
-    done = {job: job.future for job in (first, second)}
-    wait_for(lambda: any(future.done() for future in done.values()))
-    assert sum(future.done() for future in done.values()) == 1
+    wait_for(lambda: any(job.future.done() for job in (first, second)))
     wait_for(lambda: third.started_s is not None)
+    assert (jobs.place(third), jobs.place(fourth)) == (0, 1)
 
 
-def test_a_waiting_job_can_be_closed(jobs, detectors, upload, tmp_path):
-    copies = [Path(shutil.copy(upload, tmp_path / f"{name}.mp4")) for name in "abc"]
-    started = [jobs.start(name, copy) for name, copy in zip("abc", copies, strict=True)]
+def test_a_waiting_job_can_be_closed(jobs, detectors, start):
+    started = [start() for _ in range(3)]
     wait_for(lambda: len(detectors) == 2)
-    jobs.close("c")
+    jobs.close(started[2].id)
     assert started[2].future.cancelled()
-    assert not copies[2].exists()
+    assert not started[2].folder.exists()
 
 
-def test_two_users_may_upload_the_same_file(jobs, detectors, upload):
-    """Gradio stores it once."""
-    job, other = jobs.start("a", upload), jobs.start("b", upload)
-    wait_for(lambda: len(detectors) == 2)
-    for detector in detectors:
-        detector.go.set()
-    results = [job.future.result(60), other.future.result(60)]
-    assert results[0].files["csv"].read_text() == results[1].files["csv"].read_text()
-    assert results[0].files["csv"].parent != results[1].files["csv"].parent
-
-
-def test_a_new_video_ends_the_earlier_job_of_the_session(jobs, detectors, upload, tmp_path):
-    copy = Path(shutil.copy(upload, tmp_path / "second.mp4"))
-    first = jobs.start("session", upload)
-    wait_for(lambda: len(detectors) == 1)
-    second = jobs.start("session", copy)
-    wait_for(lambda: len(detectors) == 2)
-    for detector in detectors:
-        detector.go.set()
-    with pytest.raises(Stopped):
-        first.future.result(60)
-    assert second.future.result(60)
-
-
-def test_an_upload_that_is_gone_cannot_be_started(jobs: Jobs, tmp_path: Path):
-    with pytest.raises(FileNotFoundError):
-        jobs.start("session", tmp_path / "gone.mp4")
+def test_a_job_is_closed_once_its_page_has_gone(jobs, detectors, start, monkeypatch):
+    now_s = time.monotonic()
+    monkeypatch.setattr("m3dfel.web.jobs.time.monotonic", lambda: now_s)
+    silent, reloaded, left, open_ = (start() for _ in range(4))
+    reloaded.leave()
+    left.leave()
+    now_s += 60
+    jobs.get(reloaded.id)
+    jobs.close_abandoned()
+    assert [jobs.get(job.id) for job in (silent, reloaded, left)] == [silent, reloaded, None]
+    silent._gone_s = 0.0
+    now_s += 290
+    assert jobs.get(open_.id) is open_
+    jobs.close_abandoned()
+    assert [jobs.get(job.id) for job in (open_, silent)] == [open_, None]

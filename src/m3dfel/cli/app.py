@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+import webbrowser
 from contextlib import suppress
 
 from jsonargparse import ArgumentParser, Namespace
@@ -16,7 +17,7 @@ from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
 
 def parser() -> ArgumentParser:
     parser = Parser(
-        description="Serve a page in the browser: drop a video or record one, and see what each "
+        description="Open a page in the browser: choose a video or record one, and see what each "
         "face expresses and when. Needs the extra `web`. Stop it with Ctrl+C.",
         epilog="Example: m3dfel app",
     )
@@ -35,12 +36,16 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--max_mb", type=PositiveInt, default=MAX_MB, help="maximum size of a video in megabytes"
     )
+    parser.add_argument(
+        "--no_browser", action="store_true", help="print the address, and open no browser"
+    )
     parser.add_argument("--model", default="bundled", help="as for `m3dfel predict`")
     add_device(parser)
     return parser
 
 
 def run(options: Namespace) -> int:
+    print_sentence("Starting the page …")
     from m3dfel.recognition.recognizer import Recognizer
     from m3dfel.web.app import running_page
 
@@ -55,6 +60,8 @@ def run(options: Namespace) -> int:
         ) as url,
     ):
         print_sentence(f"Open {url} in a browser. Ctrl+C stops the page.")
+        if not options.no_browser:
+            webbrowser.open(url)
         while True:
             time.sleep(1)
     return 0

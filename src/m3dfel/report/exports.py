@@ -24,6 +24,7 @@ from m3dfel.report.recognized import BOX, Recognized, per_label, table_columns
 from m3dfel.report.spans import answers, person_spans, span_table
 from m3dfel.report.tables import write_csv, write_xlsx
 from m3dfel.report.words import translate, words_for
+from m3dfel.video.decode import VIDEO_SUFFIXES
 from m3dfel.video.sources import source_path
 from m3dfel.video.times import mean_between
 
@@ -174,13 +175,15 @@ def write_eaf(prediction: Recognized, path: Path, lang: str = "en") -> None:
     document = pympi.Eaf(author="m3dfel")
     document.remove_tier("default")
     video = Path(prediction.source).absolute()
+    media_type = guess_type(video.name)[0] or "video/mp4"
     if video.is_file():
-        media_type = guess_type(video.name)[0] or "video/mp4"
         try:
             beside = Path(os.path.relpath(video, path.absolute().parent)).as_posix()
         except ValueError:  # on another drive of Windows
             beside = video.as_posix()
         document.add_linked_file(video.as_uri(), beside, media_type)
+    elif video.suffix.lower() in VIDEO_SUFFIXES:  # ELAN looks beside the document, and asks
+        document.add_linked_file(video.name, video.name, media_type)
     words = words_for(lang, prediction.labels)
     for person, spans in _spans(prediction):
         tier = translate(lang, "person {n}", n=person)

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from m3dfel.report.recognized import Recognized, per_label
-from m3dfel.video.marks import NO_FACE
+from m3dfel.video.marks import NO_FACE, UNCERTAIN
 
 Values: TypeAlias = npt.NDArray[np.float64]
 
@@ -114,7 +114,8 @@ def probabilities_at(
 
     Returns:
         The probabilities (C, P), interpolated linearly between clips, and NaN where the face is
-        unreadable; and the marks (P,), each that of the nearest clip.
+        unreadable; and the marks (P,), each that of the nearest clip, or `uncertain` between clips
+        of different emotions, where the highest probability is below that of every certain clip.
     """
     middles = ((clips["start_s"] + clips["end_s"]) / 2).to_numpy()
     nearest = np.searchsorted((middles[1:] + middles[:-1]) / 2, times_s)
@@ -125,7 +126,11 @@ def probabilities_at(
             of_clips = clips[f"p_{label}"].to_numpy()[readable]
             probabilities[index] = np.interp(times_s, middles[readable], of_clips)
     probabilities[:, ~readable[nearest]] = np.nan
-    return probabilities, clips["mark"].to_numpy(str)[nearest]
+    marks = clips["mark"].to_numpy(object)[nearest]
+    highest = clips[per_label("p", labels)].max(axis=1)[clips["mark"] == ""]
+    with np.errstate(invalid="ignore"):
+        marks[(marks == "") & (probabilities.max(0) < highest.min() - 1e-9)] = UNCERTAIN
+    return probabilities, marks.astype(str)
 
 
 def with_probabilities(

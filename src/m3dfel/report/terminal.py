@@ -15,6 +15,7 @@ from rich.table import Table
 from m3dfel.data.manifest import Manifest
 from m3dfel.emotions import colors
 from m3dfel.experiments.tables import format_table
+from m3dfel.report.numbers import confidence
 from m3dfel.report.recognized import Recognized
 from m3dfel.report.spans import span_table
 from m3dfel.report.style import percent
@@ -103,14 +104,14 @@ def print_spans(prediction: Recognized, title: str) -> None:
         color_of = colors(prediction.labels)
         for person, of_person in spans.groupby("person"):
             rows = of_person[["start_s", "end_s", "emotion", "confidence"]].to_numpy().tolist()
-            for start_s, end_s, word, confidence in rows:
+            for start_s, end_s, word, certainty in rows:
                 square = f"[{color_of[word]}]■[/] " if word in color_of else "  "
                 table.add_row(
                     str(person) if start_s == 0 else "",
                     f"{start_s:.2f}",
                     f"{end_s:.2f}",
                     square + escape(word),
-                    "–" if np.isnan(confidence) else f"{100 * confidence:.0f}",
+                    "–" if np.isnan(certainty) else confidence(certainty).removesuffix(" %"),
                 )
             table.add_section()
         Console().print(table)

@@ -1,4 +1,4 @@
-"""Everything the page shows about one video: the prediction, the annotated video, pictures, files.
+"""Everything the page shows about one video: the prediction, pictures of faces, and all files.
 
 Between the recognizer and the page. The work reports how far it is and can be stopped at any frame.
 """
@@ -7,16 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from enum import Enum
 from pathlib import Path
 from typing import Literal, TypeAlias
+from zipfile import ZipFile
 
+from m3dfel.emotions import EMOTIONS, names_in
 from m3dfel.errors import InputError
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report.annotate import annotate_video
 from m3dfel.report.exports import FORMATS
-from m3dfel.video.decode import Frame, probe, read_video
+from m3dfel.report.fonts import check_fonts
+from m3dfel.video.decode import ANNOTATED_ENDING, Frame, VideoInfo, probe, read_video
 from m3dfel.web.moments import Gallery, Moment, View, clearest_moments, portraits
+from m3dfel.web.translations import Language
 
 Step: TypeAlias = Literal["reading", "drawing"]
 Report: TypeAlias = Callable[[Step, float], None]
@@ -25,12 +30,29 @@ Report: TypeAlias = Callable[[Step, float], None]
 An exception that it raises stops the work.
 """
 
-_TABLES = ("csv", "json", "srt", "vtt")
+_FORMATS = ("png", "xlsx", "csv", "json", "srt", "vtt", "eaf", "boris")
 _READING = 0.6  # part of the work; the rest is to draw the annotated video
+# A few bytes can state a picture of any size; this is the largest that cameras make, 8K.
+_MAX_PIXELS = 8192 * 4320
+# A file that ends earlier than it states, by more than this, is cut off.
+_MISSING_S = 0.5
+
+
+class Reason(Enum):
+    """Why a video has nothing to show; the values are keys of `translations.WORDS`."""
+
+    NOT_A_VIDEO = "not_a_video"
+    TOO_LONG = "too_long"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    NO_FACE = "no_face"
 
 
 class UnsuitableVideo(Exception):  # noqa: N818
-    """Raised if a video has nothing to show; the message is the key of a sentence in `words`."""
+    """Raised if a video has nothing to show."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,79 +60,115 @@ class Analysis:
     """What the page shows about a video.
 
     Attributes:
-        prediction: the recognized faces.
-        duration_s: length of the annotated video in seconds.
+        prediction: the recognized faces; its source is the name of the file, without a folder.
+        video: the file.
+        width: of its picture in pixels.
+        height: of its picture in pixels.
+        duration_s: length of what could be read, in seconds.
+        stated_s: length that the file states; None if it states none.
         portraits: a view of each person.
         moments: the clearest moment of each emotion.
         pictures: of portraits and moments, as URLs of embedded JPEGs.
-        files: to download, by format; `video` is the annotated video.
+        files: to download, by format; `video` is the annotated video, `zip` has all of them.
     """
 
     prediction: Prediction
+    video: Path
+    width: int
+    height: int
     duration_s: float
+    stated_s: float | None
     portraits: list[View]
     moments: list[Moment]
     pictures: dict[View, str]
     files: dict[str, Path]
 
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether the file ends earlier than it states."""
+        return self.stated_s is not None and self.duration_s < self.stated_s - _MISSING_S
 
-def analyze(video: Path, recognizer: Recognizer, max_s: float, report: Report) -> Analysis:
-    """Recognize the faces of a video, and write the annotated video and all tables beside it.
+
+def analyze(
+    video: Path,
+    folder: Path,
+    recognizer: Recognizer,
+    max_s: float,
+    language: Language,
+    report: Report,
+) -> Analysis:
+    """Recognize the faces of a video, and write the annotated video and all tables.
 
     Args:
         video: the file.
+        folder: receives what can be downloaded.
         recognizer: recognizes the faces.
         max_s: length in seconds that a video may have.
+        language: of the subtitles, and of the video and the picture if there is a font for it.
         report: called for every frame.
 
     Raises:
-        UnsuitableVideo: the file is not a video, is too long, or shows no face.
+        UnsuitableVideo: the file is not a video, is too long or too large, or shows no face.
         InputError: a result cannot be written.
     """
-    prediction, length_s = _recognize(video, recognizer, max_s, report)
+    info = _probe(video, max_s)
+    frames = _ReportedFrames(video, info.duration_s, max_s, report)
+    prediction = _recognize(frames, recognizer)
     people, moments = portraits(prediction), clearest_moments(prediction)
     gallery = Gallery([*people, *(moment.view for moment in moments)])
 
     def on_frame(frame: Frame) -> None:
-        report("drawing", _READING + (1 - _READING) * min(1.0, frame.time_s / length_s))
+        done = min(1.0, frame.time_s / max(frames.end_s, 0.1))
+        report("drawing", _READING + (1 - _READING) * done)
         gallery.collect(frame)
 
-    annotated = video.with_name(f"{video.stem}_annotated.mp4")
-    annotate_video(prediction, annotated, on_frame=on_frame, progress=False)
+    folder.mkdir(exist_ok=True)
+    annotated = folder / f"{prediction.stem}{ANNOTATED_ENDING}"
+    lang = _drawn_language(language)
+    annotate_video(prediction, annotated, str(video), on_frame, lang, progress=False)
     return Analysis(
         prediction,
-        duration_s=probe(annotated).duration_s or length_s,
+        video,
+        info.width,
+        info.height,
+        duration_s=frames.end_s,
+        stated_s=info.duration_s,
         portraits=people,
         moments=moments,
         pictures=gallery.pictures,
-        files={"video": annotated} | _write_files(prediction),
+        files={"video": annotated} | _write_files(prediction, folder, annotated, language),
     )
 
 
-def _recognize(
-    video: Path, recognizer: Recognizer, max_s: float, report: Report
-) -> tuple[Prediction, float]:
-    """Return the prediction and the length of the video in seconds."""
+def _probe(video: Path, max_s: float) -> VideoInfo:
     try:
-        frames = _ReportedFrames(video, probe(video).duration_s, max_s, report)
-        prediction = recognizer(frames, progress=False)
+        info = probe(video)
     except InputError as error:
-        raise UnsuitableVideo("not_a_video") from error
+        raise UnsuitableVideo(Reason.NOT_A_VIDEO) from error
+    if info.width * info.height > _MAX_PIXELS:
+        raise UnsuitableVideo(Reason.TOO_MANY_PIXELS)
+    if (info.duration_s or 0.0) > max_s:
+        raise UnsuitableVideo(Reason.TOO_LONG)
+    return info
+
+
+def _recognize(frames: _ReportedFrames, recognizer: Recognizer) -> Prediction:
+    prediction = recognizer(frames, progress=False)
     if prediction.clips.empty:
-        raise UnsuitableVideo("no_face")
-    return replace(prediction, source=str(video)), max(frames.duration_s or 0.0, frames.end_s, 0.1)
+        raise UnsuitableVideo(Reason.NO_FACE)
+    return replace(prediction, source=frames.video.name)
 
 
 @dataclass(eq=False)
 class _ReportedFrames:
-    """The frames of a video; each is reported when it is read, even for a second time.
+    """The frames of a video; each is reported when it is read.
 
     Attributes:
         video: the file.
         duration_s: as the file states it; None if it does not, as recordings of a camera.
         max_s: length in seconds that a video may have.
         report: called for every frame.
-        end_s: when the last of the frames so far is shown.
+        end_s: when the last of the frames so far ends.
     """
 
     video: Path
@@ -120,23 +178,35 @@ class _ReportedFrames:
     end_s: float = 0.0
 
     def __iter__(self) -> Iterator[Frame]:
-        self._check_length(self.duration_s or 0.0)
+        before_s = 0.0
         for frame in read_video(self.video):
-            self._check_length(frame.time_s)
-            self.end_s = max(self.end_s, frame.time_s)
-            part = min(1.0, self.end_s / self.duration_s) if self.duration_s else 0.0
-            self.report("reading", _READING * part)
+            if frame.time_s > self.max_s:
+                raise UnsuitableVideo(Reason.TOO_LONG)
+            self.end_s = max(self.end_s, 2 * frame.time_s - before_s)
+            before_s = frame.time_s
+            done = min(1.0, self.end_s / self.duration_s) if self.duration_s else 0.0
+            self.report("reading", _READING * done)
             yield frame
 
-    def _check_length(self, length_s: float) -> None:
-        if length_s > self.max_s:
-            raise UnsuitableVideo("too_long")
+
+def _drawn_language(language: Language) -> Language:
+    """Return the language of the video and the picture: English where no font has the other's."""
+    try:
+        check_fonts(names_in(language, EMOTIONS).values())
+    except InputError:
+        return "en"
+    return language
 
 
-def _write_files(prediction: Prediction) -> dict[str, Path]:
-    folder = Path(prediction.source).parent
-    # ELAN looks for the video beside the document; the JSON file does not name our folder.
-    prediction.save(folder, ["eaf"])
-    replace(prediction, source=Path(prediction.source).name).save(folder, _TABLES)
-    names = (*_TABLES, "eaf")
-    return {name: folder / f"{prediction.stem}{FORMATS[name].ending}" for name in names}
+def _write_files(
+    prediction: Prediction, folder: Path, annotated: Path, language: Language
+) -> dict[str, Path]:
+    files = {name: folder / f"{prediction.stem}{FORMATS[name].ending}" for name in _FORMATS}
+    for name, path in files.items():
+        lang = _drawn_language(language) if name == "png" else language
+        FORMATS[name].write(prediction, path, lang)
+    archive = folder / f"{prediction.stem}_m3dfel.zip"
+    with ZipFile(archive, "w") as file:
+        for path in (annotated, *files.values()):
+            file.write(path, path.name)
+    return files | {"zip": archive}

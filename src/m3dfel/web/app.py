@@ -1,48 +1,73 @@
-"""The page: a place to drop a video, the progress of the work, the result, and their server.
+"""The server of the page: it takes a video, says how the work goes, and gives the result.
 
-The last step for people who do not program. Built with Gradio, an extra. The page loads nothing
-from elsewhere and sends nothing anywhere: fonts are the system's, and analytics are off.
+The last step for people who do not program. A small application for Starlette, an extra, that keeps
+to itself: the page loads nothing from elsewhere and sends nothing anywhere, other websites cannot
+use it, and what was uploaded is removed with the page.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-import os
+import shutil
+import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from ipaddress import ip_address
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
+from threading import Thread
 from typing import Any
+from urllib.parse import urlsplit
 
 from m3dfel.errors import InputError
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.web.analysis import UnsuitableVideo
 from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
 from m3dfel.web.jobs import Job, Jobs, Stopped
-from m3dfel.web.result import render, render_result
-from m3dfel.web.translations import WORDS, Language, choose_language, translate
+from m3dfel.web.result import boxes, render, render_result
+from m3dfel.web.translations import Language, choose_language, translate
 
-# Gradio reads it while it is imported.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 try:
-    import gradio as gr
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.middleware import Middleware
+    from starlette.requests import ClientDisconnect, Request
+    from starlette.responses import (
+        FileResponse,
+        HTMLResponse,
+        JSONResponse,
+        PlainTextResponse,
+        Response,
+    )
+    from starlette.routing import Route
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 except ImportError as error:
     raise InputError(
-        "the page needs Gradio: run pip install '.[web]' in the folder of m3dfel"
+        "the page needs Starlette and Uvicorn: run pip install '.[web]' in the folder of m3dfel"
     ) from error
 
 logger = logging.getLogger(__name__)
 
 _FILES = Path(__file__).parent
-_REFRESH_S = 0.4
+_EXAMPLE = _FILES / "example.mp4"  # drawn faces: seed 0, identity 101, clip 1 of three emotions
+_FOLDER_PREFIX = "m3dfel-page-"
+_SWEEP_S = 5.0
+# What a killed page left behind is older than this: a running one touches its folder at each sweep.
+_LEFT_BEHIND_S = 3600.0
+_STALLED_S = 60.0  # without a byte of an upload
 # Earlier, the time left would be a wild guess.
 _MIN_ELAPSED_S, _MIN_PROGRESS = 2.0, 0.03
-# Uploads that never became a job are looked for this often, and removed at this age, in seconds.
-_FORGOTTEN_S = (600, 3600)
+_HEADERS = {
+    "content-security-policy": "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "style-src 'self' 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-frame-options": "DENY",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-store",
+}
 
 
 @contextmanager
@@ -67,182 +92,282 @@ def running_page(
     Raises:
         InputError: the port is in use, or the host is not an address of this computer.
     """
-    with TemporaryDirectory(prefix="m3dfel-", ignore_cleanup_errors=True) as name:
-        uploads, results = (Path(name).resolve() / part for part in ("uploads", "results"))
-        os.environ["GRADIO_TEMP_DIR"] = str(uploads)
-        jobs = Jobs(results, recognizer, 60 * max_minutes)
+    _remove_left_behind()
+    with (
+        TemporaryDirectory(prefix=_FOLDER_PREFIX, ignore_cleanup_errors=True) as folder,
+        _listening(host, port) as listener,
+    ):
+        jobs = Jobs(Path(folder).resolve(), recognizer, 60 * max_minutes)
         limits = {"minutes": f"{max_minutes:g}", "mb": str(max_mb)}
-        max_bytes = max_mb * 1_000_000
-        page = _Page(jobs, limits).blocks
+        app = page(jobs, Path(folder), limits, 1_000_000 * max_mb, _is_loopback(host))
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        while thread.is_alive() and not server.started:
+            time.sleep(0.01)
         try:
-            _, url, _ = page.launch(
-                server_name=host,
-                server_port=port,
-                max_file_size=max_bytes,
-                allowed_paths=[str(results)],
-                i18n=_translations(limits),
-                theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
-                css_paths=_FILES / "page.css",
-                head=_script(max_bytes, limits),
-                prevent_thread_lock=True,
-                quiet=True,
-                share=False,
-                ssr_mode=False,
-                pwa=False,
-                mcp_server=False,
-                run_history=False,
-                enable_monitoring=False,
-                footer_links=[],
-            )
-        except OSError as error:
+            yield f"http://{host}:{port}/"
+        finally:
+            jobs.close_all()
+            server.should_exit = True
+            thread.join()
+
+
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except (OSError, OverflowError) as error:
             raise InputError(
                 f"cannot serve the page on {host}, port {port} ({error}): choose others with "
                 "--host and --port"
             ) from error
-        try:
-            yield url
-        finally:
-            jobs.close_all()
-            page.close(verbose=False)
+        yield listener
 
 
-def _script(max_bytes: int, limits: dict[str, str]) -> str:
-    """Return the script of the page, which also refuses files that are too large."""
-    sentence = {language: translate(language, "too_large", **limits) for language in WORDS}
-    settings = json.dumps({"bytes": max_bytes, "sentence": sentence})
-    script = (_FILES / "page.js").read_text(encoding="utf-8")
-    return f"<script>const limits = {settings};\n{script}</script>"
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
-def _translations(limits: dict[str, str]) -> gr.I18n:
-    """Return the words that are on the page before there is a result."""
-    static = ("title", "lead", "limits", "stop", "another", "purpose")
-    return gr.I18n(
-        **{
-            language: {word: translate(language, word, **limits) for word in static}
-            for language in WORDS
-        }
+def _remove_left_behind() -> None:
+    """Remove the folders of pages that were killed."""
+    for folder in Path(gettempdir()).glob(f"{_FOLDER_PREFIX}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime > _LEFT_BEHIND_S:
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def page(
+    jobs: Jobs, folder: Path, limits: dict[str, str], max_bytes: int, is_local: bool
+) -> Starlette:
+    """Return the application.
+
+    Args:
+        jobs: the work on the videos of all users.
+        folder: of all jobs.
+        limits: what sentences say about the length and size of a video.
+        max_bytes: size of an upload.
+        is_local: whether only this computer can open the page.
+    """
+    handlers = _Handlers(jobs, limits, max_bytes, is_local)
+
+    @asynccontextmanager
+    async def sweeping(app: Starlette) -> AsyncIterator[None]:
+        async def sweep() -> None:
+            while True:
+                await asyncio.sleep(_SWEEP_S)
+                jobs.close_abandoned()
+                folder.touch()
+
+        task = asyncio.create_task(sweep())
+        yield
+        task.cancel()
+
+    return Starlette(
+        routes=[
+            Route("/", handlers.start),
+            Route("/page.css", _static),
+            Route("/page.js", _static),
+            Route("/videos", handlers.upload, methods=["POST"]),
+            Route("/example", handlers.example, methods=["POST"]),
+            Route("/jobs/{id}", handlers.status),
+            Route("/jobs/{id}/close", handlers.close, methods=["POST"]),
+            Route("/jobs/{id}/leave", handlers.leave, methods=["POST"]),
+            Route("/jobs/{id}/boxes", handlers.boxes),
+            Route("/jobs/{id}/video", handlers.video),
+            Route("/jobs/{id}/files/{name}", handlers.file),
+        ],
+        middleware=[Middleware(_OwnPageOnly, is_local=is_local)],
+        lifespan=sweeping,
     )
 
 
-class _Page:
-    """The components of the page, of which one view is visible at a time: start, work or result.
+class _OwnPageOnly:
+    """Refuses what other websites send, and lets no other website show the page.
+
+    Args:
+        app: the application.
+        is_local: whether only this computer can open the page, under its few names. Otherwise a
+            website could reach it under a name of its own, which it lets point here.
+    """
+
+    def __init__(self, app: ASGIApp, is_local: bool) -> None:
+        self._app, self._is_local = app, is_local
+
+    def _is_foreign(self, request: Request) -> bool:
+        host, origin = request.headers.get("host", ""), request.headers.get("origin")
+        named = _is_loopback(urlsplit(f"//{host}").hostname or "")
+        return (self._is_local and not named) or bool(origin and urlsplit(origin).netloc != host)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if self._is_foreign(Request(scope)):
+            await PlainTextResponse("not from this page", 403)(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                own = [(name.encode(), value.encode()) for name, value in _HEADERS.items()]
+                message["headers"] = [*message["headers"], *own]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+async def _static(request: Request) -> Response:
+    return FileResponse(_FILES / request.url.path.lstrip("/"))
+
+
+class _Handlers:
+    """The answers to all requests.
 
     Args:
         jobs: the work on the videos of all users.
         limits: what sentences say about the length and size of a video.
+        max_bytes: size of an upload.
+        is_local: whether only this computer can open the page.
     """
 
-    def __init__(self, jobs: Jobs, limits: dict[str, str]) -> None:
+    def __init__(self, jobs: Jobs, limits: dict[str, str], max_bytes: int, is_local: bool) -> None:
         self._jobs, self._limits = jobs, limits
-        words = gr.I18n()
-        with gr.Blocks(title="m3dfel", analytics_enabled=False, delete_cache=_FORGOTTEN_S) as page:
-            gr.Markdown(words("title"), elem_id="m3-title")
-            with gr.Column() as self._start:
-                gr.Markdown(words("lead"), elem_id="m3-lead")
-                self._problem = gr.HTML(apply_default_css=False)
-                self._drop = gr.Video(
-                    sources=["upload", "webcam"],
-                    include_audio=True,
-                    show_label=False,
-                    elem_id="m3-drop",
-                    webcam_options=gr.WebcamOptions(mirror=False),
-                )
-                gr.Markdown(words("limits"), elem_id="m3-limits")
-            with gr.Column(visible=False) as self._work:
-                self._progress = gr.HTML(apply_default_css=False)
-                stop = gr.Button(words("stop"), elem_id="m3-stop")
-            with gr.Column(visible=False) as self._done:
-                another = gr.Button(words("another"), elem_id="m3-another")
-                self._result = gr.HTML(apply_default_css=False)
-            gr.Markdown(words("purpose"), elem_id="m3-purpose")
-            views = [
-                *(self._start, self._work, self._done),
-                *(self._drop, self._problem, self._progress, self._result),
-            ]
-            quick: dict[str, Any] = {"queue": False, "show_progress": "hidden"}
-            gr.on(
-                [self._drop.upload, self._drop.stop_recording],
-                self._analyze,
-                self._drop,
-                views,
-                show_progress="hidden",
-                concurrency_limit=None,
-                api_visibility="private",
-            )
-            stop.click(self._close, **quick, api_visibility="private")
-            another.click(self._begin_again, outputs=views, **quick, api_visibility="private")
-            page.unload(self._close)
-        self.blocks = page
+        self._max_bytes, self._is_local = max_bytes, is_local
 
-    async def _analyze(
-        self, upload: str | None, request: gr.Request
-    ) -> AsyncIterator[dict[Any, Any]]:
-        """Work on a video; yield what the page shows meanwhile, and at the end."""
-        if upload is None:
-            return
-        language = choose_language(request.headers.get("accept-language", ""))
-        try:
-            job = self._jobs.start(str(request.session_hash), Path(upload))
-        except FileNotFoundError:
-            yield self._view(
-                "start", render("problem.html", language, sentence=translate(language, "gone"))
+    async def start(self, request: Request) -> Response:
+        language = _language(request)
+        words = {word: translate(language, word, **self._limits) for word in _WORDS_OF_SCRIPT}
+        privacy = "private_here" if self._is_local else "private_there"
+        return HTMLResponse(
+            render(
+                "page.html",
+                language,
+                limits=self._limits,
+                privacy=privacy,
+                settings={"words": words, "bytes": self._max_bytes},
             )
-            return
-        while not job.future.done():
-            yield self._view("work", _progress(job, language))
-            await asyncio.sleep(_REFRESH_S)
-        yield self._outcome(job, language)
+        )
 
-    def _outcome(self, job: Job, language: Language) -> dict[Any, Any]:
+    async def upload(self, request: Request) -> Response:
+        job = self._jobs.new(file_name(request.query_params.get("name", "")), _language(request))
         try:
-            return self._view("result", render_result(job.future.result(), language))
+            with job.video.open("wb") as file:
+                size, chunks = 0, aiter(request.stream())
+                while chunk := await asyncio.wait_for(anext(chunks, b""), _STALLED_S):
+                    size += len(chunk)
+                    if size > self._max_bytes:
+                        job.close()
+                        return PlainTextResponse("too large", 413)
+                    await asyncio.to_thread(file.write, chunk)
+        except (ClientDisconnect, TimeoutError, asyncio.TimeoutError):
+            job.close()
+            return PlainTextResponse("the upload was cut off", 400)
+        self._jobs.start(job)
+        return JSONResponse({"id": job.id})
+
+    async def example(self, request: Request) -> Response:
+        job = self._jobs.new(_EXAMPLE.name, _language(request))
+        shutil.copyfile(_EXAMPLE, job.video)
+        self._jobs.start(job)
+        return JSONResponse({"id": job.id})
+
+    async def status(self, request: Request) -> Response:
+        job = self._job(request)
+        if job is None:
+            return PlainTextResponse("no such job", 404)
+        if not job.future.done():
+            return JSONResponse(_progress(job, self._jobs.place(job)))
+        if "brief" in request.query_params:
+            return JSONResponse({"state": "open"})
+        return JSONResponse(await asyncio.to_thread(self._outcome, job))
+
+    def _outcome(self, job: Job) -> dict[str, Any]:
+        try:
+            html = render_result(job.future.result(), job.id, job.language)
+            return {"state": "done", "html": html}
         except (Stopped, CancelledError):
-            return self._view("start")
+            return {"state": "stopped"}
         except UnsuitableVideo as error:
-            reason = str(error)
+            reason = error.reason.value
         except Exception:
             logger.exception("a video could not be worked on")
             reason = "failed"
-        sentence = translate(language, reason, **self._limits)
-        return self._view("start", render("problem.html", language, sentence=sentence))
+        self._jobs.close(job.id)
+        return {"state": "failed", "sentence": translate(job.language, reason, **self._limits)}
 
-    def _view(self, name: str, content: str = "") -> dict[Any, Any]:
-        """Return the updates that show one view, with its content."""
-        return {
-            self._start: gr.Column(visible=name == "start"),
-            self._work: gr.Column(visible=name == "work"),
-            self._done: gr.Column(visible=name == "result"),
-            self._problem: content if name == "start" else "",
-            self._progress: content if name == "work" else "",
-            self._result: content if name == "result" else "",
-        } | ({self._drop: None} if name != "work" else {})
+    async def close(self, request: Request) -> Response:
+        await asyncio.to_thread(self._jobs.close, request.path_params["id"])
+        return Response(status_code=204)
 
-    def _close(self, request: gr.Request) -> None:
-        self._jobs.close(str(request.session_hash))
+    async def leave(self, request: Request) -> Response:
+        job = self._job(request)
+        if job:
+            job.leave()
+        return Response(status_code=204)
 
-    def _begin_again(self, request: gr.Request) -> dict[Any, Any]:
-        self._close(request)
-        return self._view("start")
+    async def boxes(self, request: Request) -> Response:
+        job = self._job(request)
+        if job is None or not job.future.done():
+            return PlainTextResponse("no such job", 404)
+        return JSONResponse(boxes(job.future.result().prediction, job.language))
+
+    async def video(self, request: Request) -> Response:
+        job = self._job(request)
+        return FileResponse(job.video) if job else PlainTextResponse("no such video", 404)
+
+    async def file(self, request: Request) -> Response:
+        job = self._job(request)
+        if job and job.future.done():
+            for path in job.future.result().files.values():
+                if path.name == request.path_params["name"]:
+                    return FileResponse(path, filename=path.name)
+        return PlainTextResponse("no such file", 404)
+
+    def _job(self, request: Request) -> Job | None:
+        return self._jobs.get(request.path_params["id"])
 
 
-def _progress(job: Job, language: Language) -> str:
-    step = "waiting" if job.started_s is None else job.step
-    return render(
-        "progress.html",
-        language,
-        step=step,
-        percent=round(100 * job.progress),
-        left=_time_left(job, language),
-    )
+_WORDS_OF_SCRIPT = (
+    *("uploading", "cancel", "too_large", "wrong_type", "lost", "closed", "upload_failed"),
+    *("record_start", "record_stop", "recording", "no_camera", "waiting", "now"),
+)
 
 
-def _time_left(job: Job, language: Language) -> str:
+def _language(request: Request) -> Language:
+    return choose_language(request.headers.get("accept-language", ""))
+
+
+def file_name(name: str) -> str:
+    """Return the name of an upload, without a folder and what file systems do not like."""
+    name = name.replace("\\", "/").rsplit("/", 1)[-1]
+    name = "".join(char for char in name if char.isprintable() and char not in '<>:"|?*')
+    path = Path(name.strip(". ") or "video")
+    return f"{path.stem[:60]}{path.suffix[:8]}"
+
+
+def _progress(job: Job, place: int) -> dict[str, Any]:
+    step = "starting" if job.started_s is None else job.step
+    return {
+        "state": "waiting" if place else "working",
+        "step": translate(job.language, "waiting" if place else step, n=place),
+        "percent": round(100 * job.progress),
+        "left": _time_left(job),
+    }
+
+
+def _time_left(job: Job) -> str:
     """Return how long the rest of the work will take, empty before that can be estimated."""
     elapsed_s = 0.0 if job.started_s is None else time.monotonic() - job.started_s
     if elapsed_s < _MIN_ELAPSED_S or job.progress < _MIN_PROGRESS:
         return ""
     left_s = elapsed_s * (1 - job.progress) / job.progress
     if left_s > 90:
-        return translate(language, "minutes_left", n=round(left_s / 60))
-    return translate(language, "seconds_left", n=max(1, round(left_s)))
+        return translate(job.language, "minutes_left", n=round(left_s / 60))
+    return translate(job.language, "seconds_left", n=max(1, round(left_s)))

@@ -1,4 +1,4 @@
-"""Defaults of the page, in a module that imports neither torch nor Gradio.
+"""Defaults of the page, in a module that imports neither torch nor Starlette.
 
 The command line shows them in `--help`, which has to answer at once.
 """
@@ -9,7 +9,7 @@ HOST = "127.0.0.1"
 """Only this computer can open the page."""
 
 PORT = 7860
-"""Gradio's own."""
+"""Of the page."""
 
 MAX_MINUTES = 10.0
 """Length of a video."""

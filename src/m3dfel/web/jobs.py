@@ -1,11 +1,11 @@
 """The videos of all users: each has its own folder and progress, and can be stopped.
 
-Below the page. A session, which is one open page, has at most one job.
+Below the page. A job is known by an id that cannot be guessed. Its page says from time to time that
+it is still open; a job whose page has gone is closed, and with it all its files.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
 import shutil
 import time
@@ -17,6 +17,11 @@ from threading import Event
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.web.analysis import Analysis, Step, analyze
 from m3dfel.web.defaults import WORKERS
+from m3dfel.web.translations import Language
+
+# A page that does not ask for this long has gone: browsers wake pages in the background once a
+# minute. One that has said that it leaves may come back soon, as when it is reloaded.
+_GONE_S, _LEFT_S = 300.0, 20.0
 
 
 class Stopped(Exception):  # noqa: N818
@@ -27,26 +32,43 @@ class Job:
     """The work on one video of one user.
 
     Attributes:
+        id: which cannot be guessed.
+        folder: of all its files.
+        video: the file, once it has been uploaded.
+        language: of the user.
         future: the result, once there is one.
         started_s: when the work began, in seconds of `time.monotonic`; None while it waits.
         step: what is being done.
         progress: how much of all work is done, from 0 to 1.
     """
 
-    def __init__(self, upload: Path, folder: Path) -> None:
-        folder.mkdir(parents=True)
-        self._upload, self._folder = upload, folder
-        self._video = folder / upload.name
-        # Two users may have uploaded the same file, which is then at the same path.
-        os.link(upload, self._video)
-        self._stop = Event()
+    def __init__(self, folder: Path, name: str, language: Language) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.folder = folder / self.id
+        self.video = self.folder / "video" / name
+        self.video.parent.mkdir(parents=True)
+        self.language = language
         self.future: Future[Analysis] = Future()
         self.started_s: float | None = None
         self.step: Step = "reading"
         self.progress = 0.0
+        self._stop = Event()
+        self.stay()
+
+    def stay(self) -> None:
+        """Note that the job's page is open."""
+        self._gone_s = time.monotonic() + _GONE_S
+
+    def leave(self) -> None:
+        """Note that the job's page is being closed or reloaded."""
+        self._gone_s = time.monotonic() + _LEFT_S
+
+    @property
+    def is_abandoned(self) -> bool:
+        return time.monotonic() > self._gone_s
 
     def run(self, recognizer: Callable[[], Recognizer], max_s: float) -> Analysis:
-        """Do the work; what stays are its results, until the job is closed.
+        """Do the work; its files stay until the job is closed.
 
         Raises:
             Stopped: the job was closed meanwhile.
@@ -55,7 +77,10 @@ class Job:
         """
         self.started_s = time.monotonic()
         try:
-            analysis = analyze(self._video, recognizer(), max_s, self._report)
+            results = self.folder / "results"
+            analysis = analyze(
+                self.video, results, recognizer(), max_s, self.language, self._report
+            )
             self._check_if_stopped()
             return analysis
         except Exception:
@@ -63,8 +88,6 @@ class Job:
             self._check_if_stopped()
             raise
         finally:
-            self._video.unlink(missing_ok=True)
-            self._upload.unlink(missing_ok=True)
             if self._stop.is_set():
                 self._remove()
 
@@ -79,16 +102,15 @@ class Job:
     def close(self) -> None:
         """Stop the work, if it is not done, and remove all files."""
         self._stop.set()
-        if self.future.cancel():
-            self._upload.unlink(missing_ok=True)
+        self.future.cancel()
         self._remove()
 
     def _remove(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Jobs:
-    """The jobs of all sessions, a few of which run at once.
+    """The jobs of all users, a few of which run at once.
 
     Args:
         folder: receives the files of all jobs, each in a folder that cannot be guessed.
@@ -98,29 +120,47 @@ class Jobs:
 
     def __init__(self, folder: Path, recognizer: Callable[[], Recognizer], max_s: float) -> None:
         self._folder, self._recognizer, self._max_s = folder, recognizer, max_s
-        self._of_session: dict[str, Job] = {}
+        self._jobs: dict[str, Job] = {}
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="video")
 
-    def start(self, session: str, upload: Path) -> Job:
-        """Start the work on a video, or let it wait for its turn; ends the session's earlier job.
-
-        Raises:
-            FileNotFoundError: the upload has been deleted.
-        """
-        self.close(session)
-        job = Job(upload, self._folder / secrets.token_urlsafe(16))
-        self._of_session[session] = job
+    def start(self, job: Job) -> None:
+        """Start the work on a video, or let it wait for its turn."""
+        self._jobs[job.id] = job
         job.future = self._workers.submit(job.run, self._recognizer, self._max_s)
+
+    def new(self, name: str, language: Language) -> Job:
+        """Return a job whose video is still to be written, at `job.video`."""
+        return Job(self._folder, name, language)
+
+    def get(self, id: str) -> Job | None:
+        """Return a job, and note that its page is open; None if it has been closed."""
+        job = self._jobs.get(id)
+        if job:
+            job.stay()
         return job
 
-    def close(self, session: str) -> None:
-        """Stop the session's job, if it has one, and remove its files."""
-        job = self._of_session.pop(session, None)
+    def place(self, job: Job) -> int:
+        """Return the place of a job in the queue, from 1; 0 once it has its turn."""
+        waiting = [other for other in self._jobs.values() if other.started_s is None]
+        running = sum(
+            other.started_s is not None and not other.future.done() for other in self._jobs.values()
+        )
+        return waiting.index(job) + 1 if job in waiting and running >= WORKERS else 0
+
+    def close(self, id: str) -> None:
+        """Stop a job and remove its files."""
+        job = self._jobs.pop(id, None)
         if job:
             job.close()
 
+    def close_abandoned(self) -> None:
+        """Close the jobs whose pages have gone."""
+        for job in list(self._jobs.values()):
+            if job.is_abandoned:
+                self.close(job.id)
+
     def close_all(self) -> None:
         """Stop all jobs and remove their files; no other can be started."""
-        for session in list(self._of_session):
-            self.close(session)
+        for id in list(self._jobs):
+            self.close(id)
         self._workers.shutdown()

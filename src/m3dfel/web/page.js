@@ -1,25 +1,294 @@
-// The timelines follow the video, and a click, a drag or an arrow key on one moves the video. A file
-// that is too large is refused before it is uploaded. `limits` is written before this script.
+// The page: uploads a video or records one, shows how the work goes, and lets the timelines, the
+// boxes and the video of a result move together.
 (() => {
-  const resultOf = (element) => element.closest(".m3-result");
-  const videoOf = (element) => resultOf(element).querySelector("video");
+  const { words, bytes: maxBytes } = JSON.parse(document.getElementById("settings").textContent);
+  const $ = (id) => document.getElementById(id);
+  const POLL_MS = 400, LOST_MS = 10_000, OPEN_MS = 60_000, SPOKEN_MS = 10_000;
+  const fill = (form, values) =>
+    form.replace(/{(\w+)}/g, (all, name) => (name in values ? values[name] : all));
 
-  function show(video) {
+  let job = sessionStorage.getItem("job"); // so that a page that is reloaded finds its result
+  let upload = null;
+  let spokenAt = 0;
+
+  // --- views -----------------------------------------------------------------------------------
+
+  function show(view) {
+    for (const id of ["start", "camera", "work", "done"]) $(id).hidden = id !== view;
+    $("another").hidden = view !== "done";
+    if (view !== "work") document.title = "m3dfel";
+  }
+
+  function problem(sentence) {
+    $("problem").textContent = sentence;
+    $("problem").hidden = !sentence;
+  }
+
+  function progress(step, percent, left) {
+    $("step").textContent = step;
+    $("left").textContent = [left, `${percent} %`].filter(Boolean).join(" · ");
+    $("bar").ariaValueNow = percent;
+    $("bar").firstElementChild.style.width = `${percent}%`;
+    document.title = `${percent} % – m3dfel`;
+    if (Date.now() - spokenAt < SPOKEN_MS) return;
+    spokenAt = Date.now();
+    $("spoken").textContent = `${step}, ${percent} %`;
+  }
+
+  function setJob(id) {
+    job = id;
+    if (id) sessionStorage.setItem("job", id);
+    else sessionStorage.removeItem("job");
+  }
+
+  // --- choosing and uploading ------------------------------------------------------------------
+
+  function submit(file, name) {
+    const isOther = file.type && !/^(video|application)\//.test(file.type);
+    if (isOther) return problem(fill(words.wrong_type, { name }));
+    if (file.size > maxBytes) return problem(words.too_large);
+    problem("");
+    show("work");
+    progress(words.uploading, 0, "");
+    upload = new XMLHttpRequest();
+    upload.open("POST", `videos?name=${encodeURIComponent(name)}`);
+    upload.upload.onprogress = ({ loaded, total }) =>
+      progress(words.uploading, Math.floor((100 * loaded) / total), "");
+    upload.onload = () => {
+      const { status, responseText } = upload;
+      upload = null;
+      if (status === 200) return begin(JSON.parse(responseText).id);
+      show("start");
+      problem(status === 413 ? words.too_large : words.upload_failed);
+    };
+    upload.onerror = () => {
+      upload = null;
+      show("start");
+      problem(words.upload_failed);
+    };
+    upload.send(file);
+  }
+
+  async function example() {
+    problem("");
+    try {
+      const response = await fetch("example", { method: "POST" });
+      begin((await response.json()).id);
+    } catch {
+      $("lost").hidden = false;
+    }
+  }
+
+  function begin(id) {
+    setJob(id);
+    show("work");
+    follow();
+  }
+
+  function close() {
+    upload?.abort();
+    upload = null;
+    if (job) fetch(`jobs/${job}/close`, { method: "POST" }).catch(() => {});
+    setJob(null);
+    problem("");
+    $("done").replaceChildren();
+    show("start");
+    $("choose").focus();
+  }
+
+  // --- the work --------------------------------------------------------------------------------
+
+  async function follow() {
+    const mine = job;
+    let answeredAt = Date.now();
+    while (job === mine && mine) {
+      let answer = null;
+      try {
+        const response = await fetch(`jobs/${mine}`);
+        answer = response.ok ? await response.json() : { state: "closed" };
+        answeredAt = Date.now();
+      } catch {
+        // The server is busy or gone.
+      }
+      if (job !== mine) return;
+      $("lost").hidden = Date.now() - answeredAt < LOST_MS;
+      if (answer?.state === "done") return showResult(answer.html);
+      if (answer && !["waiting", "working"].includes(answer.state)) {
+        setJob(null);
+        show("start");
+        return problem(answer.sentence ?? (answer.state === "closed" ? words.closed : ""));
+      }
+      if (answer) progress(answer.step, answer.percent, answer.left);
+      await new Promise((done) => setTimeout(done, POLL_MS));
+    }
+  }
+
+  async function showResult(html) {
+    $("done").innerHTML = html;
+    show("done");
+    const title = $("result-title");
+    title.focus();
+    const verdicts = [...document.querySelectorAll(".verdict")].slice(0, 4);
+    $("spoken").textContent = [title, ...verdicts].map((e) => e.textContent).join(" ");
+    await addBoxes(document.querySelector(".result"));
+  }
+
+  // Says that the page is open, and notices if the server is not.
+  setInterval(async () => {
+    if (!job || $("done").hidden) return;
+    try {
+      const response = await fetch(`jobs/${job}?brief`);
+      $("lost").hidden = true;
+      if (response.ok) return;
+      close();
+      problem(words.closed);
+    } catch {
+      $("lost").hidden = false;
+    }
+  }, OPEN_MS / 4);
+
+  addEventListener("pagehide", () => job && navigator.sendBeacon(`jobs/${job}/leave`));
+  addEventListener("pageshow", () => job && fetch(`jobs/${job}?brief`).catch(() => {}));
+  addEventListener("beforeunload", (event) => upload && event.preventDefault());
+
+  // --- the camera ------------------------------------------------------------------------------
+
+  let camera = null;
+  let recorder = null;
+
+  async function openCamera() {
+    problem("");
+    try {
+      camera = await navigator.mediaDevices.getUserMedia({ video: { width: 1280 }, audio: true });
+    } catch {
+      try {
+        camera = await navigator.mediaDevices.getUserMedia({ video: { width: 1280 } });
+      } catch {
+        return problem(words.no_camera);
+      }
+    }
+    const video = $("camera").querySelector("video");
+    video.srcObject = camera;
+    video.play();
+    show("camera");
+    $("shoot").focus();
+  }
+
+  function closeCamera() {
+    recorder = null;
+    for (const track of camera?.getTracks() ?? []) track.stop();
+    camera = null;
+    $("recorded").textContent = "";
+    $("shoot").textContent = words.record_start;
+  }
+
+  function shoot() {
+    if (recorder) return recorder.stop();
+    const parts = [];
+    const startedAt = Date.now();
+    recorder = new MediaRecorder(camera);
+    const mine = recorder;
+    recorder.ondataavailable = ({ data }) => parts.push(data);
+    recorder.onstop = () => {
+      if (mine !== recorder) return; // cancelled
+      const type = mine.mimeType.split(";")[0] || "video/webm";
+      closeCamera();
+      submit(new Blob(parts, { type }), `recording.${type.includes("mp4") ? "mp4" : "webm"}`);
+    };
+    recorder.start(500);
+    $("shoot").textContent = words.record_stop;
+    const tick = () => {
+      if (mine !== recorder) return;
+      const seconds = Math.round((Date.now() - startedAt) / 1000);
+      $("recorded").textContent = fill(words.recording, { time: `${seconds} s` });
+      setTimeout(tick, 250);
+    };
+    tick();
+  }
+
+  // --- a result --------------------------------------------------------------------------------
+
+  const resultOf = (element) => element.closest(".result");
+  const videoOf = (element) => resultOf(element).querySelector("video");
+  const spanAt = (spans, time) => spans.find(([start, end]) => start <= time && time < end);
+
+  function showTime(video) {
     const result = resultOf(video);
     if (!result) return;
     const time = video.currentTime;
     result.style.setProperty("--played", Math.min(1, time / result.dataset.duration));
-    for (const lane of result.querySelectorAll(".m3-lane")) lane.ariaValueNow = time.toFixed(1);
-    for (const person of result.querySelectorAll(".m3-person")) {
-      const span = JSON.parse(person.dataset.now).find(([start, end]) => start <= time && time < end);
-      person.querySelector(".m3-now").textContent = span ? span[2] : "";
+    for (const person of result.querySelectorAll(".person")) {
+      const word = spanAt(JSON.parse(person.dataset.now), time)?.[2] ?? "";
+      const now = person.querySelector(".now");
+      const text = word && fill(now.dataset.form, { word });
+      if (now.textContent !== text) now.textContent = text;
+      const lane = person.querySelector(".lane");
+      lane.ariaValueNow = time.toFixed(1);
+      lane.ariaValueText = [`${time.toFixed(1)} s`, word].filter(Boolean).join(", ");
+    }
+    drawBoxes(result, time);
+  }
+
+  async function addBoxes(result) {
+    const response = await fetch(`${result.dataset.address}/boxes`).catch(() => null);
+    if (!response?.ok) return;
+    const overlay = result.querySelector(".overlay");
+    result.tracks = (await response.json()).map((track) => {
+      const box = document.createElement("div");
+      box.className = "box";
+      box.hidden = true;
+      box.style.setProperty("--person", track.color);
+      box.innerHTML = "<b><span></span><i></i><span></span></b>";
+      box.querySelector("span").textContent = track.person;
+      overlay.append(box);
+      return { ...track, box };
+    });
+    showTime(result.querySelector("video"));
+  }
+
+  function drawBoxes(result, time) {
+    const video = result.querySelector("video");
+    const overlay = result.querySelector(".overlay");
+    const isAnnotated = video.currentSrc.includes("/files/"); // the browser cannot play the upload
+    overlay.hidden = isAnnotated || !result.querySelector(".switch input").checked;
+    if (overlay.hidden || !video.videoWidth || !result.tracks) return;
+    const { width, height } = result.dataset;
+    const scale = Math.min(video.clientWidth / width, video.clientHeight / height);
+    const left = video.offsetLeft + (video.clientWidth - width * scale) / 2;
+    const top = video.offsetTop + (video.clientHeight - height * scale) / 2;
+    Object.assign(overlay.style, {
+      left: `${left}px`, top: `${top}px`, width: `${width * scale}px`, height: `${height * scale}px`,
+    });
+    for (const { times, boxes, spans, box } of result.tracks) {
+      const index = lastBefore(times, time);
+      box.hidden = index < 0 || time - times[index] > 0.2;
+      if (box.hidden) continue;
+      const [x1, y1, x2, y2] = boxes[index];
+      Object.assign(box.style, {
+        left: `${(100 * x1) / width}%`, top: `${(100 * y1) / height}%`,
+        width: `${(100 * (x2 - x1)) / width}%`, height: `${(100 * (y2 - y1)) / height}%`,
+      });
+      box.classList.toggle("below", y1 * scale < 26);
+      const [, , word = "", color = null] = spanAt(spans, time) ?? [];
+      box.querySelector("span:last-child").textContent = word;
+      box.querySelector("i").style.cssText = color ? `background: ${color}` : "display: none";
     }
   }
 
-  function follow(video) {
+  function lastBefore(times, time) {
+    let low = 0, high = times.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (times[middle] <= time + 0.005) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+
+  function followVideo(video) {
     if (!video.isConnected) return;
-    show(video);
-    if (!video.paused) requestAnimationFrame(() => follow(video));
+    showTime(video);
+    if (!video.paused) requestAnimationFrame(() => followVideo(video));
   }
 
   function seek(element, time) {
@@ -33,53 +302,62 @@
     seek(lane, ((event.clientX - left) / width) * resultOf(lane).dataset.duration);
   }
 
-  // True if one of the files is too large, which the page then says.
-  function refuse(files) {
-    document.getElementById("m3-too-large")?.remove();
-    if (![...files].some((file) => file.size > limits.bytes)) return false;
-    for (const earlier of document.querySelectorAll(".m3-problem")) earlier.hidden = true;
-    const problem = document.createElement("p");
-    problem.id = "m3-too-large";
-    problem.className = "m3-problem";
-    problem.role = "alert";
-    problem.textContent = limits.sentence[navigator.language.startsWith("zh") ? "zh" : "en"];
-    document.getElementById("m3-drop").before(problem);
-    return true;
-  }
+  // --- events ----------------------------------------------------------------------------------
 
-  document.addEventListener("change", (event) => {
-    if (event.target.type !== "file" || !refuse(event.target.files)) return;
-    event.stopImmediatePropagation();
-    event.target.value = "";
-  }, true);
-  document.addEventListener("drop", (event) => {
-    if (!refuse(event.dataTransfer.files)) return;
-    event.stopImmediatePropagation();
-    event.preventDefault();
-  }, true);
-
-  // Gradio shows an error if the browser does not play an upload. The server may well read it.
-  document.addEventListener("error", (event) => {
-    if (event.target.closest?.("#m3-drop")) event.stopImmediatePropagation();
-  }, true);
-
-  // On the document, since results come and go; these events of a video do not bubble.
-  document.addEventListener("play", (event) => follow(event.target), true);
-  document.addEventListener("seeking", (event) => show(event.target), true);
+  const actions = {
+    choose: () => $("file").click(), record: openCamera, example, shoot, stop: close,
+    another: close, "leave-camera": () => (closeCamera(), show("start")),
+  };
   document.addEventListener("click", (event) => {
-    const target = event.target.closest("[data-seek], .m3-lane");
+    const button = event.target.closest("button");
+    if (button && actions[button.id]) return void actions[button.id]();
+    const target = event.target.closest("[data-seek], .lane, .rows");
     if (!target) return;
     if (target.dataset.seek) seek(target, Number(target.dataset.seek));
     else seekTo(target, event);
   });
+  $("file").addEventListener("change", ({ target }) => {
+    const [file] = target.files;
+    if (file) submit(file, file.name);
+    target.value = "";
+  });
+  for (const kind of ["dragover", "dragleave", "drop"]) {
+    addEventListener(kind, (event) => {
+      event.preventDefault();
+      $("drop").classList.toggle("over", kind === "dragover");
+      const [file] = kind === "drop" && !$("start").hidden ? event.dataTransfer.files : [];
+      if (file) submit(file, file.name);
+    });
+  }
+
+  // On the document, since results come and go; these events of a video do not bubble.
+  document.addEventListener("play", ({ target }) => followVideo(target), true);
+  for (const kind of ["seeking", "loadeddata"]) {
+    document.addEventListener(kind, ({ target }) => target.matches(".result video") && showTime(target), true);
+  }
+  document.addEventListener("change", ({ target }) => target.closest(".switch") && showTime(videoOf(target)));
+  addEventListener("resize", () => {
+    const video = document.querySelector(".result video");
+    if (video) showTime(video);
+  });
   document.addEventListener("pointermove", (event) => {
-    const lane = event.buttons === 1 && event.target.closest(".m3-lane");
+    const lane = event.buttons === 1 && event.target.closest(".lane, .rows");
     if (lane) seekTo(lane, event);
   });
   document.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -0.5, ArrowRight: 0.5 }[event.key];
-    if (!step || !event.target.matches(".m3-lane")) return;
+    if (!event.target.matches(".lane")) return;
+    const { currentTime: time, paused } = videoOf(event.target);
+    const end = Number(resultOf(event.target).dataset.duration);
+    const times = {
+      ArrowLeft: time - 0.5, ArrowDown: time - 0.5, ArrowRight: time + 0.5, ArrowUp: time + 0.5,
+      PageDown: time - end / 10, PageUp: time + end / 10, Home: 0, End: end,
+    };
+    if (event.key === " ") videoOf(event.target)[paused ? "play" : "pause"]();
+    else if (event.key in times) seek(event.target, times[event.key]);
+    else return;
     event.preventDefault();
-    seek(event.target, videoOf(event.target).currentTime + step);
   });
+
+  $("record").hidden = !navigator.mediaDevices;
+  if (job) begin(job);
 })();

@@ -1,4 +1,4 @@
-"""The analysis of a video as HTML: the video, a timeline for each person, moments and downloads.
+"""The analysis of a video as HTML: a verdict and a timeline for each person, moments, downloads.
 
 Between the analysis and the page. `page.js` lets the timelines follow and steer the video.
 """
@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import quote
 
@@ -18,88 +19,192 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader
 
 from m3dfel.emotions import colors
+from m3dfel.predictions.prediction import Prediction
+from m3dfel.report.drawing.boxes import person_color
+from m3dfel.report.numbers import clock, confidence, ticks
+from m3dfel.report.recognized import BOX
 from m3dfel.report.spans import Values, equal_spans, person_spans, probabilities_at
-from m3dfel.report.times import clock, ticks
 from m3dfel.web.analysis import Analysis
 from m3dfel.web.moments import Moment
 from m3dfel.web.translations import Language, translate
 
-# A timeline in units: its width, from row to row, and the height of probability 1.
-WIDTH, ROW, PEAK = 1000, 24, 20
+# A timeline in units: its width, the height of a row and of probability 1 in it, and of a lane.
+WIDTH, ROW, PEAK, LANE = 1000, 24, 20, 30
 _SAMPLES = 600  # across the whole video
-_UNFOLDED = 4  # people who are shown at once
 _MOST_TICKS = 6
+_ALL_THE_TIME, _MOSTLY = 0.95, 0.5  # of a person's time
+_MAX_NAMED = 3  # emotions in a verdict
+
+_MAIN_FORMATS = ("video", "png", "xlsx", "csv", "zip")
+
+Span = tuple[float, float, str, float]
+"""Start and end in seconds, emotion or mark, and confidence; see `person_spans`."""
+
+
+@lru_cache
+def _environment() -> Environment:
+    return Environment(
+        loader=PackageLoader("m3dfel.web"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
 
 
 def render(template: str, language: Language, **content: Any) -> str:
     """Return a part of the page: a file of `templates/` filled with content, which is escaped."""
-    environment = Environment(loader=PackageLoader("m3dfel.web"), autoescape=True)
-
-    def words(word: str, **values: object) -> str:
-        return translate(language, word, **values)
-
-    return environment.get_template(template).render(content, translate=words, language=language)
+    words = partial(translate, language)
+    template_ = _environment().get_template(template)
+    return template_.render(content, translate=words, language=language)
 
 
-def render_result(analysis: Analysis, language: Language) -> str:
-    """Return the part of the page that shows a video."""
+def render_result(analysis: Analysis, job: str, language: Language) -> str:
+    """Return the part of the page that shows a video.
+
+    Args:
+        analysis: of the video.
+        job: id of the job, under which the page finds its files.
+        language: of the page.
+    """
     labels, duration_s = analysis.prediction.labels, analysis.duration_s
-    clips = [clips for _, clips in analysis.prediction.clips.groupby("person")]
-    pictures = [analysis.pictures[view] for view in analysis.portraits]
     people = [
-        _timeline(rows, labels, duration_s, language) | {"portrait": picture}
-        for rows, picture in zip(clips, pictures, strict=True)
+        _person(clips, labels, duration_s, language)
+        | {"portrait": analysis.pictures.get(view, ""), "color": person_color(view.person)}
+        for (_, clips), view in zip(
+            analysis.prediction.clips.groupby("person"), analysis.portraits, strict=True
+        )
     ]
     return render(
         "result.html",
         language,
+        address=f"jobs/{job}",
         labels=colors(labels),
-        duration_s=duration_s,
+        duration_s=round(duration_s, 3),
+        width=analysis.width,
+        height=analysis.height,
+        cut_off=(
+            {"read": f"{duration_s:.1f}", "stated": f"{analysis.stated_s:.1f}"}
+            if analysis.is_cut_off
+            else None
+        ),
         people=people,
-        unfolded=_UNFOLDED,
         ticks=[(100 * s / duration_s, word) for s, word in ticks(duration_s, _MOST_TICKS)],
-        width=WIDTH,
-        row=ROW,
+        units={"width": WIDTH, "row": ROW, "lane": LANE},
         moments=[_moment(moment, analysis) for moment in analysis.moments],
-        files=[(name, file_url(path), path.name) for name, path in analysis.files.items()],
+        files={
+            name: (f"jobs/{job}/files/{quote(path.name)}", path.name)
+            for name, path in analysis.files.items()
+        },
+        main_formats=[name for name in _MAIN_FORMATS if name in analysis.files],
     )
 
 
-def file_url(path: Path) -> str:
-    """Return the address at which Gradio serves a file, relative to the page."""
-    return f"gradio_api/file={quote(path.as_posix())}"
+def verdict(spans: Sequence[Span], labels: Sequence[str], language: Language) -> str:
+    """Return a sentence that sums up what a person expresses.
+
+    Args:
+        spans: of the person.
+        labels: the label set; all other words of spans are marks.
+        language: of the sentence.
+
+    Example:
+        >>> spans = [(0.0, 6.0, "happiness", 0.9), (6.0, 8.0, "uncertain", 0.4)]
+        >>> verdict(spans, ["happiness", "sadness"], "en")
+        'Mostly happiness (6.0 of 8.0 s); 2.0 s uncertain.'
+    """
+    say = partial(translate, language)
+    seconds = defaultdict[str, float](float)
+    for start_s, end_s, word, _ in spans:
+        seconds[word] += end_s - start_s
+    total_s = sum(seconds.values())
+    ranked = sorted(seconds.items(), key=lambda item: -item[1])
+    emotions = [(say(word), time_s) for word, time_s in ranked if word in labels][:_MAX_NAMED]
+    values = {"total": f"{total_s:.1f}"}
+    if not emotions:
+        sentence = say("no_emotion", **values)
+    elif emotions[0][1] >= _ALL_THE_TIME * total_s:
+        sentence = say("all_the_time", word=emotions[0][0].capitalize(), **values)
+        emotions = emotions[:1]
+    else:
+        word, time_s = emotions[0]
+        form = "mostly" if time_s >= _MOSTLY * total_s else "most_often"
+        sentence = say(form, word=word, n=f"{time_s:.1f}", **values)
+    for word, time_s in emotions[1:]:
+        sentence += say("then", word=word, n=f"{time_s:.1f}")
+    for word, time_s in ranked:
+        if word not in labels and time_s >= 0.05:
+            sentence += say("rest", word=say(word), n=f"{time_s:.1f}")
+    return sentence + say("end")
+
+
+def boxes(prediction: Prediction, language: Language) -> list[dict[str, Any]]:
+    """Return where each track is and what it expresses, for the boxes over the video."""
+    color_of, say = colors(prediction.labels), partial(translate, language)
+    tracks = []
+    for track, rows in prediction.frames.groupby("track"):
+        clips = prediction.clips[prediction.clips["track"] == track]
+        if clips.empty:
+            continue
+        person = int(clips["person"].iloc[0])
+        tracks.append(
+            {
+                "person": person,
+                "color": person_color(person),
+                "times": rows["time_s"].round(3).tolist(),
+                "boxes": rows[BOX].round().astype(int).to_numpy().tolist(),
+                "spans": [
+                    [round(start_s, 3), round(end_s, 3), say(word), color_of.get(word)]
+                    for start_s, end_s, word, _ in person_spans(clips)
+                ],
+            }
+        )
+    return tracks
 
 
 def _moment(moment: Moment, analysis: Analysis) -> dict[str, Any]:
     return {
         "emotion": moment.emotion,
-        "percent": round(100 * moment.probability),
+        "confidence": confidence(moment.probability),
         "person": moment.view.person,
-        "time_s": moment.view.time_s,
+        "time_s": round(moment.view.time_s, 3),
         "time": clock(moment.view.time_s),
-        "picture": analysis.pictures[moment.view],
+        "picture": analysis.pictures.get(moment.view, ""),
     }
 
 
-def _timeline(
+def _person(
     clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float, language: Language
 ) -> dict[str, Any]:
     """Return what the template shows about one person."""
     spans = list(person_spans(clips))
-    seconds: defaultdict[str, float] = defaultdict(float)
-    for start_s, end_s, word, _ in spans:
-        seconds[word] += end_s - start_s
+    curves = list(zip(colors(labels).values(), _curves(clips, labels, duration_s), strict=True))
     return {
         "number": int(clips["person"].iloc[0]),
-        "seconds": [
-            (word, f"{time_s:.1f}")
-            for word, time_s in sorted(seconds.items(), key=lambda item: -item[1])
+        "verdict": verdict(spans, labels, language),
+        "lane": [
+            (
+                color,
+                "".join(curve.area(LANE, LANE, curve.highest) for curve in tracks),
+                "".join(curve.area(LANE, LANE, curve.recognized) for curve in tracks),
+            )
+            for color, tracks in curves
         ],
-        "rows": _rows(clips, labels, duration_s),
-        "bands": [
-            (100 * start_s / duration_s, 100 * (end_s - start_s) / duration_s, word)
-            for start_s, end_s, word, confidence in spans
-            if np.isnan(confidence)
+        "rows": [
+            (
+                color,
+                "".join(curve.area(ROW * row, PEAK, curve.readable) for curve in tracks),
+                "".join(curve.area(ROW * row, PEAK, curve.recognized) for curve in tracks),
+            )
+            for row, (color, tracks) in enumerate(curves, start=1)
+        ],
+        "spans": [
+            {
+                "left": 100 * start_s / duration_s,
+                "width": 100 * (end_s - start_s) / duration_s,
+                "word": word,
+                "start": clock(start_s, decimals=1),
+                "end": clock(end_s, decimals=1),
+                "confidence": "" if np.isnan(certainty) else confidence(certainty),
+                "is_unreadable": bool(np.isnan(certainty)),
+            }
+            for start_s, end_s, word, certainty in spans
         ],
         # What the page says while the video plays.
         "now": json.dumps(
@@ -111,40 +216,48 @@ def _timeline(
     }
 
 
-def _rows(
-    clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float
-) -> list[tuple[str, str, str]]:
-    """Return the color of each emotion and two SVG paths: its probability, and where it won."""
-    pale, strong = [""] * len(labels), [""] * len(labels)
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """The probability of an emotion in one track, at P moments.
+
+    Attributes:
+        x: (P,), the moments in units.
+        probability: (P,).
+        readable: (P,), where there is a probability.
+        highest: (P,), where no other emotion has a higher one.
+        recognized: (P,), where moreover it is certain.
+    """
+
+    x: Values
+    probability: Values
+    readable: npt.NDArray[np.bool_]
+    highest: npt.NDArray[np.bool_]
+    recognized: npt.NDArray[np.bool_]
+
+    def area(self, base: float, peak: float, shown: npt.NDArray[np.bool_]) -> str:
+        """Return an SVG path of the areas between the curve and its base, where it is shown."""
+        y, areas = base - peak * self.probability, []
+        for first, last, is_shown in equal_spans(shown.tolist()):
+            if is_shown:
+                last = min(last + 1, len(y) - 1) if shown is not self.readable else last
+                points = " ".join(f"{self.x[i]:.1f},{y[i]:.1f}" for i in range(first, last + 1))
+                areas.append(f"M{self.x[first]:.1f},{base}L{points} {self.x[last]:.1f},{base}Z")
+        return "".join(areas)
+
+
+def _curves(clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float) -> list[list[_Curve]]:
+    """Return the curves of each emotion, one for each track of a person."""
+    curves: list[list[_Curve]] = [[] for _ in labels]
     for _, track in clips.groupby("track"):
-        for row, (shown, won) in enumerate(_paths(track, labels, duration_s)):
-            pale[row] += shown
-            strong[row] += won
-    return list(zip(colors(labels).values(), pale, strong, strict=True))
-
-
-def _paths(
-    track: pd.DataFrame, labels: tuple[str, ...], duration_s: float
-) -> Iterator[tuple[str, str]]:
-    """Yield the two SVG paths of each emotion for one track."""
-    start_s, end_s = track["start_s"].iloc[0], track["end_s"].iloc[-1]
-    samples = 2 + round(_SAMPLES * (end_s - start_s) / duration_s)
-    times_s = np.linspace(start_s, end_s, samples)
-    probabilities, marks = probabilities_at(track, labels, times_s)
-    readable = ~np.isnan(probabilities[0])
-    winner = np.where(marks == "", np.nan_to_num(probabilities).argmax(0), -1)
-    x = WIDTH * times_s / duration_s
-    for row in range(len(labels)):
-        base = ROW * (row + 1)
-        y = base - PEAK * probabilities[row]
-        yield _areas(x, y, base, readable), _areas(x, y, base, winner == row)
-
-
-def _areas(x: Values, y: Values, base: float, shown: npt.NDArray[np.bool_]) -> str:
-    """Return an SVG path of the areas between a curve and its base, where it is shown."""
-    areas = []
-    for first, last, is_shown in equal_spans(shown.tolist()):
-        if is_shown:
-            points = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in range(first, last + 1))
-            areas.append(f"M{x[first]:.1f},{base}L{points} {x[last]:.1f},{base}Z")
-    return "".join(areas)
+        start_s, end_s = track["start_s"].iloc[0], track["end_s"].iloc[-1]
+        samples = 2 + round(_SAMPLES * (end_s - start_s) / duration_s)
+        times_s = np.linspace(start_s, end_s, samples)
+        x = WIDTH * times_s / duration_s
+        probabilities, marks = probabilities_at(track, labels, times_s)
+        readable = ~np.isnan(probabilities[0])
+        best = np.where(readable, np.nan_to_num(probabilities).argmax(0), -1)
+        for index, of_emotion in enumerate(curves):
+            highest = best == index
+            recognized = highest & (marks == "")
+            of_emotion.append(_Curve(x, probabilities[index], readable, highest, recognized))
+    return curves

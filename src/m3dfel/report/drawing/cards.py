@@ -11,6 +11,7 @@ from m3dfel.report.drawing.boxes import person_color
 from m3dfel.report.drawing.faces import Answer
 from m3dfel.report.drawing.layout import BAR_HEIGHT, DISK, HEADER, TEXT, TITLE, Layout
 from m3dfel.report.drawing.sprites import composite_rgb, fitting_text, mix, number_disk, text
+from m3dfel.report.numbers import confidence
 from m3dfel.report.style import EMPTY, INK, MUTED
 from m3dfel.video.decode import Picture
 
@@ -71,8 +72,7 @@ def _draw_header(card: Picture, layout: Layout, person: int, answer: Answer) -> 
     word, certain = answer.mark, answer.recognized is not None
     if answer.recognized is not None:
         word = layout.names[answer.recognized]
-        percent = f"{100 * answer.probabilities[answer.recognized]:.0f} %"
-        number = text(percent, layout.px(TEXT), MUTED)
+        number = text(confidence(answer.probabilities[answer.recognized]), layout.px(TEXT), MUTED)
         right -= number.shape[1]
         composite_rgb(card, number, right, middle - number.shape[0] // 2)
         right -= layout.px(4)

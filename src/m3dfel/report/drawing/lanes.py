@@ -19,9 +19,9 @@ from m3dfel.report.drawing.sprites import (
     text,
     text_color,
 )
+from m3dfel.report.numbers import clock, ticks
 from m3dfel.report.spans import Values, emotion_spans, probabilities_at
 from m3dfel.report.style import EMPTY, INK, MUTED, PALE, RULE
-from m3dfel.report.times import clock, ticks
 from m3dfel.video.decode import Picture
 
 _MIDDLE = 0.62  # where words are in a lane, as a part of its height: in the color

@@ -1,4 +1,4 @@
-"""Moments of a video in words, and the round ones for a time axis."""
+"""How moments and confidences are written, and the round moments for a time axis."""
 
 from __future__ import annotations
 
@@ -20,3 +20,9 @@ def ticks(duration_s: float, most: float) -> list[tuple[float, str]]:
         (index * step_s, clock(index * step_s, decimals))
         for index in range(int(duration_s / step_s) + 1)
     ]
+
+
+def confidence(probability: float) -> str:
+    """Return a model's confidence in percent, which is never quite 100."""
+    percent = round(100 * probability)
+    return "> 99 %" if percent >= 100 else f"{percent} %"
