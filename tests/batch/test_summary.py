@@ -54,7 +54,7 @@ def test_the_command_reads_what_predict_wrote(prediction: Prediction, tmp_path: 
     table = pd.read_csv(tmp_path / "summary.csv")
     assert table["person"].tolist() == [1, 2, 3]
     assert (tmp_path / "summary.png").stat().st_size > 1000
-    assert "summary.*" in " ".join(capsys.readouterr().out.split())
+    assert "summary.*" in "".join(capsys.readouterr().out.split())
     assert main(["summarize", str(tmp_path), "--output", str(tmp_path / "elsewhere")]) == 0
     assert (tmp_path / "elsewhere" / "summary.csv").exists()
 

@@ -23,4 +23,4 @@ def test_live_ends_with_the_spans(shared: Path, tmp_path: Path, capsys):
     output = " ".join(capsys.readouterr().out.split())
     assert "from s" in output
     assert "happiness" in output
-    assert "nothing was kept: --record does" in output
+    assert "nothing was kept; --record FILE keeps a video" in output

@@ -56,6 +56,10 @@ def run(options: Namespace) -> int:
         print_error("no face was found: it has to be large enough and turned toward the camera")
     elif not options.json:
         print_spans(prediction, "what was seen")
-        kept = f"written: {options.record}" if options.record else "nothing was kept: --record does"
+        kept = (
+            f"written: {options.record}"
+            if options.record
+            else "nothing was kept; --record FILE keeps a video"
+        )
         print_sentence(kept)
     return 0
