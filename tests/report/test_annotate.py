@@ -150,6 +150,15 @@ def test_other_label_sets_fit():
     assert has_color(canvas, colors(MAFW)["anger"])
 
 
+def test_one_bar_for_a_face_says_of_what_it_is_uncertain():
+    people = [(0, 4)] * 4
+    certain, uncertain, other = film_of(*people), film_of(*people), film_of(*people)
+    uncertain.clips["mark"] = other.clips["mark"] = "uncertain"
+    other.clips[["p_happiness", "p_fear"]] = other.clips[["p_fear", "p_happiness"]].to_numpy()
+    cards = [drawn(film, 0.5)[:30, 640:] for film in (certain, uncertain, other)]
+    assert not np.array_equal(cards[1], cards[2]), "the emotion is named"
+
+
 # --- timeline ------------------------------------------------------------------------------------
 
 

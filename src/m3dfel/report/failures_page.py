@@ -51,7 +51,7 @@ def write_failures(run: Run, folder: Path) -> tuple[pd.DataFrame, dict[str, floa
     located = localization(run)
     indices = {path: index for index, path in enumerate(run.clips["path"])}
     content = {
-        "title": f"Why {short_names([run])[0]} fails",
+        "title": f"What {short_names([run])[0]} gets wrong, and why",
         "measured": measured_on([run]),
         "counts": html_table(counts),
         "localization": html_table(_format_localization(located)) if located else "",

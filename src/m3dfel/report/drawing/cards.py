@@ -70,6 +70,8 @@ def _draw_header(card: Picture, layout: Layout, person: int, answer: Answer) -> 
     composite_rgb(card, disk, 0, middle - disk.shape[0] // 2)
     left, right = disk.shape[1] + layout.px(6), layout.card_width
     word, certain = answer.mark, answer.recognized is not None
+    if layout.compact and word and answer.best is not None:  # no row of the bar names the emotion
+        word = f"{word}: {layout.names[answer.best]}"
     if answer.recognized is not None:
         word = layout.names[answer.recognized]
         number = text(confidence(answer.probabilities[answer.recognized]), layout.px(TEXT), MUTED)

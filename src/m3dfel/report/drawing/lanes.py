@@ -40,17 +40,21 @@ class Timeline:
     def __init__(self, faces: Sequence[Face], labels: Sequence[str], layout: Layout) -> None:
         self._layout, self._labels = layout, labels
         self._color_of = colors(labels)
-        size = (layout.lanes_bottom - layout.lanes_top, layout.lanes_right - layout.lanes_left)
-        lanes = np.zeros((*size, 4), np.float32)
-        for face in faces:
-            if face.slot < layout.max_lanes:
-                self._draw_lane(lanes[face.slot * layout.lane_step :][: layout.lane], face)
-        self.ahead = np.full((*size, 3), 255, np.uint8)
+        height, width = (
+            layout.lanes_bottom - layout.lanes_top,
+            layout.lanes_right - layout.lanes_left,
+        )
+        self.ahead = np.full((height, width, 3), 255, np.uint8)
         self.ahead[layout.lane - 1 :: layout.lane_step] = mix(RULE, 1)
         self._played = self.ahead.copy()
-        composite_rgb(self._played, lanes, 0, 0)
-        composite_rgb(self.ahead, lanes * np.float32(_AHEAD), 0, 0)
-        most = size[1] / layout.unit / TICK
+        for picture, opacity in ((self.ahead, _AHEAD), (self._played, 1.0)):
+            lanes = np.zeros((height, width, 4), np.float32)
+            for face in faces:
+                if face.slot < layout.max_lanes:
+                    lane = lanes[face.slot * layout.lane_step :][: layout.lane]
+                    self._draw_lane(lane, face, opacity)
+            composite_rgb(picture, lanes, 0, 0)
+        most = width / layout.unit / TICK
         self._ticks = ticks(layout.duration_s, most)
 
     def draw(self, canvas: Picture, time_s: float) -> None:
@@ -87,7 +91,7 @@ class Timeline:
 
     # --- one lane --------------------------------------------------------------------------------
 
-    def _draw_lane(self, lane: Sprite, face: Face) -> None:
+    def _draw_lane(self, lane: Sprite, face: Face, opacity: float) -> None:
         layout, height = self._layout, lane.shape[0]
         start = round(layout.x(face.clips["start_s"].iloc[0])) - layout.lanes_left
         end = round(layout.x(face.clips["end_s"].iloc[-1])) - layout.lanes_left
@@ -96,16 +100,17 @@ class Timeline:
         times_s = (start + np.arange(width) + 0.5) / lane.shape[1] * layout.duration_s
         probabilities, marks = probabilities_at(face.clips, self._labels, times_s)
         filled = np.nan_to_num(probabilities.max(0), nan=1.0) * height
-        opacity = np.clip(filled - np.arange(height)[::-1, None], 0, 1)
+        inside = np.clip(filled - np.arange(height)[::-1, None], 0, 1)
         for x in range(width):
             if np.isnan(probabilities[0, x]):
                 part[:, x] = _opaque(EMPTY)
                 continue
             color = self._color_of[self._labels[int(probabilities[:, x].argmax())]]
             strength = PALE if marks[x] else 1.0
-            part[:, x] = _opaque(color) * opacity[:, x, None] * np.float32(strength)
+            part[:, x] = _opaque(color) * inside[:, x, None] * np.float32(strength)
+        part *= np.float32(opacity)
         left = self._write_number(part, face.person)
-        self._write_words(part, face, times_s, filled, left)
+        self._write_words(part, face, times_s, filled, left, opacity)
 
     def _write_number(self, part: Sprite, person: int) -> int:
         """Write whose face it is at the start of its timeline; return where there is room."""
@@ -119,7 +124,13 @@ class Timeline:
         return left + side
 
     def _write_words(
-        self, part: Sprite, face: Face, times_s: Values, filled: Values, left: int
+        self,
+        part: Sprite,
+        face: Face,
+        times_s: Values,
+        filled: Values,
+        left: int,
+        opacity: float,
     ) -> None:
         """Write the emotion or the mark into every span that is wide and high enough.
 
@@ -129,6 +140,7 @@ class Timeline:
             times_s: (P,), of each column of `part`.
             filled: (P,), height of the color in each column.
             left: the first column that is free.
+            opacity: of the color.
         """
         layout = self._layout
         size, gap = layout.px(TEXT), layout.px(5)
@@ -138,7 +150,8 @@ class Timeline:
         for start_s, end_s, word, confidence in emotion_spans(face.clips):
             if np.isnan(confidence) == (word in names):
                 continue  # uncertain, which the pale color says
-            ink = text_color(self._color_of[word]) if word in names else MUTED
+            color = self._color_of.get(word, EMPTY)
+            ink = text_color(_hex(mix(color, opacity))) if word in names else MUTED
             label = text(names.get(word, word), size, ink)
             first, last = np.searchsorted(times_s, (start_s, end_s))
             for x in range(max(first, left) + gap, last - gap - label.shape[1], gap):
@@ -150,3 +163,7 @@ class Timeline:
 
 def _opaque(color: str) -> Sprite:
     return np.array([*mix(color, 1), 1], np.float32)
+
+
+def _hex(color: Picture) -> str:
+    return "#" + "".join(f"{part:02x}" for part in color.tolist())
