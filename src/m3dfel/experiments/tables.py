@@ -149,29 +149,11 @@ def write_tables(table: pd.DataFrame, folder: Path) -> None:
     write_text(folder / "table.tex", _latex(cells))
 
 
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        "_": r"\_",
-        "%": r"\%",
-        "#": r"\#",
-        "&": r"\&",
-        "$": r"\$",
-        "{": r"\{",
-        "}": r"\}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "−": "$-$",
-        "–": "--",
-        "Δ": r"$\Delta$",
-    }
-)
+_LATEX = str.maketrans({"±": r"$\pm$", "−": "$-$", "–": "--", "Δ": r"$\Delta$"})
+"""What LaTeX cannot print and pandas does not escape."""
 
 
 def _latex(cells: pd.DataFrame) -> str:
     columns = "".join("l" if name in ("", *_PUBLISHED_COLUMNS) else "r" for name in cells.columns)
-    escaped = cells.map(lambda cell: str(cell).translate(_LATEX))
-    headings = [str(name).translate(_LATEX) for name in cells.columns]
-    text: str = escaped.to_latex(index=False, header=headings, escape=False, column_format=columns)
-    return text
+    text: str = cells.to_latex(index=False, escape=True, column_format=columns)
+    return text.translate(_LATEX)

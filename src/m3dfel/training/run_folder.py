@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from m3dfel.config import TrainConfig, from_settings
@@ -114,11 +113,8 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def write_problems(problems: Sequence[Problem], file: Path) -> None:
     """Write the clips that are left out as a table, and log a warning."""
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(
-        [("path", "problem"), *((problem.path, problem.what) for problem in problems)]
-    )
-    write_text(file, text.getvalue())
+    table = pd.DataFrame(problems).rename(columns={"what": "problem"})
+    write_text(file, table.to_csv(index=False))
     logger.warning(
         "%d clips left out, the first: %s (%s); see %s for all of them",
         len(problems),
