@@ -26,6 +26,10 @@ class InputError(ValueError):
     """
 
 
+class DiskFullError(InputError):
+    """Raised where a disk is full, so that no more work is done for results that find no room."""
+
+
 def first_line(error: Exception) -> str:
     """Return the first line of another package's error, for a message of our own."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

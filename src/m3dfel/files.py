@@ -10,6 +10,7 @@ that it replaces no file that it did not write, or that was changed since.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from m3dfel.errors import InputError
+from m3dfel.errors import DiskFullError, InputError
 
 
 @contextmanager
@@ -33,6 +34,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         path: the file or folder to write; missing parent folders are created.
 
     Raises:
+        DiskFullError: there is no room left.
         InputError: the path cannot be written.
     """
     temporary = path.with_name(f".{os.getpid()}-{path.name}")
@@ -51,9 +53,16 @@ def atomic_write(path: Path) -> Iterator[Path]:
         where = Path(error.filename) if isinstance(error.filename, str) else path
         if not (where.is_relative_to(path.parent) or path.is_relative_to(where)):
             raise  # about another file, which the block reads
+        if error.errno in _DISK_FULL:
+            raise DiskFullError(
+                f"cannot write {path} ({error.strerror}): make room, then run the command again"
+            ) from error
         raise InputError(
             f"cannot write {path} ({error.strerror or error}): choose another path"
         ) from error
+
+
+_DISK_FULL = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @contextmanager

@@ -1,3 +1,4 @@
+import errno
 import multiprocessing
 import os
 import shutil
@@ -14,7 +15,7 @@ import pytest
 from m3dfel.batch.folders import plan_videos, predict_videos
 from m3dfel.batch.predictor import VideoPredictor, predict_safely
 from m3dfel.batch.settings import Outcome, PredictSettings, Video
-from m3dfel.errors import InputError
+from m3dfel.errors import DiskFullError, InputError
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.video.encode import write_video
@@ -192,6 +193,52 @@ def test_a_video_that_changed_is_predicted_again(model: Path, tmp_path: Path):
     predict_videos(sources, settings, noted)
     assert left == [["1", "2"], ["2"]]
     assert Prediction.load(tmp_path / "out" / "2.json").frames["frame"].max() == 9
+
+
+def test_a_video_that_is_replaced_while_it_is_read_is_predicted_again(model: Path, tmp_path: Path):
+    frames = np.stack([frame.image for frame in noise_video(20)])
+    video, other = tmp_path / "1.mp4", tmp_path / "other" / "1.mp4"
+    write_video(video, frames, 25)
+    write_video(other, frames[:10], 25)
+    os.utime(other, (0, 0))
+    settings = PredictSettings(str(tmp_path / "out"), ("csv",), model=str(model), aligned=True)
+
+    def replaced(videos, settings):
+        predict = VideoPredictor(settings)
+        recognizer = predict.recognizer
+
+        def replacing(*arguments, **options):
+            prediction = recognizer(*arguments, **options)
+            shutil.copy2(other, video)
+            return prediction
+
+        replacing.model = recognizer.model
+        predict.recognizer = replacing
+        return [predict_safely(predict, video) for video in videos]
+
+    predict_videos([str(video)], settings, replaced)
+    assert Prediction.load(tmp_path / "out" / "1.json").frames["frame"].max() == 19
+    predict_videos([str(video)], settings, here)
+    assert Prediction.load(tmp_path / "out" / "1.json").frames["frame"].max() == 9
+
+
+def test_a_full_disk_ends_the_run_at_once(model: Path, folder: Path, tmp_path: Path, monkeypatch):
+    settings = PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True)
+    done = []
+
+    def full(path: Path, target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    def one_by_one(videos, settings):
+        predict = VideoPredictor(settings)
+        monkeypatch.setattr(Path, "replace", full)
+        for video in videos:
+            done.append(video)
+            yield predict_safely(predict, video)
+
+    with pytest.raises(DiskFullError, match=r"\.csv \(No space left on device\): make room"):
+        predict_videos(find_sources([folder]).videos, settings, one_by_one)
+    assert len(done) == 1
 
 
 def test_other_settings_are_named_and_results_replaced_only_when_asked(

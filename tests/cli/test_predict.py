@@ -1,6 +1,11 @@
 """The command `m3dfel predict`."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,7 @@ from m3dfel.emotions import EMOTIONS
 from m3dfel.video.decode import read_video
 from m3dfel.video.encode import write_video
 from small_data import write_frames
+from small_videos import noise_video
 
 
 def test_help_of_predict_lists_the_formats(capsys):
@@ -105,3 +111,30 @@ def test_one_person_of_a_region_at_rest(model: Path, tmp_path: Path, said):
     assert set(pd.read_csv(tmp_path / "out" / "frames.csv")["person"]) == {7}
     assert main([*words, "--person", "8"]) == 2
     assert "person 8 is not in" in said()
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_signals_end_a_command_in_one_sentence_and_leave_no_scratch(name: str, tmp_path: Path):
+    frames = np.stack([frame.image for frame in noise_video(100)])
+    for number in range(2):
+        write_video(tmp_path / "videos" / f"{number}.mp4", np.tile(frames, (6, 1, 1, 1)), 25)
+    (tmp_path / "scratch").mkdir()
+    words = [sys.executable, "-m", "m3dfel", "predict", "videos", "--output", "out"]
+    process = subprocess.Popen(
+        words,
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path / "scratch"), "NO_COLOR": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # unlike `nohup`
+    )
+    while not list((tmp_path / "scratch").glob("m3dfel-*")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(getattr(signal, name))
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + getattr(signal, name)
+    assert "interrupted: run the command again to continue" in errors
+    assert "Traceback" not in errors
+    assert not list((tmp_path / "scratch").glob("m3dfel-*"))

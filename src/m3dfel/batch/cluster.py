@@ -124,7 +124,7 @@ def _run(
     )
     by_stem = {video.stem: video for video in videos}
     for row in outcomes.iter_rows():
-        yield Outcome(by_stem[row["stem"]], row["problem"], row["finished"])
+        yield Outcome(by_stem[row["stem"]], row["problem"], row["finished"], row["disk_full"])
 
 
 class _Actor:
@@ -145,7 +145,12 @@ class _Actor:
     def __call__(self, row: dict[str, str]) -> dict[str, Any]:
         video = Video(json.loads(row["source"]), row["stem"])
         outcome = self._attempt(video)
-        return {"stem": video.stem, "problem": outcome.problem, "finished": outcome.finished}
+        return {
+            "stem": video.stem,
+            "problem": outcome.problem,
+            "finished": outcome.finished,
+            "disk_full": outcome.disk_full,
+        }
 
     def _attempt(self, video: Video) -> Outcome:
         """Predict a video unless that has ended too many actors, as Ray would never give up."""

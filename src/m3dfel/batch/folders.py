@@ -21,7 +21,7 @@ import pandas as pd
 from m3dfel.batch.predictor import VideoPredictor, different_settings
 from m3dfel.batch.settings import Outcome, PredictSettings, Video
 from m3dfel.batch.summary import SUMMARY_FILES, write_summary
-from m3dfel.errors import InputError
+from m3dfel.errors import DiskFullError, InputError
 from m3dfel.files import check_replaceable, only_process, start_list
 from m3dfel.predictions.prediction import Header, read_header
 from m3dfel.progress import progress_bar
@@ -59,6 +59,7 @@ def predict_videos(
         What became of each video, in the order of the sources, and their summary; see `summarize`.
 
     Raises:
+        DiskFullError: there is no room for the results; what is written stays.
         InputError: there are results that were made with other settings, a result would replace a
             source or another file that m3dfel did not write, a setting is invalid, another process
             is predicting videos into the folder, or it cannot be written to.
@@ -85,6 +86,8 @@ def predict_videos(
         _remove_leftovers(folder, left, settings)
         for outcome in _with_progress(run(left, settings), len(videos), len(outcomes)):
             outcomes[outcome.video.stem] = outcome
+            if outcome.disk_full:
+                raise DiskFullError(outcome.problem)
         in_order = [outcomes[video.stem] for video in videos]
         _write_problems(folder / PROBLEMS, in_order)
         files = [outcome.video.files(settings)["json"] for outcome in in_order if outcome.finished]

@@ -21,7 +21,7 @@ import torch
 
 from m3dfel.batch.settings import ANNOTATED, Outcome, Predict, PredictSettings, Video
 from m3dfel.emotions import EMOTIONS, names_in
-from m3dfel.errors import InputError
+from m3dfel.errors import DiskFullError, InputError
 from m3dfel.files import start_list
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.opencv import cv2
@@ -32,7 +32,7 @@ from m3dfel.predictions.prediction import Prediction, read_header
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report.exports import FORMATS
 from m3dfel.report.fonts import check_fonts
-from m3dfel.video.sources import readable, source_changed_s
+from m3dfel.video.sources import readable, source_version
 
 
 class VideoPredictor:
@@ -111,12 +111,14 @@ class VideoPredictor:
             video: the video.
             source: the file or files to read: those of the video, or a copy.
         """
+        # Before it is read: whoever replaces it meanwhile gets an answer for the new one next time.
+        file_version = source_version(video.name)
         with _logged_warnings() as warnings:
             prediction = self.recognizer(source, aligned=self.settings.aligned)
         note = "; ".join([*warnings, *filter(None, [prediction.note])])
         prediction.note = note.replace(prediction.source, video.name)
         prediction.source = video.name
-        prediction.settings = self.record(video)
+        prediction.settings = self.record(video) | {"file_version": file_version}
         settings = self.settings
         if settings.persons is not None:
             prediction = settings.persons.apply(prediction)
@@ -134,12 +136,13 @@ class VideoPredictor:
         return prediction
 
     def has_finished(self, video: Video) -> bool:
-        """Return whether there is a JSON file for this video, with these settings, that is new."""
+        """Return whether there is a JSON file for this video as it is, with these settings."""
         path = video.files(self.settings).get("json")
         header = path and read_header(path)
         if not path or not header or different_settings(header.settings, self.record(video)):
             return False
-        return header.id == video.id and source_changed_s(video.name) <= path.stat().st_mtime
+        version = header.settings.get("file_version")
+        return header.id == video.id and version == source_version(video.name)
 
 
 def predict_safely(predict: VideoPredictor, video: Video) -> Outcome:
@@ -147,7 +150,7 @@ def predict_safely(predict: VideoPredictor, video: Video) -> Outcome:
     try:
         return Outcome(video, predict(video).note, finished=True)
     except InputError as error:
-        return Outcome(video, str(error), finished=False)
+        return Outcome(video, str(error), False, disk_full=isinstance(error, DiskFullError))
     except Exception as error:  # a file can be broken in ways that no library expects
         return Outcome(video, f"{type(error).__name__}: {error}", finished=False)
 
@@ -163,7 +166,8 @@ def different_settings(was: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return the names of the settings that differ between two records."""
     # The file and the device are no settings, the weights say more than the name of the model, and
     # the offsets follow from the video.
-    names = (was.keys() | now.keys()) - {"file", "device", "model", "baseline_offsets"}
+    others = {"file", "file_version", "device", "model", "baseline_offsets"}
+    names = (was.keys() | now.keys()) - others
     return sorted(name for name in names if was.get(name) != now.get(name))
 
 

@@ -116,11 +116,13 @@ class Outcome:
         video: the video.
         problem: why there are no results, or what is wrong with them; usually empty.
         finished: the results are written.
+        disk_full: there was no room for them, as there will be none for those of other videos.
     """
 
     video: Video
     problem: str
     finished: bool
+    disk_full: bool = False
 
 
 Predict: TypeAlias = Callable[[Video], Outcome]

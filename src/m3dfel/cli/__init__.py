@@ -8,10 +8,13 @@ Each command is a module of this package with two functions: `parser()` returns 
 from __future__ import annotations
 
 import logging
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from io import TextIOWrapper
+from threading import current_thread, main_thread
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
@@ -52,7 +55,37 @@ m3dfel shows what the faces in a video express, and when.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit code: 0, 2 for bad input, 130 when interrupted."""
+    """Run the command line.
+
+    Returns:
+        The exit code: 0, 2 for bad input, or 128 + the number of the signal that ended it.
+    """
+    with _signals_as_interrupts():
+        return _main(arguments)
+
+
+@contextmanager
+def _signals_as_interrupts() -> Iterator[None]:
+    """Let the signals of terminals that close, Slurm, systemd and Docker act as Ctrl+C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_IGN)  # cleaning up is not to be interrupted
+        raise KeyboardInterrupt(number)
+
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    in_main = current_thread() is main_thread()
+    before = {number: signal.getsignal(number) for number in numbers if in_main}
+    for number, handler in before.items():
+        if handler == signal.SIG_DFL:  # `nohup` ignores one
+            signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     logging.basicConfig(
         level=logging.WARNING,
         format="%(message)s",
@@ -78,9 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputError as error:
         print_error(error)
         return 2
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         ERRORS.print("interrupted: run the command again to continue, a training with --resume")
-        return 130
+        return 128 + (error.args[0] if error.args else signal.SIGINT)
 
 
 def parser() -> ArgumentParser:

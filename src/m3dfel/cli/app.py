@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 import webbrowser
 from contextlib import suppress
@@ -51,8 +50,6 @@ def run(options: Namespace) -> int:
 
     model = Recognizer(options.model, device=options.device).model
     limits = {"max_minutes": options.max_minutes, "max_mb": options.max_mb}
-    # A service is ended by this signal. Uploads are to be removed then too.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with (
         suppress(KeyboardInterrupt),
         running_page(

@@ -104,7 +104,7 @@ def local_copy(url: str) -> Iterator[Path]:
         try:
             yield copy
         except InputError as error:
-            raise InputError(str(error).replace(str(copy), url)) from error
+            raise type(error)(str(error).replace(str(copy), url)) from error
 
 
 def _open_storage(url: str) -> tuple[Any, str]:

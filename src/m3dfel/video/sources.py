@@ -371,12 +371,15 @@ def source_id(name: str) -> str:
     return name if is_url(name) else str(Path(name).absolute())
 
 
-def source_changed_s(name: str) -> float:
-    """Return when a source was changed last, in seconds since 1970; 0 if that is unknown."""
+def source_version(name: str) -> str:
+    """Return what changes when a source is replaced: when it was changed last, and its size."""
     if is_url(name):
-        return changed_s(name)
-    path = Path(name)
-    return path.stat().st_mtime if path.exists() else 0.0
+        return f"{changed_s(name)} s"
+    try:
+        status = Path(name).stat()
+    except OSError:  # reading it says why
+        return "unknown"
+    return f"{status.st_mtime_ns} ns, {status.st_size} bytes"
 
 
 @contextmanager
