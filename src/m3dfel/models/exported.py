@@ -38,8 +38,8 @@ class ExportedModel(M3DFEL):
         features = arguments.pop("features")
         super().__init__(
             **arguments,
-            backbone=_ExportedBackbone(backbone, features),
-            aggregation=_ExportedFusion(fusion, len(settings["labels"])),
+            backbone=_Exported(backbone, features),
+            aggregation=_Exported(fusion, len(settings["labels"])),
         )
         self.classifier = nn.Identity()  # type: ignore[assignment]  # it is part of the fusion
 
@@ -59,22 +59,15 @@ class ExportedModel(M3DFEL):
         return self
 
 
-class _ExportedBackbone(nn.Module):
-    def __init__(self, network: Network, features: int) -> None:
+class _Exported(nn.Module):
+    """A network in ONNX Runtime as a backbone or an aggregation, by its first output."""
+
+    def __init__(self, network: Network, out_features: int) -> None:
         super().__init__()
-        self.network, self.out_features = network, features
+        self.network, self.out_features = network, out_features
 
-    def forward(self, instances: Float[Tensor, "M 3 t H W"]) -> Float[Tensor, "M F"]:
-        return self.network(instances)[0]
-
-
-class _ExportedFusion(nn.Module):
-    def __init__(self, network: Network, classes: int) -> None:
-        super().__init__()
-        self.network, self.out_features = network, classes
-
-    def forward(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B C"]:
-        return self.network(features)[0]
+    def forward(self, x: Tensor) -> Tensor:
+        return self.network(x)[0]
 
 
 def is_exported(folder: Path) -> bool:
