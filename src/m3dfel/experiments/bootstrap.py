@@ -17,11 +17,10 @@ from m3dfel.evaluation.runs import Run
 Values: TypeAlias = npt.NDArray[np.float64]
 
 RESAMPLES = 2000
+"""R, how many resamples are drawn."""
 
 
-def paired_difference(
-    old: Sequence[Run], new: Sequence[Run], resamples: int = RESAMPLES, seed: int = 0
-) -> dict[str, float]:
+def paired_difference(old: Sequence[Run], new: Sequence[Run]) -> dict[str, float]:
     """Return how much better the new runs are than the old ones, in percentage points.
 
     Each resample draws people with all their clips, the same for both groups, and runs within each
@@ -31,22 +30,20 @@ def paired_difference(
     Args:
         old: runs that were measured on the same clips.
         new: runs that were measured on the clips of the old ones.
-        resamples: R, how many to draw.
-        seed: of the draws.
 
     Returns:
         For `war` and `uar`: `…_difference`, `…_low` and `…_high`, the last two being the 2.5th and
         97.5th percentiles of the resamples.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     clips = old[0].clips
     one_hot = pd.get_dummies(clips["emotion"]).to_numpy(np.float64)
     person, people = pd.factorize(clips["identity"].fillna(clips["path"]))
-    clip_counts = _draw_counts(len(people), resamples, generator)[:, person]
+    clip_counts = _draw_counts(len(people), generator)[:, person]
     once = np.ones((1, len(clips)))
     groups = [np.stack([run.clips["right"].to_numpy(np.float64) for run in g]) for g in (old, new)]
     old_mean, new_mean = (right.mean(0, keepdims=True) for right in groups)
-    old_means, new_means = (_resample_runs(right, resamples, generator) for right in groups)
+    old_means, new_means = (_resample_runs(right, generator) for right in groups)
     differences: dict[str, float] = {}
     for name, metric in ("war", _war), ("uar", _uar):
         difference = metric(new_mean, once, one_hot) - metric(old_mean, once, one_hot)
@@ -62,15 +59,15 @@ def paired_difference(
     return differences
 
 
-def _resample_runs(right: Values, resamples: int, generator: np.random.Generator) -> Values:
+def _resample_runs(right: Values, generator: np.random.Generator) -> Values:
     """Return which fraction of resampled runs is right on each clip: (runs, M) → (R, M)."""
-    fractions: Values = _draw_counts(len(right), resamples, generator) / len(right) @ right
+    fractions: Values = _draw_counts(len(right), generator) / len(right) @ right
     return fractions
 
 
-def _draw_counts(items: int, resamples: int, generator: np.random.Generator) -> Values:
+def _draw_counts(items: int, generator: np.random.Generator) -> Values:
     """Draw as many items as there are, with replacement: how often each is drawn, (R, items)."""
-    counts = generator.multinomial(items, np.full(items, 1 / items), resamples)
+    counts = generator.multinomial(items, np.full(items, 1 / items), RESAMPLES)
     return counts.astype(np.float64)
 
 
