@@ -34,7 +34,6 @@ class MeanPooling(nn.Module):
         return x.mean(1)
 
     def contributions(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
-        """Return what each instance adds to the bag vector."""
         return x / x.shape[1]
 
 
@@ -54,15 +53,11 @@ class MaxPooling(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """A mean weighted by gated attention: (B, N, C) → (B, C).
+    """A mean weighted by gated attention: (B, N, C) → (B, C)."""
 
-    Args:
-        channels: C.
-        hidden: channels of the attention.
-    """
-
-    def __init__(self, channels: int, hidden: int = 128) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
+        hidden = 128
         self.value = nn.Linear(channels, hidden)  # V
         self.gate = nn.Linear(channels, hidden)  # U
         self.weight = nn.Linear(hidden, 1, bias=False)  # w
@@ -71,7 +66,6 @@ class AttentionPooling(nn.Module):
         return self.contributions(x).sum(1)
 
     def contributions(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
-        """Return what each instance adds to the bag vector."""
         scores: Tensor = self.weight(self.value(x).tanh() * self.gate(x).sigmoid())
         return scores.softmax(1) * x
 

@@ -16,12 +16,7 @@ from m3dfel.models.pooling import MeanPooling
 
 @AGGREGATIONS.register("lstm")
 class LSTMAggregation(Aggregation):
-    """One LSTM layer, then the mean: (B, N, F) → (B, F).
-
-    Args:
-        features: F.
-        bag_size: N.
-    """
+    """One LSTM layer, then the mean: (B, N, F) → (B, F)."""
 
     def __init__(self, features: int, bag_size: int) -> None:
         super().__init__(features, MeanPooling())

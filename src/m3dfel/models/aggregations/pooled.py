@@ -9,12 +9,7 @@ from m3dfel.models.pooling import AttentionPooling, MaxPooling, MeanPooling
 
 @AGGREGATIONS.register("mean")
 class MeanAggregation(Aggregation):
-    """The mean of the instances: (B, N, F) → (B, F).
-
-    Args:
-        features: F.
-        bag_size: N.
-    """
+    """The mean of the instances: (B, N, F) → (B, F)."""
 
     def __init__(self, features: int, bag_size: int) -> None:
         super().__init__(features, MeanPooling())
@@ -22,12 +17,7 @@ class MeanAggregation(Aggregation):
 
 @AGGREGATIONS.register("max")
 class MaxAggregation(Aggregation):
-    """The largest value of each feature over the instances: (B, N, F) → (B, F).
-
-    Args:
-        features: F.
-        bag_size: N.
-    """
+    """The largest value of each feature over the instances: (B, N, F) → (B, F)."""
 
     def __init__(self, features: int, bag_size: int) -> None:
         super().__init__(features, MaxPooling())
@@ -35,12 +25,7 @@ class MaxAggregation(Aggregation):
 
 @AGGREGATIONS.register("attention")
 class AttentionAggregation(Aggregation):
-    """A mean weighted by gated attention: (B, N, F) → (B, F).
-
-    Args:
-        features: F.
-        bag_size: N.
-    """
+    """A mean weighted by gated attention: (B, N, F) → (B, F)."""
 
     def __init__(self, features: int, bag_size: int) -> None:
         super().__init__(features, AttentionPooling(features))
