@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from m3dfel.errors import InputError
-from m3dfel.evaluation.measure import SplitOutputs, measure
+from m3dfel.evaluation.measure import measure
 from m3dfel.training.transfer import build_model
 from small_data import tiny
 
@@ -76,9 +76,3 @@ def test_evidence_sums_to_the_logits_before_and_after_calibration(model):
     torch.testing.assert_close(
         2 * calibrated.logits - outputs.logits, torch.linspace(-1, 1, 7).expand(3, 7)
     )
-
-
-def test_the_metrics_are_those_of_the_logits():
-    logits = 9 * torch.eye(3)[[0, 1, 1]]
-    outputs = SplitOutputs(torch.arange(3), logits, torch.tensor([0, 1, 2]), logits.unsqueeze(1))
-    assert outputs.metrics(["happiness", "sadness", "neutral"]).war == pytest.approx(2 / 3)

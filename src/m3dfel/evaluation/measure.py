@@ -6,7 +6,7 @@ metrics, calibration and tables are computed from.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +16,6 @@ from torch import Tensor
 
 from m3dfel.data.batches import Batch
 from m3dfel.errors import InputError
-from m3dfel.evaluation.metrics import Metrics, compute_metrics
 from m3dfel.models.m3dfel import M3DFEL
 
 
@@ -45,14 +44,6 @@ class SplitOutputs:
             logits=(self.logits + shift) / temperature,
             evidence=(self.evidence + shift / instances) / temperature,
         )
-
-    def metrics(self, labels: Sequence[str]) -> Metrics:
-        """Return the metrics of these outputs; `labels` are the C emotions.
-
-        Raises:
-            InputError: logits that are not finite.
-        """
-        return compute_metrics(self.logits, self.targets, labels)
 
 
 def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:

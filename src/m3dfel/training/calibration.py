@@ -16,7 +16,7 @@ from torch import Tensor
 
 from m3dfel.evaluation.coverage import Answers, answers_at, confidence_for, risk_coverage
 from m3dfel.evaluation.measure import SplitOutputs
-from m3dfel.evaluation.metrics import fit_temperature
+from m3dfel.evaluation.metrics import compute_metrics, fit_temperature
 from m3dfel.models.m3dfel import M3DFEL
 
 logger = logging.getLogger(__name__)
@@ -94,9 +94,10 @@ def calibrate(
             )
         else:
             model.min_confidence = chosen
+    before = compute_metrics(outputs.logits + shift, outputs.targets, model.labels)
     return Calibration(
         calibrated,
         temperature,
-        outputs.calibrated(shift, 1.0).metrics(model.labels).ece,
+        before.ece,
         answers_at(curve, model.min_confidence),
     )
