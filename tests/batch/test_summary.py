@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from m3dfel.batch.summary import find_predictions, summarize
-from m3dfel.cli import main
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.predictions.prediction import Prediction
@@ -45,18 +44,6 @@ def test_one_row_for_each_video_and_person(prediction: Prediction):
     assert times.sum(axis=1).tolist() == pytest.approx([1, 1], abs=1e-3)
     assert [f"time_{e}" for e in EMOTIONS] == list(times.columns[:7])
     assert "no face was found" in none["note"]
-
-
-def test_the_command_reads_what_predict_wrote(prediction: Prediction, tmp_path: Path, capsys):
-    prediction.save(tmp_path, ["json", "csv"])
-    (tmp_path / "other.json").write_text("{}")
-    assert main(["summarize", str(tmp_path)]) == 0
-    table = pd.read_csv(tmp_path / "summary.csv")
-    assert table["person"].tolist() == [1, 2, 3]
-    assert (tmp_path / "summary.png").stat().st_size > 1000
-    assert "summary.*" in "".join(capsys.readouterr().out.split())
-    assert main(["summarize", str(tmp_path), "--output", str(tmp_path / "elsewhere")]) == 0
-    assert (tmp_path / "elsewhere" / "summary.csv").exists()
 
 
 def test_a_folder_without_predictions_is_an_input_error(tmp_path: Path):

@@ -12,27 +12,9 @@ from m3dfel.live import session as live
 from m3dfel.live.session import run_live
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import Frame, read_video
-from m3dfel.video.encode import write_video
 from small_videos import ScriptedDetector, noise_video, small_model
 
 FRAMES = 40
-
-
-@pytest.fixture(scope="module")
-def film(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("live") / "film.mp4"
-    write_video(path, [frame.image for frame in noise_video(FRAMES, side=128)], 25)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def _waits_for_slow_computers(monkeypatch):
-    """No frame is dropped, so that the tests see the same frames everywhere."""
-    monkeypatch.setattr(live, "play", lambda frames: iter_generator(frames))
-
-
-def iter_generator(frames):
-    yield from frames
 
 
 def recognizer(frames: int = FRAMES) -> Recognizer:
@@ -54,19 +36,6 @@ def test_lines_of_json_are_the_table_of_a_prediction(film: Path, capsys):
     pd.testing.assert_frame_equal(pd.DataFrame(records)[columns], clips[columns])
     assert all(len(record["box"]) == 4 for record in records)
     assert "█" not in output.err
-
-
-def test_bars_show_every_emotion_of_every_face(film: Path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "100")
-    run_live(recognizer(), str(film))
-    output = capsys.readouterr()
-    assert output.out == ""
-    assert "film.mp4: answers lag 0.6 s behind; Ctrl+C ends" in " ".join(output.err.split())
-    assert "face 1" in output.err
-    for emotion in ("happiness", "fear"):
-        assert emotion in output.err
-    run_live(Recognizer(small_model(), detector=ScriptedDetector()), str(film))
-    assert "no face" in capsys.readouterr().err
 
 
 def test_a_recording_is_the_annotated_video_of_what_was_seen(film: Path, tmp_path: Path, capsys):
@@ -148,47 +117,3 @@ def test_a_reader_that_goes_away_ends_the_stream(film: Path, monkeypatch):
 def test_a_recording_that_cannot_be_written_is_an_input_error(settings, sentence, film: Path):
     with pytest.raises(InputError, match=sentence):
         run_live(recognizer(), str(film), **settings)
-
-
-# --- the window ----------------------------------------------------------------------------------
-
-
-class FakeWindows:
-    """The windows of OpenCV, as far as they are used; the user presses q after some frames."""
-
-    def __init__(self, frames: int) -> None:
-        self.frames, self.pictures = frames, []
-
-    def install(self, monkeypatch, build: str = "GUI:   QT5") -> None:
-        from m3dfel.live.displays import cv2
-
-        monkeypatch.setenv("DISPLAY", ":0")
-        monkeypatch.setattr(cv2, "getBuildInformation", lambda: build)
-        monkeypatch.setattr(cv2, "namedWindow", lambda *words: None)
-        monkeypatch.setattr(cv2, "destroyAllWindows", lambda: None)
-        monkeypatch.setattr(cv2, "getWindowProperty", lambda *words: 1.0)
-        monkeypatch.setattr(cv2, "imshow", lambda name, picture: self.pictures.append(picture))
-        monkeypatch.setattr(cv2, "waitKey", self.key)
-
-    def key(self, delay: int) -> int:
-        return ord("q") if len(self.pictures) >= self.frames else -1
-
-
-def test_the_window_shows_boxes_and_closes_with_q(film: Path, monkeypatch, capsys):
-    windows = FakeWindows(frames=20)
-    windows.install(monkeypatch)
-    run_live(recognizer(), str(film), window=True)
-    assert 20 <= len(windows.pictures) <= FRAMES
-    original = [frame.image for frame in read_video(film)][10][:, :, ::-1]
-    changed = (windows.pictures[10] != original).any(2)
-    assert changed[:, :60].any()
-    assert not changed[60:].any()
-
-
-@pytest.mark.parametrize(("build", "sentence"), [("GUI:  NONE", "opencv-python"), ("", "screen")])
-def test_without_windows_there_is_one_clear_error(build, sentence, film: Path, monkeypatch):
-    FakeWindows(1).install(monkeypatch, build)
-    monkeypatch.delenv("DISPLAY")
-    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
-    with pytest.raises(InputError, match=sentence):
-        run_live(recognizer(), str(film), window=True)

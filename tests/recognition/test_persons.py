@@ -7,7 +7,6 @@ import cv2
 import numpy as np
 import pytest
 
-from m3dfel.recognition.appearance import AppearanceDescriptor
 from m3dfel.recognition.persons import Portraits
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import Frame, read_video
@@ -102,9 +101,6 @@ def test_a_few_crops_are_kept_evenly_over_a_track(frames: int):
     assert levels[-1] >= 250 * (1 - 1 / frames) - 250 / 4
 
 
-# --- the default encoder -------------------------------------------------------------------------
-
-
 def test_a_man_who_is_cut_away_for_a_woman_is_the_same_man_afterwards(shared: Path):
     man, woman = (
         [frame.image for frame in islice(read_video(shared / "data" / "videos" / name), 28)]
@@ -117,14 +113,3 @@ def test_a_man_who_is_cut_away_for_a_woman_is_the_same_man_afterwards(shared: Pa
     clips = Recognizer(small_model())(frames).clips
     pairs = clips[["track", "person"]].drop_duplicates().to_numpy().tolist()
     assert pairs == [[1, 1], [2, 2], [3, 1], [4, 2]]
-
-
-def test_vectors_have_length_one_and_ignore_brightness_of_the_picture():
-    generator = np.random.default_rng(0)
-    encoder = AppearanceDescriptor()
-    crop = generator.integers(60, 180, (1, 128, 128, 3), dtype=np.uint8)
-    vectors = encoder(np.concatenate([crop, crop + 20, crop[:, ::-1]]))
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
-    assert vectors[0] @ vectors[1] > encoder.min_similarity > vectors[0] @ vectors[2]
-    plain = encoder(np.full((1, 128, 128, 3), 90, np.uint8))
-    assert np.isfinite(plain).all()

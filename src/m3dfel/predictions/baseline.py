@@ -1,4 +1,4 @@
-"""Take out of the answers what a person's resting face looks like to the model.
+"""Subtract each person's resting expression.
 
 After recognition, and off by default. Some faces look sad or angry to a model while they express
 nothing. Given some seconds in which a person is at rest, what the model sees in that face beyond

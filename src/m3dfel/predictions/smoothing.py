@@ -19,11 +19,11 @@ def smooth_probabilities(
     Args:
         clip: index of the clip.
         probabilities: (B, C), of clips at equal distances, among them the clip itself.
-        unreadable: (B,), clips whose face cannot be read: left out of every average.
+        unreadable: (B,), clips whose face is unreadable: left out of every average.
         spread: the Gaussian's standard deviation in clips; 0 for no averaging.
 
     Returns:
-        (C,), NaN if the clip's own face cannot be read.
+        (C,), NaN if the clip's own face is unreadable.
     """
     if unreadable[clip]:
         return np.full(probabilities.shape[1], np.nan)

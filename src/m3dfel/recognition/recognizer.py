@@ -29,7 +29,7 @@ from m3dfel.video.faces import CenterFace, FaceDetector
 from m3dfel.video.follow import WINDOW_EVERY_S, can_follow
 from m3dfel.video.prefetch import AHEAD
 from m3dfel.video.sources import Source, read_frames, source_duration, source_name
-from m3dfel.video.tracks import DETECTED_AHEAD, LOOK_AHEAD, aligned_faces, track_faces
+from m3dfel.video.tracks import DETECTED_AHEAD, SMOOTH_AHEAD, aligned_faces, track_faces
 
 # Instances in one forward pass. With more, detection would have to wait for them; with fewer, each
 # takes longer.
@@ -105,7 +105,7 @@ class Recognizer:
         clips = kernel_radius(self.settings.smooth_s / instance_s)
         follows = can_follow(self.detector, self.settings.detect_every)
         context_s = self.model.context * instance_s / self.model.instance_length
-        frames_s = LOOK_AHEAD / PICTURES_PER_S + (WINDOW_EVERY_S if follows else 0.0)
+        frames_s = SMOOTH_AHEAD / PICTURES_PER_S + (WINDOW_EVERY_S if follows else 0.0)
         return clips * instance_s + context_s + frames_s
 
     def __call__(

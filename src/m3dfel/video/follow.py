@@ -139,7 +139,7 @@ class _Face:
 
     Attributes:
         seen: the face in the last frame.
-        window: where to look for it in the next.
+        window: where to detect it in the next.
         offset: (7, 2), x and y of what the whole frame shows minus what the window shows.
     """
 
@@ -162,7 +162,7 @@ def _adjusted(face: _Face, detection: Detection) -> _Face:
 
 
 def _window_around(box: npt.NDArray[np.float32]) -> Window:
-    """Return a window to look for a face in that was seen in a box.
+    """Return the window in which a face is detected that was seen in a box.
 
     A small face is not enlarged in it.
     """

@@ -1,4 +1,4 @@
-"""Mark faces that cannot be read: too small, turned away from the camera, or blurred.
+"""Mark unreadable faces: too small, turned away from the camera, or blurred.
 
 Part of tracking, before the model. On such faces a model only guesses, however confident it looks,
 so these frames are marked and get no answer. The thresholds are those at which the bundled model
@@ -21,7 +21,7 @@ MIN_SHARPNESS = 0.0075
 
 
 def quality_mark(landmarks: npt.NDArray[np.float32], crop: npt.NDArray[np.uint8]) -> str:
-    """Return why a face cannot be read: empty if it can.
+    """Return why a face is unreadable: empty if it is not.
 
     The first that applies of `too small`, `turned away` and `blurred`.
 

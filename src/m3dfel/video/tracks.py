@@ -44,7 +44,7 @@ _RECENT_FRAMES = 25  # whose distances say how rare frames are
 DETECTED_AHEAD = 24
 """Frames that detection may be ahead of recognition, which now and then takes a long step."""
 
-LOOK_AHEAD = 2
+SMOOTH_AHEAD = 2
 """Frames after a frame that are needed to smooth its landmarks."""
 
 
@@ -98,7 +98,7 @@ def track_faces(
     """Yield every frame of a video with its faces, aligned and numbered.
 
     A face that leaves and comes back is a new track, and a cut to another shot ends all tracks.
-    Reading and detection run in threads of their own. Frames come with a delay of `LOOK_AHEAD`
+    Reading and detection run in threads of their own. Frames come with a delay of `SMOOTH_AHEAD`
     frames, since landmarks are smoothed over the frames before and after, and of up to
     `WINDOW_EVERY_S` until a followed face is detected again.
 
@@ -317,11 +317,11 @@ def _between(before: _Found, frame: Frame, after: _Found) -> _Found:
 
 def _with_neighbors(frames: Iterable[_Found]) -> Iterator[tuple[_Found, list[_Found]]]:
     """Yield each frame together with its neighbors before and after, and itself among them."""
-    size = 2 * LOOK_AHEAD + 1
+    size = 2 * SMOOTH_AHEAD + 1
     window: deque[_Found | None] = deque([None] * size, maxlen=size)
-    for item in chain(frames, repeat(None, LOOK_AHEAD)):
+    for item in chain(frames, repeat(None, SMOOTH_AHEAD)):
         window.append(item)
-        middle = window[LOOK_AHEAD]
+        middle = window[SMOOTH_AHEAD]
         if middle is not None:
             yield middle, [neighbor for neighbor in window if neighbor is not None]
 
