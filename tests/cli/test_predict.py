@@ -138,3 +138,13 @@ def test_signals_end_a_command_in_one_sentence_and_leave_no_scratch(name: str, t
     assert "interrupted: run the command again to continue" in errors
     assert "Traceback" not in errors
     assert not list((tmp_path / "scratch").glob("m3dfel-*"))
+
+
+def test_a_path_without_permission_is_named_in_one_sentence(monkeypatch, capsys):
+    def is_file(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    assert main(["predict", "secret/video.mp4"]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert error.startswith("error: no permission to use")

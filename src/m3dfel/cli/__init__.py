@@ -111,6 +111,9 @@ def _main(arguments: Sequence[str] | None) -> int:
     except InputError as error:
         print_error(error)
         return 2
+    except PermissionError as error:
+        print_error(f"no permission to use {error.filename}: change that, or name another path")
+        return 2
     except KeyboardInterrupt as error:
         ERRORS.print("interrupted: run the command again to continue, a training with --resume")
         return 128 + (error.args[0] if error.args else signal.SIGINT)
