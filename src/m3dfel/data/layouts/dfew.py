@@ -20,9 +20,8 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from m3dfel.data.layouts import LAYOUTS, Entry, Layout, label_lines, parse_votes
+from m3dfel.data.tables import read_table
 from m3dfel.emotions import EMOTIONS, parse_emotion
 from m3dfel.errors import InputError
 
@@ -82,11 +81,7 @@ def _read_votes(file: Path) -> dict[str, dict[str, str]]:
     Raises:
         InputError: the file is not a table with a column for the order and each of the emotions.
     """
-    try:
-        # Depending on the country, spreadsheets are saved with commas or semicolons.
-        table = pd.read_csv(file, sep=None, engine="python", dtype=str, keep_default_na=False)
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"cannot read {file} as a table: {error}") from error
+    table = read_table(file)
     columns = {_word(str(name)): str(name) for name in table.columns}
     missing = [word for word in ("order", *EMOTIONS) if word not in columns]
     if missing:
