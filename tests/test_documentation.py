@@ -63,7 +63,7 @@ def docstring(name: str) -> str:
 def test_the_public_names_are_listed():
     expected = {
         *("M3DFEL", "IntensityAwareLoss", "Recognizer", "Prediction", "TrainConfig", "train"),
-        *("evaluate", "read_manifest", "EMOTIONS", "InputError"),
+        *("evaluate", "photo_table", "read_manifest", "EMOTIONS", "InputError"),
     }
     assert set(m3dfel.__all__) == expected
     assert expected <= set(dir(m3dfel))

@@ -11,6 +11,7 @@ from m3dfel.files import (
     atomic_write,
     check_replaceable,
     only_process,
+    printable,
     start_list,
     write_text,
     written_names,
@@ -132,5 +133,6 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path):
 
 def test_names_that_are_not_characters_are_written_as_escapes(tmp_path: Path):
     name = os.fsdecode(b"old\xff\x1b[31m.mp4")
+    assert printable(name) == r"old\xff\x1b[31m.mp4"
     write_text(tmp_path / "table.csv", name)
     assert rb"old\xff" in (tmp_path / "table.csv").read_bytes()

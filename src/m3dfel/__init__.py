@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from m3dfel.errors import InputError
     from m3dfel.evaluation.evaluate import evaluate
     from m3dfel.models.m3dfel import M3DFEL
+    from m3dfel.predictions.photos import photo_table
     from m3dfel.predictions.prediction import Prediction
     from m3dfel.recognition.recognizer import Recognizer
     from m3dfel.training.loop import train
@@ -32,6 +33,7 @@ __all__ = [
     "Recognizer",
     "TrainConfig",
     "evaluate",
+    "photo_table",
     "read_manifest",
     "train",
 ]
@@ -45,6 +47,7 @@ _MODULES = {
     "Recognizer": "m3dfel.recognition.recognizer",
     "TrainConfig": "m3dfel.config",
     "evaluate": "m3dfel.evaluation.evaluate",
+    "photo_table": "m3dfel.predictions.photos",
     "read_manifest": "m3dfel.data.manifest",
     "train": "m3dfel.training.loop",
 }

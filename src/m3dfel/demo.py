@@ -60,7 +60,7 @@ def run_demo(folder: Path, video: str | None = None) -> None:
     path, clips = folder / "held_out.mp4", held_out_clips()
     write_video(path, np.concatenate([render(c, range(c.n_frames), 112) for c in clips]), FPS)
     write_text(folder / "held_out_truth.csv", truth_table(clips).to_csv(index=False))
-    prediction = recognizer(path, aligned=True)
+    prediction = recognizer.predict(path, aligned=True)
     prediction.save(folder)
     targets = np.concatenate([target_frames(clip) for clip in clips])
     prediction.plot(folder / "held_out.png", targets, FPS)
@@ -69,7 +69,7 @@ def run_demo(folder: Path, video: str | None = None) -> None:
 
     if video:
         say("[bold]Your video:[/] predicting with the bundled model, trained on real faces")
-        prediction = Recognizer()(video)
+        prediction = Recognizer().predict(video)
         prediction.save(folder)
         print_spans(prediction, title=Path(video).name)
     say(

@@ -186,6 +186,12 @@ def _checksum(path: Path) -> str:
     return checksum.hexdigest()
 
 
+def printable(name: object) -> str:
+    r"""Return a name for people: what is not a character becomes an escape such as `\xff`."""
+    text = os.fsencode(str(name)).decode("utf-8", errors="backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def csv_separator(path: str | Path) -> str:
     """Return what separates the columns of a CSV file: a comma, or `;` as spreadsheets may write.
 

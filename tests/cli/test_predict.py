@@ -70,6 +70,20 @@ def test_a_folder_with_one_video_is_summarized_like_any_folder(
     assert not (tmp_path / "file" / "summary.csv").exists()
 
 
+def test_photos_are_rows_of_one_table_and_with_a_rate_the_frames_of_one_video(
+    model: Path, tmp_path: Path, said
+):
+    write_frames(tmp_path / "frames", 30, side=48)
+    (tmp_path / "frames" / "broken.jpg").write_bytes(b"no picture")
+    words = ["--model", str(model), "--output", str(tmp_path / "out"), "--formats", "csv"]
+    assert main(["predict", str(tmp_path / "frames"), *words]) == 2
+    assert "problems with 1 of 31 photos" in said()
+    assert set(pd.read_csv(tmp_path / "out" / "photos.csv")["mark"]) == {"no face"}
+    (tmp_path / "frames" / "broken.jpg").unlink()
+    assert main(["predict", str(tmp_path / "frames"), *words, "--aligned", "--fps", "5"]) == 0
+    assert pd.read_csv(tmp_path / "out" / "frames.csv")["end_s"].max() == pytest.approx(6)
+
+
 def test_a_bad_video_among_good_ones_is_told_and_passed_over(model: Path, tmp_path: Path, said):
     (tmp_path / "bad.mp4").write_bytes(b"not a video")
     write_video(tmp_path / "good.mp4", np.zeros((20, 48, 48, 3), np.uint8), 25)

@@ -245,3 +245,28 @@ def test_damaged_weights_are_an_input_error():
     model.classifier.weight.data.fill_(float("nan"))
     with pytest.raises(InputError, match="weights are damaged"):
         Recognizer(model)(noise_video(4), aligned=True)
+
+
+def test_a_list_is_several_photos_or_videos_and_with_a_rate_the_frames_of_one(tmp_path: Path):
+    video = noise_video(30)
+    images = [frame.image for frame in video]
+    for name in ("a", "b"):
+        write_video(tmp_path / f"{name}.mp4", images, 25)
+    recognize = Recognizer(small_model(), detector=ScriptedDetector((0, set(range(300)))))
+    photos = recognize(images[:2], progress=False)
+    assert [len(photo.clips) for photo in photos] == [1, 1]
+    videos = recognize([tmp_path / "a.mp4", tmp_path / "b.mp4"], progress=False)
+    assert [Path(video.source).name for video in videos] == ["a.mp4", "b.mp4"]
+    pattern = recognize(f"{tmp_path}/*.mp4", progress=False)
+    assert [video.source for video in pattern] == [video.source for video in videos]
+    one = recognize(images, fps=10, progress=False)
+    assert one.frames["time_s"].max() == pytest.approx(2.9)
+    for source in (iter(images), np.stack(images)):
+        pd.testing.assert_frame_equal(recognize(source, fps=10, progress=False).clips, one.clips)
+
+
+def test_a_camera_is_only_streamed():
+    recognize = Recognizer(small_model(), detector=ScriptedDetector())
+    for camera in (0, "rtsp://camera.local/1"):
+        with pytest.raises(InputError, match=r"never ends: read it with stream\("):
+            recognize(camera)

@@ -18,6 +18,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
+from m3dfel.batch.photos import PHOTO_STEM
 from m3dfel.batch.predictor import VideoPredictor, different_settings
 from m3dfel.batch.settings import Outcome, PredictSettings, Video
 from m3dfel.batch.summary import SUMMARY_FILES, write_summary
@@ -143,7 +144,7 @@ def _name_videos(
     sources: Sequence[str | Sequence[str]], saved: Mapping[str, Header]
 ) -> list[Video]:
     own = {header.id: stem for stem, header in saved.items()}
-    taken = {PROBLEMS, *SUMMARY_FILES}.union(*map(_file_names, saved))
+    taken = {PROBLEMS, *SUMMARY_FILES, *_file_names(PHOTO_STEM)}.union(*map(_file_names, saved))
     videos = []
     for source in sources:
         stem = own.get(Video(source, "").id) or _free_stem(source_name(source), taken)

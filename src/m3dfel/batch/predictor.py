@@ -63,6 +63,7 @@ class VideoPredictor:
         }
         chosen = {
             "lang": settings.lang if settings.lang != "en" else None,
+            "fps": settings.fps,
             "region": settings.region and list(settings.region),
             "persons": settings.persons
             and [list(pair) for pair in settings.persons.of(video.name).items()],
@@ -93,7 +94,7 @@ class VideoPredictor:
             start_list(Path(self.settings.output))
             for name, path in left.items():
                 if name == ANNOTATED:
-                    prediction.annotate(path, source, self.settings.lang)
+                    prediction.annotate(path, source, self.settings.lang, self.settings.fps)
                 else:
                     FORMATS[name].write(prediction, path, self.settings.lang)
         return prediction
@@ -114,7 +115,7 @@ class VideoPredictor:
         # Before it is read: whoever replaces it meanwhile gets an answer for the new one next time.
         file_version = source_version(video.name)
         with _logged_warnings() as warnings:
-            prediction = self.recognizer(source, aligned=self.settings.aligned)
+            prediction = self.recognizer.predict(source, self.settings.aligned, self.settings.fps)
         note = "; ".join([*warnings, *filter(None, [prediction.note])])
         prediction.note = note.replace(prediction.source, video.name)
         prediction.source = video.name

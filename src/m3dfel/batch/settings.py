@@ -36,6 +36,7 @@ class PredictSettings:
         model: whatever `checkpoints.load_model` takes.
         recognizer: how the recognizer works.
         aligned: the frames already show one cropped face.
+        fps: frames per second of pictures; None for 25.
         region: left, top, right and bottom in pixels: only faces in it.
         persons: who is who, decided by hand.
         person: only this person.
@@ -53,6 +54,7 @@ class PredictSettings:
     model: str = "bundled"
     recognizer: RecognizerSettings = field(default_factory=RecognizerSettings)
     aligned: bool = False
+    fps: float | None = None
     region: tuple[float, float, float, float] | None = None
     persons: PersonMap | None = None
     person: int | None = None

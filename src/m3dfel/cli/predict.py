@@ -10,7 +10,7 @@ from jsonargparse import ArgumentParser, Namespace
 
 from m3dfel.cli.messages import print_error, print_sentence
 from m3dfel.cli.options import MODEL, Parser, add_language, list_names, settings_of
-from m3dfel.config.ranges import PositiveInt
+from m3dfel.config.ranges import PositiveFloat, PositiveInt
 from m3dfel.plugins import PLUGINS
 from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.report.exports import DEFAULT_FORMATS
@@ -25,18 +25,18 @@ def parser() -> ArgumentParser:
     parser = Parser(
         lists=_formats,
         description="Recognize what the faces in videos express, and when. Writes for each video "
-        "tables (CSV, Excel, Parquet), all details (JSON) and a timeline picture. Of several "
-        "videos, those that cannot be read are listed (problems.csv; the exit status is then 1), "
-        "all are summarized (summary.csv, summary.png), and the same command resumes where it left "
-        "off.",
+        "tables (CSV, Excel, Parquet), all details (JSON) and a timeline picture; for photos, one "
+        "table of all, and contact sheets. Of several videos, those that cannot be read are listed "
+        "(problems.csv; the exit status is then 1), all are summarized (summary.csv, summary.png), "
+        "and the same command resumes where it left off.",
         epilog="Example: m3dfel predict holiday.mp4 --output predictions",
     )
     parser.add_argument(
         "paths",
         nargs="+",
         metavar="PATH",
-        help="videos, folders of videos, folders of frames; or the URLs of videos and of their "
-        "folders, such as https://… and s3://…",
+        help="videos, photos and folders of them; patterns such as '*.mp4'; or the URLs of videos "
+        "and of their folders, such as https://… and s3://…",
     )
     parser.add_argument(
         "--model", default="bundled", help=f"{MODEL}, the model that comes with the package"
@@ -56,7 +56,14 @@ def parser() -> ArgumentParser:
     parser.add_argument(
         "--aligned",
         action="store_true",
-        help="the frames already show one cropped face, as in face data sets: skip detection",
+        help="the frames already show one cropped face, as in face data sets: skip detection; the "
+        "pictures in a folder are then the frames of one video",
+    )
+    parser.add_argument(
+        "--fps",
+        type=PositiveFloat,
+        help="pictures are the frames of one video, with so many a second; without it, they are "
+        "photos of their own",
     )
     parser.add_argument(
         "--region",
@@ -121,21 +128,46 @@ def run(options: Namespace) -> int:
         model=options.model,
         recognizer=settings_of(RecognizerSettings, options),
         aligned=options.aligned,
+        fps=options.fps,
         region=options.region and parse_region(options.region),
         persons=PersonMap.read(options.persons) if options.persons else None,
         person=options.person,
         baseline=Baseline.parse(options.baseline) if options.baseline else None,
         plugins=tuple(PLUGINS),
     )
-    sources = find_sources(options.paths, one_video=True).videos
-    if len(sources) == 1 and not _is_collection(options.paths, sources[0]):
-        return _predict_one(sources[0], settings, options.overwrite)
-    return _predict_many(sources, settings, options)
+    found = find_sources(options.paths, one_video=options.aligned or options.fps is not None)
+    codes = [0]
+    if found.photos:
+        codes.append(_predict_photos(found.photos, settings, options.overwrite))
+    if len(found.videos) == 1 and not _is_collection(options.paths, found.videos[0]):
+        codes.append(_predict_one(found.videos[0], settings, options.overwrite))
+    elif found.videos:
+        codes.append(_predict_many(found.videos, settings, options))
+    return max(codes)
+
+
+def _predict_photos(photos: list[str], settings: PredictSettings, overwrite: bool) -> int:
+    from m3dfel.batch.photos import PHOTO_STEM, predict_photos
+    from m3dfel.report.terminal import print_photos
+
+    table, problems = predict_photos(photos, settings, overwrite)
+    if len(table):
+        print_photos(table)
+    print_sentence(f"written: {Path(settings.output, PHOTO_STEM)}.*")
+    for problem in problems[:_MAX_PROBLEMS]:
+        print_error(problem)
+    if problems:
+        print_error(f"problems with {len(problems)} of {len(photos)} photos")
+    if table["face"].isna().all():
+        print_error("no face was found in the photos")
+        return 2
+    return 1 if problems else 0
 
 
 def _is_collection(paths: list[str], source: str | list[str]) -> bool:
     """Return whether the user named a folder in which there happens to be one video."""
-    return isinstance(source, str) and Path(paths[0]).expanduser() != Path(source)
+    named = {Path(path).expanduser() for path in paths}
+    return isinstance(source, str) and source not in paths and Path(source) not in named
 
 
 def _predict_one(source: str | list[str], settings: PredictSettings, overwrite: bool) -> int:

@@ -168,6 +168,7 @@ class Prediction:
         path: str | Path,
         source: Source | None = None,
         lang: str = "en",
+        fps: float | None = None,
         *,
         progress: bool = True,
     ) -> None:
@@ -179,6 +180,7 @@ class Prediction:
             path: of the annotated video, ending in `.mp4`.
             source: the video; None for `self.source`. Frames in memory have to be given.
             lang: language of the emotions' names, `en` or `zh`.
+            fps: frames per second of pictures; None for 25.
             progress: show how far it is, on stderr.
 
         Raises:
@@ -186,7 +188,7 @@ class Prediction:
         """
         from m3dfel.report.annotate import annotate_video  # so is scipy
 
-        annotate_video(self, path, self._source(source), lang=lang, progress=progress)
+        annotate_video(self, path, self._source(source), lang=lang, fps=fps, progress=progress)
 
     def crops(self, source: Source | None = None) -> Iterator[tuple[int, Picture]]:
         """Yield the number of each row of `frames` and the picture in its box, frame by frame.

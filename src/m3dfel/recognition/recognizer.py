@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from m3dfel.data.augment.transforms import evaluation_transform
+from m3dfel.errors import InputError
 from m3dfel.models.checkpoints import BUNDLED, load_model, move_model
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.predictions.prediction import Prediction
@@ -28,7 +29,14 @@ from m3dfel.video.decode import PICTURES_PER_S, Picture
 from m3dfel.video.faces import CenterFace, FaceDetector
 from m3dfel.video.follow import WINDOW_EVERY_S, can_follow
 from m3dfel.video.prefetch import AHEAD
-from m3dfel.video.sources import Source, read_frames, source_duration, source_name
+from m3dfel.video.sources import (
+    Source,
+    is_live,
+    read_frames,
+    several,
+    source_duration,
+    source_name,
+)
 from m3dfel.video.tracks import DETECTED_AHEAD, SMOOTH_AHEAD, aligned_faces, track_faces
 
 # Instances in one forward pass. With more, detection would have to wait for them; with fewer, each
@@ -109,27 +117,68 @@ class Recognizer:
         return clips * instance_s + context_s + frames_s
 
     def __call__(
-        self, source: Source, aligned: bool = False, *, progress: bool = True
-    ) -> Prediction:
-        """Recognize the faces of a video.
+        self,
+        source: Any,
+        aligned: bool = False,
+        fps: float | None = None,
+        *,
+        progress: bool = True,
+    ) -> Prediction | list[Prediction]:
+        """Recognize the faces of a video or photo, or of several.
 
         Args:
-            source: a video file; a folder of frames or a list of pictures, taken as 25 frames per
-                second; or `Frame`s.
+            source: one of these, or a list of them, a pattern such as `*.mp4`, or a folder, which
+                means all videos and photos in it:
+
+                - the path or URL of a video or picture;
+                - a NumPy array, uint8 in RGB: (H, W, 3) or (H, W) for a picture, (T, H, W, 3) for a
+                  video;
+                - a Pillow image;
+                - an iterator of arrays, Pillow images or `Frame`s, for a video.
             aligned: the frames already show one cropped face, as in face data sets. The whole frame
                 is then the face: no detection, and no marks `too small`, `turned away` or
-                `blurred`.
+                `blurred`. Pictures in a list or folder are the frames of one video, not photos.
+            fps: pictures in a list or folder are the frames of one video, not photos, with this
+                rate; also the rate of arrays. None for 25.
             progress: show how far it is, on stderr.
 
         Returns:
-            One timeline for each track; without any face, empty tables and a note.
+            A prediction, with a timeline for each track; without any face, empty tables and a note.
+            For a list, a pattern or a folder, a list of predictions.
 
         Raises:
-            InputError: the source cannot be read, a frame is too small to show a face, or the
+            InputError: a source cannot be read, a frame is too small to show a face, or the
                 model's weights are damaged.
         """
-        stream = self._stream(source, aligned)
-        name, duration_s = Path(stream.name).name, source_duration(source) if progress else None
+        sources = several(source, one_video=aligned or fps is not None)
+        if sources is None:
+            return self.predict(source, aligned, fps, progress=progress)
+        return [self.predict(one, aligned, fps, progress=progress) for one in sources]
+
+    def predict(
+        self,
+        source: Source,
+        aligned: bool = False,
+        fps: float | None = None,
+        *,
+        progress: bool = True,
+    ) -> Prediction:
+        """Recognize the faces of one video or photo.
+
+        Args:
+            source: as for a call, but one; a folder or a list holds the frames of one video.
+            aligned: as for a call.
+            fps: as for a call.
+            progress: as for a call.
+
+        Raises:
+            InputError: as for a call.
+        """
+        if is_live(source):
+            raise InputError(f"camera {source} never ends: read it with stream({source!r})")
+        stream = self._stream(source, aligned, fps)
+        name = Path(stream.name).name
+        duration_s = source_duration(source, fps) if progress else None
         bar = progress_bar(f"reading {name}", duration_s, "{:.1f} × real time", show=progress)
         done_s = 0.0
         with stream, bar as advance:
@@ -138,16 +187,20 @@ class Recognizer:
                 done_s = step.frame.time_s
         return stream.prediction()
 
-    def stream(self, source: Source | int, aligned: bool = False) -> Stream:
+    def stream(
+        self, source: Source | int, aligned: bool = False, fps: float | None = None
+    ) -> Stream:
         """Recognize the faces of a video or of a camera while it runs.
 
         An update comes once it is final: `delay_s` after the end of its clip. No frame or crop is
         kept, whatever the length, only the rows of the tables: 20 MB an hour for each face.
 
         Args:
-            source: as for a prediction, or the number of a camera, from 0. The frames of a camera
-                or an iterator are read at once, those of files in batches, which is faster.
-            aligned: as for a prediction.
+            source: as for `predict`, or the number of a camera, from 0, or its URL, such as
+                `rtsp://…`. The frames of a camera or an iterator are read at once, those of files
+                in batches, which is faster.
+            aligned: as for `predict`.
+            fps: as for `predict`.
 
         Returns:
             An iterator of updates, one for each clip of each track. At its end, its `prediction()`
@@ -169,13 +222,15 @@ class Recognizer:
             >>> answer
             (1.44, 'happiness')
         """
-        if isinstance(source, int):
+        if isinstance(source, int) or is_live(source):
             source = read_camera(source)
-        return self._stream(source, aligned, live=isinstance(source, Iterator))
+        return self._stream(source, aligned, fps, live=isinstance(source, Iterator))
 
-    def _stream(self, source: Source, aligned: bool, *, live: bool = False) -> Stream:
+    def _stream(
+        self, source: Source, aligned: bool, fps: float | None, *, live: bool = False
+    ) -> Stream:
         """Return the stream of a source; a live one waits for nothing, and nothing waits for it."""
-        frames, size, zoom = read_frames(source), self.model.size, self.model.zoom
+        frames, size, zoom = read_frames(source, fps), self.model.size, self.model.zoom
         read_ahead, detect_ahead = (_LIVE_AHEAD,) * 2 if live else (AHEAD, DETECTED_AHEAD)
         if aligned:
             tracked_frames = aligned_faces(frames, _resize(size, zoom), read_ahead=read_ahead)

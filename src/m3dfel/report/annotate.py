@@ -37,6 +37,7 @@ def annotate_video(
     source: Source | None = None,
     on_frame: Callable[[Frame], None] | None = None,
     lang: str = "en",
+    fps: float | None = None,
     progress: bool = True,
 ) -> None:
     """Draw a prediction into its video.
@@ -50,6 +51,7 @@ def annotate_video(
         source: the video; None for the one that the prediction names.
         on_frame: called with every frame before it is drawn; an exception it raises ends the work.
         lang: language of all words, `en` or `zh`.
+        fps: frames per second of pictures; None for 25.
         progress: show how far it is, on stderr.
 
     Raises:
@@ -67,7 +69,7 @@ def annotate_video(
             annotator = Annotator(prediction, width, height, lang)
         return annotator.draw(frame)
 
-    rewrite_video(source, Path(path), draw, progress=progress)
+    rewrite_video(source, Path(path), draw, fps, progress=progress)
 
 
 class Annotator:

@@ -15,6 +15,7 @@ from rich.table import Table
 from m3dfel.data.manifest import Manifest
 from m3dfel.emotions import colors
 from m3dfel.experiments.tables import format_table
+from m3dfel.files import printable
 from m3dfel.report.numbers import confidence
 from m3dfel.report.recognized import Recognized
 from m3dfel.report.spans import span_table
@@ -151,6 +152,32 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
         f"all parts are of the time seen; {more}all details in {escape(folder)}/summary.*"
     )
     Console().print(printed)
+
+
+def print_photos(photos: pd.DataFrame) -> None:
+    """Print what each face in each photo expresses.
+
+    Args:
+        photos: returned by `photo_table`.
+    """
+    table = _new_table("photos")
+    table.add_column("file")
+    table.add_column("face", justify="right")
+    table.add_column("emotion")
+    table.add_column("confidence %", justify="right")
+    color_of = colors([str(name).removeprefix("p_") for name in photos.filter(regex="^p_")])
+    for row in photos.head(_MAX_ROWS).to_dict("records"):
+        word = row["mark"] or row["emotion"]
+        square = f"[{color_of[word]}]■[/] " if word in color_of else "  "
+        table.add_row(
+            escape(printable(Path(row["file"]).name)),
+            "" if pd.isna(row["face"]) else str(row["face"]),
+            square + escape(word),
+            "–" if pd.isna(row["confidence"]) else f"{100 * row['confidence']:.0f}",
+        )
+    if len(photos) > _MAX_ROWS:
+        table.caption = f"{len(photos) - _MAX_ROWS:,} more rows"
+    Console().print(table)
 
 
 def print_run(results: dict[str, Any], folder: str) -> None:

@@ -72,6 +72,9 @@ IN_MEMORY = "frames"
 MIN_SIDE = 8
 """Height and width in pixels below which a frame cannot show a face."""
 
+IN_MEMORY = "frames"
+"""Name of a source that has no path."""
+
 _MAX_NAMED = 5  # files that are left out
 
 
@@ -347,7 +350,7 @@ def is_picture(path: Path) -> bool:
 
 
 def source_name(source: Source) -> str:
-    """Return the path of a source: of the first picture of a list, `frames` for what has none."""
+    """Return the path of a source: of the first picture of a list, or `IN_MEMORY`."""
     if isinstance(source, list | tuple) and source:
         source = source[0]
     return str(source) if isinstance(source, str | Path) else IN_MEMORY

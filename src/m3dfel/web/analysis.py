@@ -153,7 +153,7 @@ def _probe(video: Path, max_s: float) -> VideoInfo:
 
 
 def _recognize(frames: _ReportedFrames, recognizer: Recognizer) -> Prediction:
-    prediction = recognizer(frames, progress=False)
+    prediction = recognizer.predict(frames, progress=False)
     if prediction.clips.empty:
         raise UnsuitableVideo(Reason.NO_FACE)
     return replace(prediction, source=frames.video.name)
