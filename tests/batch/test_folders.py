@@ -205,15 +205,14 @@ def test_a_video_that_is_replaced_while_it_is_read_is_predicted_again(model: Pat
 
     def replaced(videos, settings):
         predict = VideoPredictor(settings)
-        recognizer = predict.recognizer
+        recognize = predict.recognizer.predict
 
-        def replacing(*arguments, **options):
-            prediction = recognizer(*arguments, **options)
+        def replacing(*arguments):
+            prediction = recognize(*arguments)
             shutil.copy2(other, video)
             return prediction
 
-        replacing.model = recognizer.model
-        predict.recognizer = replacing
+        predict.recognizer.predict = replacing
         return [predict_safely(predict, video) for video in videos]
 
     predict_videos([str(video)], settings, replaced)
