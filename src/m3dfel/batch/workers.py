@@ -79,7 +79,7 @@ class _Worker:
         self._process = context.Process(
             target=_serve, args=(theirs, start, settings, scratch), daemon=True
         )
-        with _ignoring_interrupts():  # so that Ctrl+C does not end its imports with a traceback
+        with _undisturbed():  # so that no signal ends its start with a traceback
             self._process.start()
         theirs.close()  # so that the connection ends with the process
 
@@ -106,16 +106,29 @@ class _Worker:
 
 
 @contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Ignore Ctrl+C meanwhile; Python lets only the main thread do so."""
+def _undisturbed() -> Iterator[None]:
+    """Ignore Ctrl+C meanwhile, and let other signals that interrupt wait until the end.
+
+    Python lets only the main thread do so.
+    """
     if current_thread() is not main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    waiting: list[int] = []
+    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    before = {number: handler for number, handler in before.items() if callable(handler)}
+    for number in before:
+        signal.signal(number, lambda number, _: waiting.append(number))
+    interrupts = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, interrupts)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for number in waiting[:1]:
+            signal.raise_signal(number)
 
 
 def _death(exit_code: int | None) -> str:
