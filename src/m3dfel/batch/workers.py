@@ -36,8 +36,10 @@ def predict_in_processes(
     waiting, tried_again = deque(videos), set[str]()
     # Removed with all that processes left in it that were ended.
     scratch = TemporaryDirectory(prefix="m3dfel-", ignore_cleanup_errors=True)
-    workers = [_Worker(start, settings, scratch.name) for _ in range(min(jobs, len(videos)))]
+    workers: list[_Worker] = []
     try:
+        for _ in range(min(jobs, len(videos))):
+            workers.append(_Worker(start, settings, scratch.name))
         while True:
             for worker in workers:
                 if worker.video is None and waiting:
