@@ -192,17 +192,6 @@ def printable(name: object) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def csv_separator(path: str | Path) -> str:
-    """Return what separates the columns of a CSV file: a comma, or `;` as spreadsheets may write.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with Path(path).open(encoding="utf-8", errors="replace") as file:
-        heading = file.readline()
-    return ";" if ";" in heading and "," not in heading else ","
-
-
 def write_text(path: Path, text: str) -> None:
     r"""Write a UTF-8 text file atomically; what is not a character becomes an escape like `\xff`.
 

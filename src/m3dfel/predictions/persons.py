@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from m3dfel.data.tables import read_table
 from m3dfel.errors import InputError, first_line
-from m3dfel.files import csv_separator
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.report.recognized import BOX
 from m3dfel.video.sources import source_path
@@ -67,7 +67,7 @@ class PersonMap:
 
     Attributes:
         path: the table it comes from, for messages.
-        persons: the person of each face, by video (name of the file or path) and face.
+        persons: the person of each track, by video (name of the file or path) and track.
     """
 
     path: str
@@ -75,16 +75,15 @@ class PersonMap:
 
     @classmethod
     def read(cls, path: str | Path) -> PersonMap:
-        """Read a CSV file with the columns `video`, `face` and `person`.
+        """Read a CSV file with the columns `video`, `track` and `person`.
 
         Raises:
             InputError: the file cannot be read, or has other columns or values.
         """
         try:
             kinds = {"video": str, "track": int, "person": int}
-            table = pd.read_csv(path, sep=csv_separator(path), usecols=list(kinds), dtype=kinds)
-            rows = table[list(kinds)].to_numpy().tolist()
-        except (OSError, ValueError, KeyError) as error:
+            rows = read_table(Path(path))[list(kinds)].astype(kinds).to_numpy().tolist()
+        except (InputError, ValueError, KeyError) as error:
             raise InputError(
                 f"{path} cannot be read as a table of persons ({first_line(error)}): it needs the "
                 "columns video, track, person, with whole numbers for tracks and persons"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypeAlias
 
 from m3dfel.emotions import CHINESE
+from m3dfel.report.words import words_for
 
 Language: TypeAlias = Literal["en", "zh"]
 
@@ -183,11 +184,7 @@ WORDS: dict[Language, dict[str, str]] = {
         "purpose": "结果只是对面部表情的估计，不代表人的真实感受，而且常常会出错。"
         "请勿据此作出关于他人的决定。在欧盟，除医疗或安全目的外，"
         "禁止在工作场所和教育机构推断他人的情绪（《人工智能法案》第 5 条第 1 款 (f) 项）。",
-        **CHINESE,
-        "uncertain": "不确定",
-        "too small": "人脸太小",
-        "turned away": "脸转开了",
-        "blurred": "模糊",
+        **words_for("zh", tuple(CHINESE)),
     },
 }
 
