@@ -1,3 +1,4 @@
+import time
 from pathlib import Path
 
 import numpy as np
@@ -90,25 +91,26 @@ def test_clips_that_cannot_be_read_are_missing_from_the_batches(tmp_path: Path):
     assert list(evaluation_loader(EvaluationClips(clips[1:2], EMOTIONS, 3, 16), 2, 0)) == [None]
 
 
-class Threads(EvaluationClips):
-    """Says in place of a clip how many threads OpenCV has, after work that would use several."""
+class Resizing(EvaluationClips):
+    """Resizes a picture for every clip, with as many threads as OpenCV has."""
 
     def __getitem__(self, index: int) -> list[Sample]:
-        blur()
+        resize()
         return [Sample(torch.zeros(1, 3, 1, 1, dtype=torch.uint8), cv2.getNumThreads(), index)]
 
 
-def blur() -> None:
-    cv2.GaussianBlur(np.zeros((600, 600, 3), np.uint8), (0, 0), 3)
+def resize() -> None:
+    cv2.resize(np.zeros((2000, 2000, 3), np.uint8), (1000, 1000), interpolation=cv2.INTER_CUBIC)
 
 
-def test_workers_do_without_the_threads_of_the_process_that_was_forked():
+def test_workers_start_beside_idle_threads_of_opencv():
     before = cv2.getNumThreads()
     cv2.setNumThreads(3)
     try:
-        blur()
+        resize()
+        time.sleep(0.5)  # until the threads sleep: from then on they cannot be ended in a fork
         clips = [Clip("face.jpg", "still", "anger", "test")]
-        (batch,) = evaluation_loader(Threads(clips, EMOTIONS, 1, 1), 1, workers=1)
+        (batch,) = evaluation_loader(Resizing(clips, EMOTIONS, 1, 1), 1, workers=1)
         assert batch["targets"].tolist() == [1]
         assert cv2.getNumThreads() == 3
     finally:

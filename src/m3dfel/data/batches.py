@@ -111,14 +111,13 @@ def training_loader(
         workers: processes that read clips.
         pin_memory: put batches into memory from which a GPU copies while it computes.
     """
-    return DataLoader(
+    return _ForkingLoader(
         data,
         batch_sampler=batches,  # type: ignore[arg-type]  # its indices are (epoch, index)
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=pin_memory,
         collate_fn=_collate,
-        worker_init_fn=_use_one_thread,
     )
 
 
@@ -136,14 +135,29 @@ def evaluation_loader(
     """
     own = list(range(rank, len(data), processes))
     batches = [own[start : start + batch_size] for start in range(0, len(own), batch_size)]
-    return DataLoader(
+    return _ForkingLoader(
         data,
         batch_sampler=batches,
         num_workers=workers,
         pin_memory=pin_memory,
         collate_fn=_collate_windows,
-        worker_init_fn=_use_one_thread,
     )
+
+
+class _ForkingLoader(DataLoader[Any]):
+    """Starts its workers while OpenCV has no threads.
+
+    A fork does not copy threads: a worker would wait forever for those of OpenCV. It also needs
+    none, since the workers already use all cores.
+    """
+
+    def __iter__(self) -> Any:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            return super().__iter__()
+        finally:
+            cv2.setNumThreads(threads)
 
 
 def _collate_windows(clips: list[list[Sample]]) -> Batch | None:
@@ -160,10 +174,3 @@ def _collate(samples: list[Sample]) -> Batch:
         indices=torch.tensor([sample.index for sample in samples]),
         colors=torch.stack(colors) if colors else None,
     )
-
-
-def _use_one_thread(_: int) -> None:
-    # The workers already use all cores; threads inside them would only compete. OpenCV's would also
-    # be those of the process that was forked, which do not exist here.
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
