@@ -1,11 +1,15 @@
 """Fixtures that several rooms share: the folder of real data, and small made-up data sets."""
 
 import os
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 # One thread per process, also in processes that tests start: tests run in parallel, and the last
 # bits of a sum depend on the number of threads.
 os.environ["OMP_NUM_THREADS"] = "1"
+os.environ["OPENCV_FOR_THREADS_NUM"] = "1"
+os.environ["HF_HUB_OFFLINE"] = "1"
 
 import pytest
 from hypothesis import settings
@@ -18,6 +22,30 @@ from small_videos import ScriptedDetector, noise_video, small_model
 # No test depends on how fast the machine is.
 settings.register_profile("any speed", deadline=None)
 settings.load_profile("any speed")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Fail at once where a test would wait for another machine."""
+    resolve, connect = socket.getaddrinfo, socket.socket.connect
+
+    def check(host: object) -> None:
+        if host not in (None, "", "localhost", "127.0.0.1", "0.0.0.0", "::1"):
+            raise OSError(f"tests do without the network, but one asks for {host}")
+
+    def resolve_here(host, *arguments, **options):
+        check(host)
+        return resolve(host, *arguments, **options)
+
+    def connect_here(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and self.type == socket.SOCK_STREAM:
+            check(address[0])
+        return connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", resolve_here)
+        patch.setattr(socket.socket, "connect", connect_here)
+        yield
 
 
 @pytest.fixture(scope="session")

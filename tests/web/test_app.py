@@ -36,7 +36,7 @@ ARGUMENTS = [
     *("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"),
 ]
 # A loaded machine is slow; nothing here waits for this long otherwise.
-TIMEOUT_MS = 180_000
+TIMEOUT_MS = 60_000
 
 
 @pytest.fixture(scope="module")
