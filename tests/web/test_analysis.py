@@ -7,7 +7,7 @@ import pytest
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import probe
-from m3dfel.web.analysis import Analysis, Reason, UnsuitableVideo, analyze
+from m3dfel.web.analysis import Analysis, Reason, Unsuitable, analyze
 from m3dfel.web.result import render_result
 from small_videos import ScriptedDetector, small_model
 
@@ -105,11 +105,11 @@ def test_what_cannot_be_shown_has_a_reason(noise: Path, tmp_path: Path):
     text.write_text("Not a video, but a text.\n" * 20)
     nobody = Recognizer(small_model(), detector=ScriptedDetector())
     for video, recognizer, max_s, reason in (
-        (text, one_face(), 60, Reason.NOT_A_VIDEO),
+        (text, one_face(), 60, Reason.UNREADABLE),
         (noise, nobody, 60, Reason.NO_FACE),
         (noise, one_face(), 1.9, Reason.TOO_LONG),
     ):
-        with pytest.raises(UnsuitableVideo) as caught:
+        with pytest.raises(Unsuitable) as caught:
             analyzed(video, recognizer, max_s)
         assert caught.value.reason is reason
 
@@ -117,7 +117,7 @@ def test_what_cannot_be_shown_has_a_reason(noise: Path, tmp_path: Path):
 def test_a_picture_larger_than_8k_is_refused_before_it_is_decoded(noise: Path, monkeypatch):
     huge = probe(noise).__class__(16384, 8640, 25.0, 0.1, 2, 0)
     monkeypatch.setattr("m3dfel.web.analysis.probe", lambda path: huge)
-    with pytest.raises(UnsuitableVideo) as caught:
+    with pytest.raises(Unsuitable) as caught:
         analyzed(noise)
     assert caught.value.reason is Reason.TOO_MANY_PIXELS
 
@@ -126,6 +126,6 @@ def test_a_length_that_the_file_does_not_state_is_measured(noise: Path, monkeypa
     """As in recordings of a camera."""
     unstated = probe(noise).__class__(96, 96, 25.0, None, None, 0)
     monkeypatch.setattr("m3dfel.web.analysis.probe", lambda path: unstated)
-    with pytest.raises(UnsuitableVideo, match="too_long"):
+    with pytest.raises(Unsuitable, match="too_long"):
         analyzed(noise, max_s=1.5)
     assert analyzed(noise).duration_s == pytest.approx(2, abs=0.05)

@@ -26,7 +26,7 @@ from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import read_video
 from m3dfel.video.encode import write_video
 from m3dfel.video.faces import CenterFace, Detection
-from m3dfel.web.app import file_name, running_page
+from m3dfel.web.app import file_names, running_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = [
@@ -151,8 +151,8 @@ def nobody(tmp_path: Path) -> Path:
     return path
 
 
-def choose(page: Page, video: Path) -> None:
-    page.set_input_files("#file", video)
+def choose(page: Page, *files: Path) -> None:
+    page.set_input_files("#file", files)
 
 
 def wait_for_result(page: Page) -> None:
@@ -294,7 +294,7 @@ def test_all_files_can_be_downloaded_until_the_user_is_done(
     ]
     assert set(pd.read_csv(tmp_path / "woman.csv")["emotion"]) == {"happiness"}
     assert "happiness" in (tmp_path / "woman.srt").read_text()
-    page.get_by_role("button", name="Another video").click()
+    page.get_by_role("button", name="Choose another file").click()
     expect(page.locator("#drop")).to_be_visible()
     wait_for(lambda: server.files() == [])
 
@@ -354,7 +354,59 @@ def test_a_chinese_browser_sees_a_chinese_page(browser: Browser, server: Server,
 def test_all_other_browsers_see_english_alone(browser: Browser, server: Server):
     with open_page(browser, server, locale="de-DE") as page:
         assert page.evaluate("document.documentElement.lang") == "en"
-        expect(page.get_by_role("button", name="Choose a video")).to_be_visible()
+        expect(page.get_by_role("button", name="Choose a video or photos")).to_be_visible()
+
+
+# --- photos --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(woman: Path, tmp_path: Path) -> list[Path]:
+    """A photo of two women, and one of nobody."""
+    frame = next(read_video(woman)).image
+    paths = [tmp_path / "two.jpg", tmp_path / "none.png"]
+    for path, image in zip(
+        paths, [np.tile(frame, (1, 2, 1)), np.full_like(frame, 90)], strict=True
+    ):
+        Image.fromarray(image).save(path)
+    return paths
+
+
+def test_each_face_in_photos_has_a_box_and_an_answer(
+    page: Page, server: Server, photos: list[Path], tmp_path: Path
+):
+    broken = tmp_path / "broken.jpg"
+    broken.write_text("no photo")
+    choose(page, *photos, broken)
+    expect(page.locator("#result-title")).to_have_text("2 photos")
+    expect(page.locator(".verdict")).to_have_text("2 × happiness")
+    expect(page.locator("#spoken")).to_contain_text("2 × happiness")
+    expect(page.locator(".problem").last).to_contain_text("broken.jpg")
+    expect(page.locator("tbody tr")).to_have_count(2)
+    expect(page.locator("tbody tr").first).to_contain_text("happiness")
+    expect(page.locator("figcaption").last).to_have_text("none.png: no face")
+    picture, box = (page.locator(name).first.bounding_box() for name in (".photo img", ".box"))
+    assert picture["x"] < box["x"] < picture["x"] + picture["width"] / 2
+    assert_accessible(page)
+    page.get_by_label("Boxes and names").uncheck()
+    expect(page.locator(".box").first).not_to_be_visible()
+    page.locator(".files summary").click()
+    for name in ("Picture", "Table (Excel)", "Table (CSV)", "All (ZIP)", "JSON"):
+        with page.expect_download() as download:
+            page.locator(".files").get_by_role("link", name=name).click()
+        download.value.save_as(tmp_path / "out" / download.value.suggested_filename)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        *("photos.csv", "photos.json", "photos.png", "photos.xlsx", "photos_m3dfel.zip")
+    ]
+    table = pd.read_csv(tmp_path / "out" / "photos.csv")
+    assert table["file"].tolist() == ["two.jpg", "two.jpg", "none.png"]
+
+
+def test_one_video_or_photos_are_taken_at_once(page: Page, woman: Path, photos: list[Path]):
+    choose(page, woman, photos[0])
+    expect(page.locator("#problem")).to_have_text("Please choose one video, or up to 50 photos.")
+    choose(page, photos[1])
+    expect(page.locator("#problem")).to_contain_text("No face was found")
 
 
 # --- while it works ------------------------------------------------------------------------------
@@ -424,7 +476,7 @@ def test_problems_are_said_in_clear_words(page: Page, server: Server, nobody: Pa
         (nobody, "No face was found"),
         (long, "longer than 0.2 minutes"),
         (large, "larger than 2 MB"),
-        (notes, "“notes.txt” is not a video"),
+        (notes, "“notes.txt” is neither a video nor a photo"),
     ):
         choose(page, video)
         expect(page.locator("#problem")).to_contain_text(sentence)
@@ -489,7 +541,7 @@ COUNT_RECORDED = """() => {
     "headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}, {"Origin": "null"}]
 )
 def test_other_websites_cannot_use_the_page(server: Server, headers: dict[str, str]):
-    request = urllib.request.Request(f"{server.url}videos?name=a.mp4", b"data", headers)
+    request = urllib.request.Request(f"{server.url}uploads?name=a.mp4&size=4", b"data", headers)
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(request)
     assert "a.mp4" not in server.files()
@@ -520,7 +572,25 @@ def test_only_files_of_a_job_are_served(server: Server, path: str):
     ],
 )
 def test_an_upload_keeps_its_name_but_not_its_folder(name: str, kept: str):
-    assert file_name(name) == kept
+    assert file_names([name]) == [kept]
+
+
+def test_uploads_of_the_same_name_are_kept_apart():
+    names = ["a.jpg", "image.jpg", "camera/image.jpg", "IMAGE.jpg"]
+    assert file_names(names) == ["a.jpg", "image.jpg", "image (2).jpg", "IMAGE (3).jpg"]
+
+
+@pytest.mark.parametrize("query", ["", "name=a.mp4", "name=a.mp4&size=-1", "name=a.mp4&size=x"])
+def test_an_upload_has_to_name_its_files(server: Server, query: str):
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(urllib.request.Request(f"{server.url}uploads?{query}", b"data"))
+
+
+def test_an_upload_that_ends_early_leaves_nothing(server: Server):
+    request = urllib.request.Request(f"{server.url}uploads?name=a.mp4&size=9", b"data")
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        urllib.request.urlopen(request)
+    assert "a.mp4" not in server.files()
 
 
 def test_what_a_killed_page_left_behind_is_removed(tmp_path: Path, monkeypatch):

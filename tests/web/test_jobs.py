@@ -63,8 +63,8 @@ def start(jobs: Jobs, noise: Path) -> Callable[[], Job]:
     """Starts a job, as after an upload."""
 
     def start() -> Job:
-        job = jobs.new("holiday.mp4", "en")
-        shutil.copy(noise, job.video)
+        job = jobs.new(["holiday.mp4"], "en")
+        shutil.copy(noise, job.files[0])
         jobs.start(job)
         return job
 

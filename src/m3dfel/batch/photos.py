@@ -6,7 +6,7 @@ Behind `m3dfel predict` with pictures that are not the frames of a video.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -52,9 +52,9 @@ def predict_photos(
     paths = {name: folder / f"{PHOTO_STEM}.{name}" for name in _FORMATS if name in settings.formats}
     check_replaceable(paths.values(), overwrite)
     predictor = VideoPredictor(settings)
-    predictions, problems = list[Prediction](), list[str]()
+    problems = list[str]()
 
-    def predicted() -> Iterator[tuple[Picture, pd.DataFrame]]:
+    def recognized() -> Iterator[tuple[Picture, Prediction]]:
         for file in progress(files, "predicting photos", len(files), "{:.1f} photos/s"):
             try:
                 (frame,) = read_frames(file)
@@ -65,21 +65,46 @@ def predict_photos(
             prediction.source = file
             if settings.region is not None:
                 prediction = only_region(prediction, settings.region)
-            predictions.append(prediction)
-            yield frame.image, photo_table([prediction])
+            yield frame.image, prediction
 
     start_list(folder)
+    return write_photos(recognized(), paths, settings.lang), problems
+
+
+def write_photos(
+    photos: Iterable[tuple[Picture, Prediction]], paths: Mapping[str, Path], lang: str = "en"
+) -> pd.DataFrame:
+    """Write one table (CSV, Excel, Parquet, JSON) and contact sheets (PNG) of photos.
+
+    Args:
+        photos: each photo, uint8 RGB (H, W, 3), and its prediction.
+        paths: of the files to write, by format: `csv`, `xlsx`, `parquet`, `json`, `png`.
+        lang: language of the contact sheets, `en` or `zh`.
+
+    Returns:
+        The table, as from `photo_table`.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    predictions = list[Prediction]()
+
+    def cells() -> Iterator[tuple[Picture, pd.DataFrame]]:
+        for photo, prediction in photos:
+            predictions.append(prediction)
+            yield photo, photo_table([prediction])
+
     if "png" in paths:
-        write_contact_sheets(predicted(), paths["png"], settings.lang)
+        write_contact_sheets(cells(), paths["png"], lang)
     else:
-        for _ in predicted():
+        for _ in cells():
             pass
     table = photo_table(predictions)
     _write(table, paths)
-    return table, problems
+    return table
 
 
-def _write(table: pd.DataFrame, paths: dict[str, Path]) -> None:
+def _write(table: pd.DataFrame, paths: Mapping[str, Path]) -> None:
     if "csv" in paths:
         write_csv(table, paths["csv"])
     if "xlsx" in paths:

@@ -10,13 +10,15 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from m3dfel.emotions import colors, names_in
+from m3dfel.emotions import colors
 from m3dfel.files import atomic_write, printable
 from m3dfel.opencv import cv2
 from m3dfel.report.drawing.boxes import draw_box
 from m3dfel.report.drawing.sprites import composite_rgb, fitting_text, mix
+from m3dfel.report.numbers import confidence
 from m3dfel.report.recognized import BOX
 from m3dfel.report.style import EMPTY, MUTED
+from m3dfel.report.words import words_for
 from m3dfel.video.decode import Picture
 
 _COLUMNS, _ROWS = 4, 6
@@ -73,12 +75,14 @@ def _cell(photo: Picture, rows: pd.DataFrame, lang: str) -> Picture:
     shrinks = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     scaled = np.array(cv2.resize(photo, size, interpolation=shrinks), np.uint8)
     labels = [str(name).removeprefix("p_") for name in rows.filter(regex="^p_")]
-    names, color_of = names_in(lang, labels), colors(labels)
+    words, color_of = words_for(lang, labels), colors(labels)
     for row in rows[rows["face"].notna()].to_dict("records"):
-        emotion = row["emotion"] if not row["mark"] else None
-        word = f"{names[emotion]} {100 * row['confidence']:.0f} %" if emotion else row["mark"]
+        word = words[row["mark"] or row["emotion"]]
+        if not row["mark"]:
+            word += f" {confidence(row['confidence'])}"
         box = np.array([row[name] for name in BOX], float) * scale
-        draw_box(scaled, box, int(row["face"]), word, color_of[emotion] if emotion else None)
+        dot = None if row["mark"] else color_of[row["emotion"]]
+        draw_box(scaled, box, int(row["face"]), word, dot)
     top, left = (_HEIGHT - size[1]) // 2, (_WIDTH - size[0]) // 2
     cell[top : top + size[1], left : left + size[0]] = scaled
     name = printable(Path(rows["file"].iloc[0]).name)

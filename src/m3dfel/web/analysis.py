@@ -5,7 +5,7 @@ Between the recognizer and the page. The work reports how far it is and can be s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
@@ -39,16 +39,17 @@ _MISSING_S = 0.5
 
 
 class Reason(Enum):
-    """Why a video has nothing to show; the values are keys of `translations.WORDS`."""
+    """Why files have nothing to show; the values are keys of `translations.WORDS`."""
 
-    NOT_A_VIDEO = "not_a_video"
+    UNREADABLE = "unreadable"
+    ONE_VIDEO = "one_video"
     TOO_LONG = "too_long"
     TOO_MANY_PIXELS = "too_many_pixels"
     NO_FACE = "no_face"
 
 
-class UnsuitableVideo(Exception):  # noqa: N818
-    """Raised if a video has nothing to show."""
+class Unsuitable(Exception):  # noqa: N818
+    """Raised if files have nothing to show."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason.value)
@@ -108,7 +109,7 @@ def analyze(
         report: called for every frame.
 
     Raises:
-        UnsuitableVideo: the file is not a video, is too long or too large, or shows no face.
+        Unsuitable: the file is not a video, is too long or too large, or shows no face.
         InputError: a result cannot be written.
     """
     info = _probe(video, max_s)
@@ -124,7 +125,7 @@ def analyze(
 
     folder.mkdir(exist_ok=True)
     annotated = folder / f"{prediction.stem}{ANNOTATED_ENDING}"
-    lang = _drawn_language(language)
+    lang = drawn_language(language)
     annotate_video(prediction, annotated, str(video), on_frame, lang, progress=False)
     return Analysis(
         prediction,
@@ -144,18 +145,18 @@ def _probe(video: Path, max_s: float) -> VideoInfo:
     try:
         info = probe(video)
     except InputError as error:
-        raise UnsuitableVideo(Reason.NOT_A_VIDEO) from error
+        raise Unsuitable(Reason.UNREADABLE) from error
     if info.width * info.height > _MAX_PIXELS:
-        raise UnsuitableVideo(Reason.TOO_MANY_PIXELS)
+        raise Unsuitable(Reason.TOO_MANY_PIXELS)
     if (info.duration_s or 0.0) > max_s:
-        raise UnsuitableVideo(Reason.TOO_LONG)
+        raise Unsuitable(Reason.TOO_LONG)
     return info
 
 
 def _recognize(frames: _ReportedFrames, recognizer: Recognizer) -> Prediction:
     prediction = recognizer.predict(frames, progress=False)
     if prediction.clips.empty:
-        raise UnsuitableVideo(Reason.NO_FACE)
+        raise Unsuitable(Reason.NO_FACE)
     return replace(prediction, source=frames.video.name)
 
 
@@ -181,7 +182,7 @@ class _ReportedFrames:
         before_s = 0.0
         for frame in read_video(self.video):
             if frame.time_s > self.max_s:
-                raise UnsuitableVideo(Reason.TOO_LONG)
+                raise Unsuitable(Reason.TOO_LONG)
             self.end_s = max(self.end_s, 2 * frame.time_s - before_s)
             before_s = frame.time_s
             done = min(1.0, self.end_s / self.duration_s) if self.duration_s else 0.0
@@ -189,7 +190,7 @@ class _ReportedFrames:
             yield frame
 
 
-def _drawn_language(language: Language) -> Language:
+def drawn_language(language: Language) -> Language:
     """Return the language of the video and the picture: English where no font has the other's."""
     try:
         check_fonts(names_in(language, EMOTIONS).values())
@@ -203,10 +204,15 @@ def _write_files(
 ) -> dict[str, Path]:
     files = {name: folder / f"{prediction.stem}{FORMATS[name].ending}" for name in _FORMATS}
     for name, path in files.items():
-        lang = _drawn_language(language) if name == "png" else language
+        lang = drawn_language(language) if name == "png" else language
         FORMATS[name].write(prediction, path, lang)
-    archive = folder / f"{prediction.stem}_m3dfel.zip"
-    with ZipFile(archive, "w") as file:
-        for path in (annotated, *files.values()):
-            file.write(path, path.name)
+    archive = write_zip(folder / f"{prediction.stem}_m3dfel.zip", [annotated, *files.values()])
     return files | {"zip": archive}
+
+
+def write_zip(path: Path, files: Iterable[Path]) -> Path:
+    """Write files into an archive, and return its path."""
+    with ZipFile(path, "w") as archive:
+        for file in files:
+            archive.write(file, file.name)
+    return path

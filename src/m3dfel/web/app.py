@@ -1,4 +1,4 @@
-"""The server of the page: it takes a video, says how the work goes, and gives the result.
+"""The server of the page: it takes a video or photos, says how the work goes, and shows the result.
 
 The last step for people who do not program. A small application for Starlette, an extra, that keeps
 to itself: the page loads nothing from elsewhere and sends nothing anywhere, other websites cannot
@@ -12,7 +12,7 @@ import logging
 import shutil
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import asynccontextmanager, contextmanager, suppress
 from ipaddress import ip_address
@@ -24,9 +24,10 @@ from urllib.parse import urlsplit
 
 from m3dfel.errors import InputError
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.web.analysis import UnsuitableVideo
-from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
+from m3dfel.web.analysis import Analysis, Unsuitable
+from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, MAX_PHOTOS, PORT
 from m3dfel.web.jobs import Job, Jobs, Stopped
+from m3dfel.web.photos import PhotoAnalysis
 from m3dfel.web.result import boxes, render, render_result
 from m3dfel.web.translations import Language, choose_language, translate
 
@@ -83,11 +84,11 @@ def running_page(
     All uploads and results are in a temporary folder, which is removed at the end.
 
     Args:
-        recognizer: returns a recognizer for one video. They may share a model, but no detector.
+        recognizer: returns a recognizer for one user. They may share a model, but no detector.
         host: the address to listen on; with 0.0.0.0, other computers can open the page.
         port: the port to listen on.
         max_minutes: length that a video may have.
-        max_mb: size in megabytes that a video may have.
+        max_mb: size in megabytes that a video, or all photos together, may have.
 
     Raises:
         InputError: the port is in use, or the host is not an address of this computer.
@@ -98,7 +99,7 @@ def running_page(
         _listening(host, port) as listener,
     ):
         jobs = Jobs(Path(folder).resolve(), recognizer, 60 * max_minutes)
-        limits = {"minutes": f"{max_minutes:g}", "mb": str(max_mb)}
+        limits = {"minutes": f"{max_minutes:g}", "mb": str(max_mb), "photos": str(MAX_PHOTOS)}
         app = page(jobs, Path(folder), limits, 1_000_000 * max_mb, _is_loopback(host))
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
@@ -150,9 +151,9 @@ def page(
     """Return the application.
 
     Args:
-        jobs: the work on the videos of all users.
+        jobs: the work for all users.
         folder: of all jobs.
-        limits: what sentences say about the length and size of a video.
+        limits: what sentences say about the length of a video, sizes and the number of photos.
         max_bytes: size of an upload.
         is_local: whether only this computer can open the page.
     """
@@ -175,13 +176,14 @@ def page(
             Route("/", handlers.start),
             Route("/page.css", _static),
             Route("/page.js", _static),
-            Route("/videos", handlers.upload, methods=["POST"]),
+            Route("/uploads", handlers.upload, methods=["POST"]),
             Route("/example", handlers.example, methods=["POST"]),
             Route("/jobs/{id}", handlers.status),
             Route("/jobs/{id}/close", handlers.close, methods=["POST"]),
             Route("/jobs/{id}/leave", handlers.leave, methods=["POST"]),
             Route("/jobs/{id}/boxes", handlers.boxes),
             Route("/jobs/{id}/video", handlers.video),
+            Route("/jobs/{id}/photos/{number:int}", handlers.photo),
             Route("/jobs/{id}/files/{name}", handlers.file),
         ],
         middleware=[Middleware(_OwnPageOnly, is_local=is_local)],
@@ -231,8 +233,8 @@ class _Handlers:
     """The answers to all requests.
 
     Args:
-        jobs: the work on the videos of all users.
-        limits: what sentences say about the length and size of a video.
+        jobs: the work for all users.
+        limits: what sentences say about the length of a video, sizes and the number of photos.
         max_bytes: size of an upload.
         is_local: whether only this computer can open the page.
     """
@@ -251,21 +253,20 @@ class _Handlers:
                 language,
                 limits=self._limits,
                 privacy=privacy,
-                settings={"words": words, "bytes": self._max_bytes},
+                settings={"words": words, "bytes": self._max_bytes, "photos": MAX_PHOTOS},
             )
         )
 
     async def upload(self, request: Request) -> Response:
-        job = self._jobs.new(file_name(request.query_params.get("name", "")), _language(request))
+        """Take files: their names and sizes are in the address, their bytes follow each other."""
+        names, sizes = (request.query_params.getlist(word) for word in ("name", "size"))
+        if not 0 < len(names) == len(sizes) <= MAX_PHOTOS or not all(map(str.isdecimal, sizes)):
+            return PlainTextResponse("give the name and the size of each file", 400)
+        if sum(map(int, sizes)) > self._max_bytes:
+            return PlainTextResponse("too large", 413)
+        job = self._jobs.new(file_names(names), _language(request))
         try:
-            with job.video.open("wb") as file:
-                size, chunks = 0, aiter(request.stream())
-                while chunk := await asyncio.wait_for(anext(chunks, b""), _STALLED_S):
-                    size += len(chunk)
-                    if size > self._max_bytes:
-                        job.close()
-                        return PlainTextResponse("too large", 413)
-                    await asyncio.to_thread(file.write, chunk)
+            await _receive(request, dict(zip(job.files, map(int, sizes), strict=True)))
         except (ClientDisconnect, TimeoutError, asyncio.TimeoutError):
             job.close()
             return PlainTextResponse("the upload was cut off", 400)
@@ -273,8 +274,8 @@ class _Handlers:
         return JSONResponse({"id": job.id})
 
     async def example(self, request: Request) -> Response:
-        job = self._jobs.new(_EXAMPLE.name, _language(request))
-        shutil.copyfile(_EXAMPLE, job.video)
+        job = self._jobs.new([_EXAMPLE.name], _language(request))
+        shutil.copyfile(_EXAMPLE, job.files[0])
         self._jobs.start(job)
         return JSONResponse({"id": job.id})
 
@@ -294,10 +295,10 @@ class _Handlers:
             return {"state": "done", "html": html}
         except (Stopped, CancelledError):
             return {"state": "stopped"}
-        except UnsuitableVideo as error:
+        except Unsuitable as error:
             reason = error.reason.value
         except Exception:
-            logger.exception("a video could not be worked on")
+            logger.exception("an upload could not be worked on")
             reason = "failed"
         self._jobs.close(job.id)
         return {"state": "failed", "sentence": translate(job.language, reason, **self._limits)}
@@ -314,18 +315,26 @@ class _Handlers:
 
     async def boxes(self, request: Request) -> Response:
         job = self._job(request)
-        if job is None or not job.future.done():
-            return PlainTextResponse("no such job", 404)
-        return JSONResponse(boxes(job.future.result().prediction, job.language))
+        analysis = job and job.analysis
+        if job is None or not isinstance(analysis, Analysis):
+            return PlainTextResponse("no such video", 404)
+        return JSONResponse(boxes(analysis.prediction, job.language))
 
     async def video(self, request: Request) -> Response:
         job = self._job(request)
-        return FileResponse(job.video) if job else PlainTextResponse("no such video", 404)
+        return FileResponse(job.files[0]) if job else PlainTextResponse("no such video", 404)
+
+    async def photo(self, request: Request) -> Response:
+        job, number = self._job(request), request.path_params["number"]
+        analysis = job and job.analysis
+        if not isinstance(analysis, PhotoAnalysis) or number >= len(analysis.photos):
+            return PlainTextResponse("no such photo", 404)
+        return FileResponse(analysis.photos[number].shown)
 
     async def file(self, request: Request) -> Response:
         job = self._job(request)
-        if job and job.future.done():
-            for path in job.future.result().files.values():
+        if job and job.analysis:
+            for path in job.analysis.files.values():
                 if path.name == request.path_params["name"]:
                     return FileResponse(path, filename=path.name)
         return PlainTextResponse("no such file", 404)
@@ -335,8 +344,8 @@ class _Handlers:
 
 
 _WORDS_OF_SCRIPT = (
-    *("uploading", "cancel", "too_large", "wrong_type", "lost", "closed", "upload_failed"),
-    *("record_start", "record_stop", "recording", "no_camera", "waiting", "now"),
+    *("uploading", "upload_failed", "cancel", "too_large", "wrong_type", "one_video"),
+    *("lost", "closed", "record_start", "record_stop", "recording", "no_camera", "waiting", "now"),
 )
 
 
@@ -344,12 +353,39 @@ def _language(request: Request) -> Language:
     return choose_language(request.headers.get("accept-language", ""))
 
 
-def file_name(name: str) -> str:
-    """Return the name of an upload, without a folder and what file systems do not like."""
-    name = name.replace("\\", "/").rsplit("/", 1)[-1]
-    name = "".join(char for char in name if char.isprintable() and char not in '<>:"|?*')
-    path = Path(name.strip(". ") or "video")
-    return f"{path.stem[:60]}{path.suffix[:8]}"
+async def _receive(request: Request, sizes: dict[Path, int]) -> None:
+    """Write the files of an upload, whose bytes follow each other.
+
+    Raises:
+        ClientDisconnect: it ends too early.
+        TimeoutError: it has stalled.
+    """
+    chunks, left = aiter(request.stream()), b""
+    for path, size in sizes.items():
+        with path.open("wb") as file:
+            while size:
+                left = left or await asyncio.wait_for(anext(chunks, b""), _STALLED_S)
+                if not left:
+                    raise ClientDisconnect
+                part, left = left[:size], left[size:]
+                size -= len(part)
+                await asyncio.to_thread(file.write, part)
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """Return different names for uploads, without folders and what file systems do not like."""
+    distinct = list[str]()
+    for name in names:
+        name = name.replace("\\", "/").rsplit("/", 1)[-1]
+        name = "".join(char for char in name if char.isprintable() and char not in '<>:"|?*')
+        path = Path(name.strip(". ") or "video")
+        stem, suffix, number = path.stem[:60], path.suffix[:8], 1
+        name = f"{stem}{suffix}"
+        while name.casefold() in map(str.casefold, distinct):
+            number += 1
+            name = f"{stem} ({number}){suffix}"
+        distinct.append(name)
+    return distinct
 
 
 def _progress(job: Job, place: int) -> dict[str, Any]:

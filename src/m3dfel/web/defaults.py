@@ -15,7 +15,10 @@ MAX_MINUTES = 10.0
 """Length of a video."""
 
 MAX_MB = 500
-"""Size of a video file in megabytes."""
+"""Size of a video file, or of all photos together, in megabytes."""
+
+MAX_PHOTOS = 50
+"""Photos that are worked on together."""
 
 WORKERS = 2
-"""Videos that are worked on at once; others wait."""
+"""Jobs that are worked on at once; others wait."""

@@ -1,4 +1,4 @@
-"""The videos of all users: each has its own folder and progress, and can be stopped.
+"""The work for all users: each job has its own folder and progress, and can be stopped.
 
 Below the page. A job is known by an id that cannot be guessed. Its page says from time to time that
 it is still open; a job whose page has gone is closed, and with it all its files.
@@ -9,14 +9,16 @@ from __future__ import annotations
 import secrets
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event
 
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.web.analysis import Analysis, Step, analyze
+from m3dfel.video.sources import is_picture
+from m3dfel.web.analysis import Analysis, Reason, Step, Unsuitable, analyze
 from m3dfel.web.defaults import WORKERS
+from m3dfel.web.photos import PhotoAnalysis, analyze_photos
 from m3dfel.web.translations import Language
 
 # A page that does not ask for this long has gone: browsers wake pages in the background once a
@@ -29,12 +31,12 @@ class Stopped(Exception):  # noqa: N818
 
 
 class Job:
-    """The work on one video of one user.
+    """The work on one video, or on photos, of one user.
 
     Attributes:
         id: which cannot be guessed.
         folder: of all its files.
-        video: the file, once it has been uploaded.
+        files: the video or the photos, once they have been uploaded.
         language: of the user.
         future: the result, once there is one.
         started_s: when the work began, in seconds of `time.monotonic`; None while it waits.
@@ -42,13 +44,14 @@ class Job:
         progress: how much of all work is done, from 0 to 1.
     """
 
-    def __init__(self, folder: Path, name: str, language: Language) -> None:
+    def __init__(self, folder: Path, names: Sequence[str], language: Language) -> None:
         self.id = secrets.token_urlsafe(16)
         self.folder = folder / self.id
-        self.video = self.folder / "video" / name
-        self.video.parent.mkdir(parents=True)
+        uploads = self.folder / "uploads"
+        uploads.mkdir(parents=True)
+        self.files = [uploads / name for name in names]
         self.language = language
-        self.future: Future[Analysis] = Future()
+        self.future: Future[Analysis | PhotoAnalysis] = Future()
         self.started_s: float | None = None
         self.step: Step = "reading"
         self.progress = 0.0
@@ -67,20 +70,24 @@ class Job:
     def is_abandoned(self) -> bool:
         return time.monotonic() > self._gone_s
 
-    def run(self, recognizer: Callable[[], Recognizer], max_s: float) -> Analysis:
+    @property
+    def analysis(self) -> Analysis | PhotoAnalysis | None:
+        """The result; None if there is none, or none yet."""
+        done = self.future.done() and not self.future.cancelled() and not self.future.exception()
+        return self.future.result() if done else None
+
+    def run(self, recognizer: Callable[[], Recognizer], max_s: float) -> Analysis | PhotoAnalysis:
         """Do the work; its files stay until the job is closed.
 
         Raises:
             Stopped: the job was closed meanwhile.
-            UnsuitableVideo: as for `analyze`.
-            InputError: as for `analyze`.
+            Unsuitable: there are several files, not all of which are photos; or as for `analyze`
+                and `analyze_photos`.
+            InputError: as for these.
         """
         self.started_s = time.monotonic()
         try:
-            results = self.folder / "results"
-            analysis = analyze(
-                self.video, results, recognizer(), max_s, self.language, self._report
-            )
+            analysis = self._analyze(recognizer, max_s)
             self._check_if_stopped()
             return analysis
         except Exception:
@@ -90,6 +97,17 @@ class Job:
         finally:
             if self._stop.is_set():
                 self._remove()
+
+    def _analyze(
+        self, recognizer: Callable[[], Recognizer], max_s: float
+    ) -> Analysis | PhotoAnalysis:
+        results = self.folder / "results"
+        if all(map(is_picture, self.files)):
+            return analyze_photos(self.files, results, recognizer(), self.language, self._report)
+        if len(self.files) > 1:
+            raise Unsuitable(Reason.ONE_VIDEO)
+        (video,) = self.files
+        return analyze(video, results, recognizer(), max_s, self.language, self._report)
 
     def _report(self, step: Step, progress: float) -> None:
         self._check_if_stopped()
@@ -124,13 +142,13 @@ class Jobs:
         self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="video")
 
     def start(self, job: Job) -> None:
-        """Start the work on a video, or let it wait for its turn."""
+        """Start the work, or let it wait for its turn."""
         self._jobs[job.id] = job
         job.future = self._workers.submit(job.run, self._recognizer, self._max_s)
 
-    def new(self, name: str, language: Language) -> Job:
-        """Return a job whose video is still to be written, at `job.video`."""
-        return Job(self._folder, name, language)
+    def new(self, names: Sequence[str], language: Language) -> Job:
+        """Return a job whose files, with different names, are still to be written."""
+        return Job(self._folder, names, language)
 
     def get(self, id: str) -> Job | None:
         """Return a job, and note that its page is open; None if it has been closed."""

@@ -1,7 +1,7 @@
-// The page: uploads a video or records one, shows how the work goes, and lets the timelines, the
+// The page: uploads a video or photos or records a video, shows how the work goes, and lets the timelines, the
 // boxes and the video of a result move together.
 (() => {
-  const { words, bytes: maxBytes } = JSON.parse(document.getElementById("settings").textContent);
+  const { words, bytes: maxBytes, photos: maxPhotos } = JSON.parse(document.getElementById("settings").textContent);
   const $ = (id) => document.getElementById(id);
   const POLL_MS = 400, LOST_MS = 10_000, OPEN_MS = 60_000, SPOKEN_MS = 10_000;
   const fill = (form, values) =>
@@ -43,15 +43,23 @@
 
   // --- choosing and uploading ------------------------------------------------------------------
 
-  function submit(file, name) {
-    const isOther = file.type && !/^(video|application)\//.test(file.type);
-    if (isOther) return problem(fill(words.wrong_type, { name }));
-    if (file.size > maxBytes) return problem(words.too_large);
+  function submit(files) {
+    const other = files.find(({ type }) => type && !/^(video|image|application)\//.test(type));
+    if (other) return problem(fill(words.wrong_type, { name: other.name }));
+    const hasVideo = files.some(({ type }) => type.startsWith("video/"));
+    if (files.length > (hasVideo ? 1 : maxPhotos)) return problem(words.one_video);
+    const body = new Blob(files); // the files one after the other; the address has their sizes
+    if (body.size > maxBytes) return problem(words.too_large);
+    const address = new URLSearchParams();
+    for (const { name, size } of files) {
+      address.append("name", name);
+      address.append("size", size);
+    }
     problem("");
     show("work");
     progress(words.uploading, 0, "");
     upload = new XMLHttpRequest();
-    upload.open("POST", `videos?name=${encodeURIComponent(name)}`);
+    upload.open("POST", `uploads?${address}`);
     upload.upload.onprogress = ({ loaded, total }) =>
       progress(words.uploading, Math.floor((100 * loaded) / total), "");
     upload.onload = () => {
@@ -66,7 +74,7 @@
       show("start");
       problem(words.upload_failed);
     };
-    upload.send(file);
+    upload.send(body);
   }
 
   async function example() {
@@ -130,7 +138,7 @@
     title.focus();
     const verdicts = [...document.querySelectorAll(".verdict")].slice(0, 4);
     $("spoken").textContent = [title, ...verdicts].map((e) => e.textContent).join(" ");
-    await addBoxes(document.querySelector(".result"));
+    if ($("done").querySelector("video")) await addBoxes(document.querySelector(".result"));
   }
 
   // Says that the page is open, and notices if the server is not.
@@ -193,7 +201,7 @@
       if (mine !== recorder) return; // cancelled
       const type = mine.mimeType.split(";")[0] || "video/webm";
       closeCamera();
-      submit(new Blob(parts, { type }), `recording.${type.includes("mp4") ? "mp4" : "webm"}`);
+      submit([new File(parts, `recording.${type.includes("mp4") ? "mp4" : "webm"}`, { type })]);
     };
     recorder.start(500);
     $("shoot").textContent = words.record_stop;
@@ -249,8 +257,8 @@
   function drawBoxes(result, time) {
     const video = result.querySelector("video");
     const overlay = result.querySelector(".overlay");
-    const isAnnotated = video.currentSrc.includes("/files/"); // the browser cannot play the upload
-    overlay.hidden = isAnnotated || !result.querySelector(".switch input").checked;
+    // Annotated if the browser cannot play the upload.
+    overlay.hidden = result.querySelector(".switch").hidden = video.currentSrc.includes("/files/");
     if (overlay.hidden || !video.videoWidth || !result.tracks) return;
     const { width, height } = result.dataset;
     const scale = Math.min(video.clientWidth / width, video.clientHeight / height);
@@ -269,6 +277,7 @@
         width: `${(100 * (x2 - x1)) / width}%`, height: `${(100 * (y2 - y1)) / height}%`,
       });
       box.classList.toggle("below", y1 * scale < 26);
+      box.classList.toggle("leftward", x1 > 0.6 * width);
       const [, , word = "", color = null] = spanAt(spans, time) ?? [];
       box.querySelector("span:last-child").textContent = word;
       box.querySelector("i").style.cssText = color ? `background: ${color}` : "display: none";
@@ -317,16 +326,15 @@
     else seekTo(target, event);
   });
   $("file").addEventListener("change", ({ target }) => {
-    const [file] = target.files;
-    if (file) submit(file, file.name);
+    if (target.files.length) submit([...target.files]);
     target.value = "";
   });
   for (const kind of ["dragover", "dragleave", "drop"]) {
     addEventListener(kind, (event) => {
       event.preventDefault();
       $("drop").classList.toggle("over", kind === "dragover");
-      const [file] = kind === "drop" && !$("start").hidden ? event.dataTransfer.files : [];
-      if (file) submit(file, file.name);
+      const files = kind === "drop" && !$("start").hidden ? [...event.dataTransfer.files] : [];
+      if (files.length) submit(files);
     });
   }
 
@@ -335,7 +343,6 @@
   for (const kind of ["seeking", "loadeddata"]) {
     document.addEventListener(kind, ({ target }) => target.matches(".result video") && showTime(target), true);
   }
-  document.addEventListener("change", ({ target }) => target.closest(".switch") && showTime(videoOf(target)));
   addEventListener("resize", () => {
     const video = document.querySelector(".result video");
     if (video) showTime(video);

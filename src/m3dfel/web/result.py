@@ -1,4 +1,4 @@
-"""The analysis of a video as HTML: a verdict and a timeline for each person, moments, downloads.
+"""An analysis as HTML: of a video, a verdict and a timeline for each person; of photos, the boxes.
 
 Between the analysis and the page. `page.js` lets the timelines follow and steer the video.
 """
@@ -6,10 +6,11 @@ Between the analysis and the page. `page.js` lets the timelines follow and steer
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from m3dfel.report.recognized import BOX
 from m3dfel.report.spans import Values, equal_spans, person_spans, probabilities_at
 from m3dfel.web.analysis import Analysis
 from m3dfel.web.moments import Moment
+from m3dfel.web.photos import Photo, PhotoAnalysis
 from m3dfel.web.translations import Language, translate
 
 # A timeline in units: its width, the height of a row and of probability 1 in it, and of a lane.
@@ -55,14 +57,20 @@ def render(template: str, language: Language, **content: Any) -> str:
     return template_.render(content, translate=words, language=language)
 
 
-def render_result(analysis: Analysis, job: str, language: Language) -> str:
-    """Return the part of the page that shows a video.
+def render_result(analysis: Analysis | PhotoAnalysis, job: str, language: Language) -> str:
+    """Return the part of the page that shows an analysis.
 
     Args:
-        analysis: of the video.
+        analysis: of a video or of photos.
         job: id of the job, under which the page finds its files.
         language: of the page.
     """
+    if isinstance(analysis, Analysis):
+        return _render_video(analysis, job, language)
+    return _render_photos(analysis, job, language)
+
+
+def _render_video(analysis: Analysis, job: str, language: Language) -> str:
     labels, duration_s = analysis.prediction.labels, analysis.duration_s
     people = [
         _person(clips, labels, duration_s, language)
@@ -88,12 +96,54 @@ def render_result(analysis: Analysis, job: str, language: Language) -> str:
         ticks=[(100 * s / duration_s, word) for s, word in ticks(duration_s, _MOST_TICKS)],
         units={"width": WIDTH, "row": ROW, "lane": LANE},
         moments=[_moment(moment, analysis) for moment in analysis.moments],
-        files={
-            name: (f"jobs/{job}/files/{quote(path.name)}", path.name)
-            for name, path in analysis.files.items()
-        },
-        main_formats=[name for name in _MAIN_FORMATS if name in analysis.files],
+        **_downloads(analysis.files, job),
     )
+
+
+def _downloads(files: Mapping[str, Path], job: str) -> dict[str, Any]:
+    addresses = {
+        name: (f"jobs/{job}/files/{quote(path.name)}", path.name) for name, path in files.items()
+    }
+    return {"files": addresses, "main_formats": [name for name in _MAIN_FORMATS if name in files]}
+
+
+def _render_photos(analysis: PhotoAnalysis, job: str, language: Language) -> str:
+    photos: list[dict[str, Any]] = [
+        {
+            "name": photo.name,
+            "width": photo.width,
+            "height": photo.height,
+            "address": f"jobs/{job}/photos/{number}",
+            "faces": [_face(row, photo) for row in photo.faces.to_dict("records")],
+        }
+        for number, photo in enumerate(analysis.photos)
+    ]
+    counts = Counter(face["word"] for photo in photos for face in photo["faces"])
+    words = (f"{n} × {translate(language, word)}" for word, n in counts.most_common())
+    return render(
+        "photos.html",
+        language,
+        photos=photos,
+        verdict=", ".join(words),
+        labels=colors(analysis.labels),
+        unreadable=analysis.unreadable,
+        **_downloads(analysis.files, job),
+    )
+
+
+def _face(row: dict[Hashable, Any], photo: Photo) -> dict[str, Any]:
+    """Return what the template shows about a row of `photo_table`; the box in percent."""
+    x1, y1, x2, y2 = (row[side] for side in BOX)
+    return {
+        "number": row["face"],
+        "person_color": person_color(row["face"]),
+        "left": 100 * x1 / photo.width,
+        "top": 100 * y1 / photo.height,
+        "width": 100 * (x2 - x1) / photo.width,
+        "height": 100 * (y2 - y1) / photo.height,
+        "word": row["mark"] or row["emotion"],
+        "confidence": "" if np.isnan(row["confidence"]) else confidence(row["confidence"]),
+    }
 
 
 def verdict(spans: Sequence[Span], labels: Sequence[str], language: Language) -> str:
