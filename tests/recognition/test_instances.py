@@ -67,6 +67,19 @@ def test_the_last_instance_is_what_is_left(frames: int, last_s: float):
 def test_an_instance_is_complete_as_soon_as_its_last_frame_is_over():
     cutter = InstanceCutter(4, 4, CLIP_S)
     crop = np.zeros((1, 1, 3), np.uint8)
-    counts = [len(cutter.add(index / 25, crop)) for index in range(26)]
+    counts = [len([*cutter.add(index / 25, crop)]) for index in range(26)]
     assert [index for index, count in enumerate(counts) if count] == [16, 20, 24]
     assert counts[16] == 4
+
+
+def test_a_frame_that_is_held_is_cut_piece_by_piece():
+    cutter = InstanceCutter(4, 4, CLIP_S)
+    crops = [np.full((8, 8, 3), shade, np.uint8) for shade in range(3)]
+    assert not [*cutter.add(0.0, crops[0])]
+    held = cutter.add(600.0, crops[1])
+    first = [next(held) for _ in range(100)]
+    assert all((instance.crops == 0).all() for instance in first)
+    assert first[-1].end_s == pytest.approx(16)
+    assert len([*held]) == pytest.approx(600 / 0.16 - 100, abs=2)
+    assert not [*cutter.add(600.04, crops[2], 5.0)]
+    assert [*cutter.end()][-1].end_s == cutter.end_s == pytest.approx(605.04)

@@ -76,7 +76,7 @@ def test_tracks_of_a_stream_are_joined_too():
 
 
 def test_an_aligned_face_is_one_person():
-    late = [replace(frame, time_s=frame.time_s + 60) for frame in film(frames=30)]
+    late = [replace(frame, time_s=frame.time_s + 1000) for frame in film(frames=30)]
     prediction = Recognizer(small_model())([*film(frames=30), *late], aligned=True)
     assert set(prediction.clips["track"]) == {1, 2}
     assert set(prediction.clips["person"]) == {1}

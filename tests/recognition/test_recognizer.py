@@ -270,3 +270,16 @@ def test_a_camera_is_only_streamed():
     for camera in (0, "rtsp://camera.local/1"):
         with pytest.raises(InputError, match=r"never ends: read it with stream\("):
             recognize(camera)
+
+
+def test_a_picture_that_is_held_has_an_answer_for_all_of_its_time(tmp_path: Path):
+    pictures = [Image.fromarray(frame.image) for frame in noise_video(3)]
+    shown_ms = [100, 20_000, 3_000]
+    pictures[0].save(
+        tmp_path / "held.webp", save_all=True, append_images=pictures[1:], duration=shown_ms
+    )
+    detector = ScriptedDetector((0, {0, 1, 2}))
+    prediction = Recognizer(small_model(), detector=detector).predict(tmp_path / "held.webp")
+    assert prediction.duration_s == pytest.approx(23.1)
+    assert prediction.clips["track"].unique().tolist() == [1]
+    assert prediction.clips["end_s"].max() == pytest.approx(23.1, abs=0.01)

@@ -144,6 +144,22 @@ def test_faces_of_several_people_are_read_together():
     assert set(read[1:-1]) == {3 * 2}, "four at a time or a few more"
 
 
+def test_a_frame_that_is_held_for_minutes_is_read_in_small_batches():
+    model = small_model()
+    read: list[int] = []
+    model.backbone.register_forward_hook(lambda module, inputs, output: read.append(len(output)))
+    video = [
+        frame if frame.index < 3 else replace(frame, time_s=300 + frame.time_s)
+        for frame in noise_video(6)
+    ]
+    with Recognizer(model, detector=ScriptedDetector((0, set(range(6))))).stream(video) as stream:
+        updates = list(stream)
+    assert updates[0].start_s == 0
+    assert updates[-1].end_s == pytest.approx(300.24)
+    assert sum(read) == pytest.approx(300.24 / 0.16, abs=1)
+    assert max(read) <= 16
+
+
 # --- memory --------------------------------------------------------------------------------------
 
 

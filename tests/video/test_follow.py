@@ -110,6 +110,13 @@ def test_slow_videos_are_searched_every_half_second():
     assert find(SquareDetector(), images, rate=3) == [[100]] * 4 + [[100, 300]] * 2
 
 
+def test_faces_are_detected_in_a_frame_that_is_held_for_long():
+    finder = FaceFinder(SquareDetector(), 12)
+    finder(Frame(0, 0.0, picture(100), 0.04))
+    assert not finder.needs_detection(Frame(1, 0.04, picture(100), 0.04))
+    assert finder.needs_detection(Frame(1, 0.04, picture(100), 15.0))
+
+
 def test_a_face_that_hides_another_is_not_counted_twice():
     apart = [picture(100 + 4 * i, 300 - 4 * i) for i in range(24)]
     lefts = find(SquareDetector(), [*apart, *[picture(200)] * 5])

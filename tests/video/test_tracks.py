@@ -88,6 +88,22 @@ def test_a_track_survives_a_short_gap_and_not_a_long_one():
     assert [(track.track, len(track.indices)) for track in long] == [(1, 10), (2, 15)]
 
 
+def test_a_face_is_there_for_as_long_as_its_frame_is_held():
+    """Also where frames suddenly become rare, as of a webcam in the dark."""
+    times_s = [*np.arange(30) / 25, *(1.2 + 0.7 * np.arange(6)), 60.0, 60.04, 60.08]
+    rare = [replace(frame, time_s=t) for frame, t in zip(frames(39), times_s, strict=True)]
+    (track,) = tracks_of(rare, ScriptedDetector(*[[face_at(10)]] * 39), 16)
+    assert len(track.indices) == 39
+
+
+def test_a_face_may_be_missed_once_after_its_frame_was_held():
+    times_s = [*np.arange(30) / 25, *(20 + np.arange(10) / 25)]
+    held = [replace(frame, time_s=t) for frame, t in zip(frames(40), times_s, strict=True)]
+    here = [face_at(10)]
+    (track,) = tracks_of(held, ScriptedDetector(*[here] * 30, [], *[here] * 9), 16)
+    assert track.indices.tolist() == [*range(30), *range(31, 40)]
+
+
 def test_false_detections_are_left_out_without_gaps_in_the_numbers():
     face, false_face = face_at(200), face_at(10)
     detections = [[false_face, face], [false_face, face], *[[face]] * 8]
@@ -181,8 +197,8 @@ def test_rare_frames_give_tracks_too(interval_s: float):
     assert track.times_s.tolist() == [index * interval_s for index in range(12)]
 
 
-def test_a_still_in_a_video_of_usual_rate_ends_the_track():
-    times_s = [*(i / RATE for i in range(12)), *(600 + i / RATE for i in range(12))]
+def test_a_jump_of_the_time_stamps_ends_the_track():
+    times_s = [*(i / RATE for i in range(12)), *(1000 + i / RATE for i in range(12))]
     still = [
         replace(frame, time_s=time_s)
         for frame, time_s in zip(levels(*[50] * 24), times_s, strict=True)
@@ -209,8 +225,8 @@ def test_a_face_in_all_frames_of_a_short_shot_is_a_track():
     assert track.indices.tolist() == [0, 1]
 
 
-@pytest.mark.parametrize(("still_s", "tracks"), [(0.2, 1), (600.0, 2)])
-def test_aligned_faces_are_one_track_up_to_a_still(still_s: float, tracks: int):
+@pytest.mark.parametrize(("still_s", "tracks"), [(20.0, 1), (1000.0, 2)])
+def test_aligned_faces_are_one_track_up_to_a_jump_of_the_time_stamps(still_s: float, tracks: int):
     times_s = [*(i / RATE for i in range(12)), *(still_s + i / RATE for i in range(12, 24))]
     frames = [
         replace(frame, time_s=time_s)

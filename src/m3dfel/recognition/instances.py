@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -65,28 +65,37 @@ class InstanceCutter:
         self.bag_size, self.instance_length, self.context = bag_size, instance_length, context
         self.instance_s = clip_s / bag_size
         self._times_s: list[float] = []
+        self._last_shown_s: float | None = None
         self._crops: deque[npt.NDArray[np.uint8]] = deque()
         self._instances = 0
 
-    def add(self, time_s: float, crop: npt.NDArray[np.uint8]) -> list[Instance]:
-        """Add the next frame of the track; return the instances that are now complete.
+    def add(
+        self, time_s: float, crop: npt.NDArray[np.uint8], shown_s: float | None = None
+    ) -> Iterator[Instance]:
+        """Add the next frame of the track; yield the instances that are now complete.
 
-        An instance is complete once a frame follows the last one that it needs.
+        An instance is complete once a frame follows the last one that it needs. A frame that was
+        held for long completes many, which are made one by one.
+
+        Args:
+            time_s: when the frame is shown.
+            crop: uint8 RGB (S, S, 3).
+            shown_s: for how long it is shown; None if unknown.
         """
         self._times_s.append(time_s)
+        self._last_shown_s = shown_s
         self._crops.append(crop)
         complete = self._instances
         while self._moments_s(complete)[-1] + ROUNDING_S < time_s:
             complete += 1
         if complete < self.bag_size:
-            return []
+            return
         borders_s = [self._start_s(number) for number in range(self._instances, complete + 1)]
-        instances = self._cut(borders_s)
+        yield from self._cut(borders_s)
         self._drop_crops()
-        return instances
 
-    def end(self) -> list[Instance]:
-        """Return the last instances of the track: all of them if it is shorter than a clip.
+    def end(self) -> Iterator[Instance]:
+        """Yield the last instances of the track: all of them if it is shorter than a clip.
 
         If less than half an instance is left, there are none: the track ends with the last one.
         """
@@ -97,13 +106,14 @@ class InstanceCutter:
             count = math.floor((self.end_s - start_s) / self.instance_s + 0.5 + ROUNDING_S)
             starts_s = [self._start_s(self._instances + number) for number in range(count)]
             borders_s = [*starts_s, self.end_s]
-        instances = self._cut(borders_s, is_end=True)
+        yield from self._cut(borders_s, is_end=True)
         self._crops.clear()
-        return instances
 
     @property
     def end_s(self) -> float:
         """When the last frame so far disappears, in seconds."""
+        if self._last_shown_s is not None:
+            return self._times_s[-1] + self._last_shown_s
         steps_s = np.diff(self._times_s)
         usual_s = float(np.median(steps_s)) if len(steps_s) else 0.0
         return self._times_s[-1] + (usual_s or _SINGLE_FRAME_S)
@@ -116,24 +126,22 @@ class InstanceCutter:
         span_s = self._start_s(number), self._start_s(number + 1)
         return bin_centers(*span_s, self.instance_length, self.context)
 
-    def _cut(self, borders_s: Sequence[float], is_end: bool = False) -> list[Instance]:
-        """Return the next instances of the track, given where they start and end."""
+    def _cut(self, borders_s: Sequence[float], is_end: bool = False) -> Iterator[Instance]:
+        """Yield the next instances of the track, given where they start and end."""
         spans_s = [*pairwise(borders_s)]
         if not spans_s:
-            return []
+            return
         moments_s = [bin_centers(*span, self.instance_length, self.context) for span in spans_s]
         # Beyond the first and the last frame that are taken from the track, these are repeated.
         first_s = moments_s[0][self.context] if not self._instances else -np.inf
         last_s = moments_s[-1][-1 - self.context] if is_end else np.inf
         dropped = len(self._times_s) - len(self._crops)
         times_s = np.array(self._times_s[dropped:])
-        instances = []
         for (start_s, end_s), moments in zip(spans_s, moments_s, strict=True):
             kept = frames_at(times_s, moments.clip(first_s, last_s))
             crops = np.stack([self._crops[index] for index in kept])
-            instances.append(Instance(self._instances, start_s, end_s, kept + dropped, crops))
             self._instances += 1
-        return instances
+            yield Instance(self._instances - 1, start_s, end_s, kept + dropped, crops)
 
     def _drop_crops(self) -> None:
         """Drop the crops of all frames that end before the next instance starts."""

@@ -8,7 +8,7 @@ only by the rows of the tables.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +29,9 @@ from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.recognition.timeline import Timeline
 from m3dfel.video.decode import Frame
 from m3dfel.video.tracks import TrackedFace, TrackedFrame
+
+_MAX_PENDING = 16
+"""Instances that may wait to be encoded, also where a frame that was held completes many."""
 
 _NO_FACE = (
     "no face was found in {}: if its frames already show one cropped face, use --aligned "
@@ -111,17 +114,17 @@ class Stream:
     def steps(self) -> Iterator[Step]:
         """Yield each frame with its faces, and with the updates that are final after it."""
         for tracked in self._tracked_frames:
+            updates = list[Update]()
             for face in tracked.faces:
                 timeline = self._open.get(face.track) or self._start(face.track)
-                self._pending += [(timeline, instance) for instance in timeline.add(face)]
+                updates += self._collect(timeline, timeline.add(face), tracked.newest_s)
                 if self._encoder:
                     self._portraits[face.track].add(face)
             for track in tracked.ended:
                 timeline = self._open[track]
-                self._pending += [(timeline, instance) for instance in timeline.end()]
-            updates = []
+                updates += self._collect(timeline, timeline.end(), tracked.newest_s)
             if tracked.ended or len(self._pending) >= self._batch:
-                updates = self._flush(tracked.newest_s)
+                updates += self._flush(tracked.newest_s)
             for track in tracked.ended:
                 del self._open[track]
                 if self._encoder:
@@ -152,6 +155,17 @@ class Stream:
         if self._encoder:
             self._portraits[track] = Portraits(self._encoder)
         return timeline
+
+    def _collect(
+        self, timeline: Timeline, instances: Iterable[Instance], newest_s: float
+    ) -> list[Update]:
+        """Note instances for the next batch; of many, encode some now, so that few are kept."""
+        updates = list[Update]()
+        for instance in instances:
+            self._pending.append((timeline, instance))
+            if len(self._pending) >= _MAX_PENDING:
+                updates += self._flush(newest_s)
+        return updates
 
     def _flush(self, newest_s: float) -> list[Update]:
         """Encode all pending instances and return the updates that are final now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
 
@@ -18,7 +19,7 @@ from m3dfel.predictions.update import Update, Values, decide
 from m3dfel.recognition.instances import Instance, InstanceCutter
 from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.video.marks import majority_mark
-from m3dfel.video.tracks import TrackedFace
+from m3dfel.video.tracks import MAX_HOLD_S, TrackedFace
 
 
 class Timeline:
@@ -50,15 +51,17 @@ class Timeline:
         self._past = 0
         self._ended = False
 
-    def add(self, face: TrackedFace) -> list[Instance]:
-        """Add the face in one more frame and return the instances that are complete now."""
+    def add(self, face: TrackedFace) -> Iterator[Instance]:
+        """Add the face in one more frame and yield the instances that are complete now."""
         self.rows.add_frame(face)
-        return self._cutter.add(face.frame.time_s, face.crop)
+        shown_s = face.frame.duration_s
+        is_held = shown_s is not None and shown_s <= MAX_HOLD_S
+        return self._cutter.add(face.frame.time_s, face.crop, shown_s if is_held else None)
 
-    def end(self) -> list[Instance]:
-        """End the track and return its last instances."""
+    def end(self) -> Iterator[Instance]:
+        """End the track and yield its last instances."""
+        yield from self._cutter.end()
         self._ended = True
-        return self._cutter.end()
 
     def add_features(self, instance: Instance, features: Tensor) -> Tensor | None:
         """Add the features (F,) of an instance; return the bag (N, F) that it completes, if any."""

@@ -72,6 +72,7 @@ class FaceFinder:
             can_follow(self.detector, self.detect_every)
             and self._faces
             and frame.time_s - self._last_detection_s < WINDOW_EVERY_S
+            and (frame.duration_s or 0.0) < WINDOW_EVERY_S
             and not self._search_is_due(frame)
         )
 

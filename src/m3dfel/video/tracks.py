@@ -36,10 +36,13 @@ _SMOOTH_FOLLOWED_S = 0.05
 # A track with fewer frames is a false detection, unless its shot is shorter.
 _MIN_FRAMES = 3
 
-# A face that is not seen for longer is another one when it comes back: seconds, or frames where
-# these are rare. Frames further apart than _MAX_GAP_S never show one track.
-_GAP_S, _GAP_FRAMES, _MAX_GAP_S = 0.5, 2.5, 15.0
+# A face that is missing for longer is another one when it comes back: seconds, or frames where
+# these are rare.
+_GAP_S, _GAP_FRAMES = 0.5, 2.5
 _RECENT_FRAMES = 25  # whose distances say how rare frames are
+
+MAX_HOLD_S = 600.0
+"""A frame that is held for longer, as where time stamps jump, ends all tracks."""
 
 DETECTED_AHEAD = 24
 """Frames that detection may be ahead of recognition, which now and then takes a long step."""
@@ -150,11 +153,11 @@ def aligned_faces(
     """Yield frames that already show one aligned face each, as `track_faces` yields those it finds.
 
     Args:
-        frames: in the order of their times; where they are too far apart, a new track starts.
+        frames: in the order of their times; after `MAX_HOLD_S` without one, a new track starts.
         resize: turns a frame into a crop.
         read_ahead: how many frames may wait for the consumer.
     """
-    track, gap = 1, _Gap()
+    track = 1
     with closing(prefetch(frames, read_ahead)) as read:
         for frame, following in pairwise(chain(read, [None])):
             assert frame
@@ -162,8 +165,7 @@ def aligned_faces(
             box = np.array([0, 0, width, height], dtype=np.float32)
             detection = Detection(box, 1.0, (TEMPLATE * box[2:]).astype(np.float32))
             face = TrackedFace(track, frame, detection, resize(frame.image), mark="")
-            gap.add(frame.time_s)
-            ends = not following or gap.is_between(frame.time_s, following.time_s)
+            ends = not following or following.time_s - frame.time_s > MAX_HOLD_S
             newest_s = following.time_s if following else frame.time_s
             yield TrackedFrame(frame, [face], [track] if ends else [], newest_s)
             track += ends
@@ -178,6 +180,7 @@ class FaceTracker:
 
     def __init__(self) -> None:
         self._last_seen: dict[int, tuple[float, Detection]] = {}
+        self._shown: set[int] = set()
         self._gap = _Gap()
         self._faces = 0
 
@@ -195,18 +198,21 @@ class FaceTracker:
 
         Frames must come in the order of their times.
         """
+        last_seen, self._last_seen = self._last_seen, {}
+        for face, (time_s, detection) in last_seen.items():
+            if not self._gap.is_between(time_s, frame.time_s):
+                self._last_seen[face] = time_s, detection
+            elif face in self._shown and frame.time_s - time_s <= MAX_HOLD_S:
+                # The frame before was held until now, and with it the faces that it shows.
+                self._last_seen[face] = frame.time_s, detection
         self._gap.add(frame.time_s)
-        self._last_seen = {
-            face: (time_s, detection)
-            for face, (time_s, detection) in self._last_seen.items()
-            if not self._gap.is_between(time_s, frame.time_s)
-        }
         known = self._match(detections)
         numbered = []
         for i, detection in enumerate(detections):
             face = known[i] if i in known else self._new_face()
             self._last_seen[face] = (frame.time_s, detection)
             numbered.append((face, detection))
+        self._shown = {face for face, _ in numbered}
         return numbered
 
     def _match(self, detections: Sequence[Detection]) -> dict[int, int]:
@@ -229,7 +235,7 @@ class FaceTracker:
 
 
 class _Gap:
-    """Tells whether two moments are too far apart for one track, given how rare frames are."""
+    """Tells whether a face is missing for too long, given how rare frames are."""
 
     def __init__(self) -> None:
         self._times_s: deque[float] = deque(maxlen=_RECENT_FRAMES)
@@ -241,7 +247,7 @@ class _Gap:
         steps_s = np.diff([*self._times_s, end_s])
         steps_s = steps_s[steps_s > 0]
         usual_s = float(np.median(steps_s)) if len(steps_s) else 0.0
-        return end_s - start_s > min(max(_GAP_S, _GAP_FRAMES * usual_s), _MAX_GAP_S)
+        return end_s - start_s > max(_GAP_S, _GAP_FRAMES * usual_s)
 
 
 @dataclass(eq=False)
