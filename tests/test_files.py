@@ -134,5 +134,7 @@ def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path: Path):
 def test_names_that_are_not_characters_are_written_as_escapes(tmp_path: Path):
     name = os.fsdecode(b"old\xff\x1b[31m.mp4")
     assert printable(name) == r"old\xff\x1b[31m.mp4"
-    write_text(tmp_path / "table.csv", name)
+    assert printable("half \ud800\n") == r"half \ud800\n"
+    write_text(tmp_path / "table.csv", f"{name} \ud800")
+    assert rb"\ud800" in (tmp_path / "table.csv").read_bytes()
     assert rb"old\xff" in (tmp_path / "table.csv").read_bytes()

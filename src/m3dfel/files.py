@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -186,10 +187,28 @@ def _checksum(path: Path) -> str:
     return checksum.hexdigest()
 
 
+def exists(path: Path) -> bool:
+    """Return whether there is a file or a folder at a path, which may be longer than paths can be.
+
+    `Path.exists` raises errors where a table names no file at all.
+    """
+    return os.path.exists(path)  # noqa: PTH110
+
+
 def printable(name: object) -> str:
     r"""Return a name for people: what is not a character becomes an escape such as `\xff`."""
-    text = os.fsencode(str(name)).decode("utf-8", errors="backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(char if char.isprintable() else _escaped(char) for char in str(name))
+
+
+def _escaped(char: str) -> str:
+    # Python keeps a byte of a file name that is no UTF-8 as one of these characters.
+    byte = ord(char) - 0xDC00
+    if 0x80 <= byte <= 0xFF:
+        return f"\\x{byte:02x}"
+    return char.encode("unicode_escape").decode()
+
+
+_NO_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 def write_text(path: Path, text: str) -> None:
@@ -199,5 +218,5 @@ def write_text(path: Path, text: str) -> None:
         InputError: the file cannot be written.
     """
     with atomic_write(path) as temporary:
-        data = text.encode("utf-8", errors="surrogateescape")
-        temporary.write_bytes(data.decode("utf-8", errors="backslashreplace").encode("utf-8"))
+        whole = _NO_CHARACTER.sub(lambda match: _escaped(match[0]), text)
+        temporary.write_bytes(whole.encode("utf-8"))

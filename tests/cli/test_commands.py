@@ -24,6 +24,17 @@ def test_the_version_is_printed(capsys):
     assert capsys.readouterr().out == f"m3dfel {__version__}\n"
 
 
+def test_no_name_controls_the_terminal_or_floods_it(tmp_path: Path, said):
+    assert main(["train", "--config", "\x1b[31mred"]) == 2
+    assert "\x1b" not in said()
+    (tmp_path / "train.txt").write_text("x" * 1_000_000)
+    assert main(["data", "check", str(tmp_path / "train.txt")]) == 2
+    text = said()
+    assert "line 1 is 'xxx" in text
+    assert "expected `path frames label`" in text
+    assert len(text) < 3000
+
+
 def test_help_names_every_command_and_a_first_step(capsys):
     with pytest.raises(SystemExit) as stop:
         main(["--help"])

@@ -24,7 +24,8 @@ def test_a_recipe_that_cannot_be_read_is_an_input_error(tmp_path: Path):
         "too many values": b"a: &a [*a]",
         "invalid start byte": b"seed: \xff",
         "digits": b"seed: " + b"9" * 6000,
-        "recursion": b"[" * 5000,
+        "nested too deeply": b"[" * 5000,
+        "names seed twice": b"seed: 1\nseed: 2",
         "while parsing": b"a: [",
     }
     for words, content in contents.items():

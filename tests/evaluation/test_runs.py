@@ -72,6 +72,22 @@ def test_a_folder_without_results_is_an_error(tmp_path: Path, missing: str):
         read_run(run.folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("results.json", "[]"),
+        ("clips.csv", "path\na\n"),
+        ("instances.csv", "clip\na\n"),
+        ("config.yaml", "a: &a [*a]"),
+    ],
+)
+def test_a_run_that_was_edited_is_an_error(tmp_path: Path, name: str, content: str):
+    run = write_run(tmp_path / "run", ("test",), {})
+    (run.folder / name).write_text(content)
+    with pytest.raises(InputError, match="holds no finished run or evaluation"):
+        read_run(run.folder)
+
+
 def test_runs_are_named_by_the_shortest_end_of_their_paths_that_differs(tmp_path: Path):
     run = write_run(tmp_path / "run", ("test",), {})
     runs = [replace(run, folder=Path(name)) for name in ("a/fold-1/seed-0", "a/fold-2/seed-0")]

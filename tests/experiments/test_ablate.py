@@ -36,6 +36,7 @@ def test_one_setting_is_changed_at_a_time(ferv39k: Path, tmp_path: Path):
         ("model.bag_size=2", "nothing to vary"),
         ("model.bags=2", "no setting 'model.bags'"),
         ("data=2", "no setting 'data'"),
+        ("seed=&a [*a]", "cannot read 'seed=&a"),
         ("model.aggregation_options.norm=group", "norm is .group. but must be"),
         ("model.bag_size=3", "model.bag_size is 3 but must be a divisor"),
     ],

@@ -108,7 +108,7 @@ def test_a_confidence_that_was_chosen_later_is_saved(tmp_path: Path):
         ({"bag_size": 3}, "bag size is 3 but must divide the clip's 8 frames"),
         ({"bag_size": 0}, "bag size is 0"),
         ({"size": 0}, "the size is 0 but must be 1 pixel or more"),
-        ({"zoom": float("nan")}, "the zoom is nan but must be 1 or more"),
+        ({"zoom": float("nan")}, "the zoom is nan but must be from 1 to 4"),
         ({"frames": 0, "bag_size": 1}, "the clip's 0 frames"),
         ({"backbone_options": {"depth": 50}}, "depth is 50 but must be"),
         ({"labels": ["anger", "Angry"]}, "two or more different emotions"),

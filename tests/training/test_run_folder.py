@@ -82,3 +82,10 @@ def test_a_run_is_finished_once_it_has_results(tmp_path: Path):
     assert finished_results(tmp_path) is None
     (tmp_path / "results.json").write_text('{"seed": 1}')
     assert finished_results(tmp_path) == {"seed": 1}
+
+
+@pytest.mark.parametrize("content", ["[]", "{", "[" * 100_000])
+def test_results_that_were_edited_are_an_error(content: str, tmp_path: Path):
+    (tmp_path / "results.json").write_text(content)
+    with pytest.raises(InputError, match=r"results\.json is damaged: delete it"):
+        finished_results(tmp_path)

@@ -1,10 +1,13 @@
 from pathlib import Path
 
+import pytest
 import torch
 from lightning_fabric.plugins import MixedPrecision
 from torch.amp import GradScaler
 from torch.optim import AdamW
 
+from m3dfel.errors import InputError
+from m3dfel.models.checkpoints import load_state, save_state
 from m3dfel.training.state import TrainingState, ema_model
 from m3dfel.training.transfer import build_model
 from small_data import tiny
@@ -39,6 +42,31 @@ def test_a_loaded_state_continues_as_the_saved_one(tmp_path: Path):
         weights = getattr(loaded, part).state_dict()
         for name, value in getattr(saved, part).state_dict().items():
             assert torch.equal(value, weights[name]), name
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tensors": {"model.nowhere": torch.zeros(1)}},
+        {"tensors": {"odd.weight": torch.zeros(1)}},
+        {"tensors": {"model.classifier.bias": torch.zeros(2)}},
+        {"tensors": {"optimizer.9999.step": torch.zeros(1)}},
+        {"tensors": {"optimizer.x.step": torch.zeros(1)}},
+        {"record": {}},
+        {"record": {"history": [{"epoch": 2}]}},
+    ],
+)
+def test_a_state_that_was_edited_is_an_error(change: dict, tmp_path: Path):
+    state = new_state(tmp_path)
+    step(state)
+    state.save(tmp_path, [{"epoch": 1}])
+    file = tmp_path / "last" / "training.safetensors"
+    tensors, record = load_state(file)
+    save_state(file, tensors | change.get("tensors", {}), change.get("record", record))
+    with pytest.raises(
+        InputError, match=r"training\.safetensors: it is damaged, or of another run"
+    ):
+        new_state(tmp_path).load(tmp_path)
 
 
 def test_there_is_no_history_before_the_first_epoch(tmp_path: Path):

@@ -22,7 +22,7 @@ from rich.logging import RichHandler
 
 from m3dfel import __version__
 from m3dfel.cli.argv import load_plugins, with_recipes
-from m3dfel.cli.messages import ERRORS, print_error
+from m3dfel.cli.messages import ERRORS, print_error, shown
 from m3dfel.config.parsing import explain
 from m3dfel.errors import InputError
 
@@ -86,12 +86,9 @@ def _signals_as_interrupts() -> Iterator[None]:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=ERRORS, show_time=False, show_path=False)],
-        force=True,
-    )
+    handler = RichHandler(console=ERRORS, show_time=False, show_path=False)
+    handler.setFormatter(_Formatter("%(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.captureWarnings(True)
     # Names of files may contain what a console, or a file on Windows, has no characters for.
     for stream in (sys.stdout, sys.stderr):
@@ -117,6 +114,13 @@ def _main(arguments: Sequence[str] | None) -> int:
     except KeyboardInterrupt as error:
         ERRORS.print("interrupted: run the command again to continue, a training with --resume")
         return 128 + (error.args[0] if error.args else signal.SIGINT)
+
+
+class _Formatter(logging.Formatter):
+    """Leaves out of messages what could control the terminal."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  # as in logging
+        return shown(super().formatMessage(record))
 
 
 def parser() -> ArgumentParser:

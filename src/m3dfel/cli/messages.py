@@ -3,14 +3,27 @@
 from rich.console import Console
 from rich.markup import escape
 
+from m3dfel.files import printable
+
 ERRORS = Console(stderr=True)
+
+
+_START, _END = 1500, 500  # characters of a text that is too long
+
+
+def shown(text: str) -> str:
+    """Return a text of a few lines in which no name can control the terminal."""
+    if len(text) > _START + _END:
+        text = f"{text[:_START]} … {text[-_END:]}"
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def print_error(sentence: object) -> None:
     """Print a sentence about what went wrong, on the standard error."""
-    ERRORS.print(f"[bold red]error:[/] {escape(str(sentence))}", highlight=False, soft_wrap=True)
+    text = escape(shown(str(sentence)))
+    ERRORS.print(f"[bold red]error:[/] {text}", highlight=False, soft_wrap=True)
 
 
 def print_sentence(sentence: str) -> None:
     """Print a sentence about what was done."""
-    Console().print(sentence, highlight=False)
+    Console().print(shown(sentence), highlight=False)

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 from pydantic import ValidationError
 
+from m3dfel.config.bounded_yaml import read_yaml
 from m3dfel.config.ranges import out_of_range
 from m3dfel.config.recipes import find_recipe
 from m3dfel.config.settings import TrainConfig
@@ -48,7 +48,7 @@ def read_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> TrainC
         >>> read_recipe("dfew", {"data.path": "DFEW", "output": "runs/dfew"}).optim.batch_size
         256
     """
-    settings = yaml.safe_load(find_recipe(name).read_text(encoding="utf-8"))
+    settings = read_yaml(find_recipe(name).read_text(encoding="utf-8"))
     return with_overrides(from_settings(settings), overrides or {})
 
 

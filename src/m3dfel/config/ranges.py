@@ -6,6 +6,7 @@ type, `out_of_range` those of a dataclass of settings.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 PositiveInt: TypeAlias = Annotated[int, Gt(0)]
 NonNegativeInt: TypeAlias = Annotated[int, Ge(0)]
 FrameSize: TypeAlias = Annotated[int, Ge(16)]
-PositiveFloat: TypeAlias = Annotated[float, Gt(0)]
-NonNegativeFloat: TypeAlias = Annotated[float, Ge(0)]
+PositiveFloat: TypeAlias = Annotated[float, Gt(0), Lt(math.inf)]
+NonNegativeFloat: TypeAlias = Annotated[float, Ge(0), Lt(math.inf)]
 UnitInterval: TypeAlias = Annotated[float, Ge(0), Le(1)]
 BelowOne: TypeAlias = Annotated[float, Ge(0), Lt(1)]
 Fraction: TypeAlias = Annotated[float, Gt(0), Le(1)]

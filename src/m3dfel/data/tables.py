@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -15,7 +16,7 @@ _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of text: UTF-8, UTF-16 or Windows-1252, with commas, semicolons or tabs.
+    """Read a table of text; see `read_rows`.
 
     Returns:
         All cells as text without blanks around them, empty where there is nothing.
@@ -23,25 +24,57 @@ def read_table(path: Path) -> pd.DataFrame:
     Raises:
         InputError: the file cannot be read, or is not a table.
     """
+    columns, rows = read_rows(path)
+    return pd.DataFrame(list(rows), columns=columns, dtype=object)
+
+
+def read_rows(path: Path) -> tuple[list[str], Iterator[list[str]]]:
+    """Read a table of text: UTF-8, UTF-16 or Windows-1252, with commas, semicolons or tabs.
+
+    Returns:
+        The names of the columns, and the rows one after the other: for each column a cell, as in
+        `read_table`.
+
+    Raises:
+        InputError: the file cannot be read, or is not a table; for the rows, when they are read.
+    """
     text = read_text(path)
     first, _, rest = text.partition("\n")
     if first.strip().lower().startswith("sep="):  # as Excel writes it for itself
         text, separator = rest, first.strip()[4:] or "\t"
     else:
         separator = max(_SEPARATORS, key=first.count)
+    rows = _stripped_rows(path, text, separator)
+    columns = next(rows, [])
+    if not any(columns):
+        raise InputError(f"cannot read {path} as a table: it has no header")
+    if repeated := {name for name in columns if name and columns.count(name) > 1}:
+        raise InputError(f"{path} has the column {min(repeated)} twice: remove one")
+    return columns, _of_one_length(path, rows, len(columns))
+
+
+def _stripped_rows(path: Path, text: str, separator: str) -> Iterator[list[str]]:
+    """Yield the rows that are not blank."""
     try:
-        table = pd.read_csv(
-            io.StringIO(text),
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            skipinitialspace=True,
-            index_col=False,
+        reader = csv.reader(
+            io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True
         )
-    except (ValueError, csv.Error) as error:
-        raise InputError(f"cannot read {path} as a table: {str(error).strip()}") from error
-    table.columns = table.columns.str.strip()
-    return table.apply(lambda column: column.str.strip())
+        for row in reader:
+            if row:
+                yield [cell.strip() for cell in row]
+    except (csv.Error, TypeError) as error:
+        raise InputError(f"cannot read {path} as a table: {error}") from error
+
+
+def _of_one_length(path: Path, rows: Iterator[list[str]], length: int) -> Iterator[list[str]]:
+    """Yield rows with empty cells at their end added, or left out."""
+    for number, row in enumerate(rows, 1):
+        if any(row[length:]):
+            raise InputError(
+                f"row {number} of {path} has {len(row)} cells, but there are {length} columns: put "
+                "cells that contain a comma in quotes"
+            )
+        yield (row + [""] * (length - len(row)))[:length]
 
 
 def read_text(path: Path) -> str:

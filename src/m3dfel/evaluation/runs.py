@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import yaml
 
+from m3dfel.config.bounded_yaml import read_yaml
 from m3dfel.errors import InputError
 
 Values = npt.NDArray[np.float64]
@@ -86,19 +86,21 @@ def read_run(folder: str | Path) -> Run:
     """
     path = Path(folder)
     try:
-        results = json.loads((path / "results.json").read_text())
+        results = json.loads((path / "results.json").read_text(encoding="utf-8"))
         clips = pd.read_csv(path / "clips.csv", dtype={"identity": str})
         instances = pd.read_csv(path / "instances.csv")
         file = path / "config.yaml"
-        config = yaml.safe_load(file.read_text()) if file.exists() else {}
-    except (OSError, ValueError) as error:
+        config = read_yaml(file.read_text(encoding="utf-8")) if file.exists() else {}
+        split = next((name for name in ("test", "val") if name in set(clips["split"])), None)
+        reported = clips[clips["split"] == split].reset_index(drop=True) if split else clips
+        instances = instances[instances["path"].isin(reported["path"])]
+        if not isinstance(results, dict):
+            raise TypeError("results.json holds no results")
+    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
         raise InputError(
             f"{folder} holds no finished run or evaluation (results.json, clips.csv, "
             "instances.csv): check the path, or finish the run with --resume"
         ) from error
-    split = next((name for name in ("test", "val") if name in set(clips["split"])), None)
-    reported = clips[clips["split"] == split].reset_index(drop=True) if split else clips
-    instances = instances[instances["path"].isin(reported["path"])]
     return Run(path, config, results, reported, instances)
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from m3dfel.config import TrainConfig, with_overrides
+from m3dfel.config.bounded_yaml import read_yaml
 from m3dfel.errors import InputError
 from m3dfel.experiments.variants import Variant, train_variants
 from m3dfel.training.prepare import with_architecture
@@ -48,8 +48,8 @@ def _parse_change(change: str) -> tuple[str, list[Any]]:
     """Return the setting and the values of `SETTING=VALUE,VALUE…`."""
     setting, _, text = change.partition("=")
     try:
-        values = yaml.safe_load(f"[{text}]")
-    except yaml.YAMLError:
+        values = read_yaml(f"[{text}]")
+    except ValueError:
         values = []
     if not values:
         raise InputError(f"cannot read {change!r}: write SETTING=VALUE,VALUE…")

@@ -111,8 +111,8 @@ class M3DFEL(
             )
         if size < 1:
             raise InputError(f"the size is {size} but must be 1 pixel or more")
-        if not zoom >= 1:
-            raise InputError(f"the zoom is {zoom} but must be 1 or more")
+        if not 1 <= zoom <= 4:
+            raise InputError(f"the zoom is {zoom} but must be from 1 to 4")
         if context < 0:
             raise InputError(f"the context is {context} but must be 0 frames or more")
         if not 0 <= min_confidence <= 1:

@@ -253,6 +253,7 @@ def _check_record(record: dict[str, Any], tables: dict[str, pd.DataFrame]) -> No
     texts = [*labels, source, record["note"], *tables["clips"]["mark"], *tables["frames"]["mark"]]
     if not labels or not all(isinstance(text, str) for text in texts) or "\0" in source:
         raise ValueError("no labels, or a text that is none")
+    "".join(texts).encode("utf-8", errors="surrogateescape")  # half a character is a ValueError
     if not isinstance(record["settings"], dict):
         raise TypeError("the settings are no mapping")
     times_s = [np.array([record["duration_s"]], float)]

@@ -49,10 +49,10 @@ def print_metrics(results: dict[str, Any], name: str) -> None:
     for index, label in enumerate(results["labels"]):
         recall, clips = results["recall"][label], results["support"][label]
         table.add_row(
-            escape(label),
+            _plain(label),
             "–" if recall is None else percent(recall),
             f"{clips:,}",
-            escape(_most_frequent_error(results["confusion"][index], index, results["labels"])),
+            _plain(_most_frequent_error(results["confusion"][index], index, results["labels"])),
         )
     table.add_section()
     table.add_row("WAR", percent(results["war"]), f"{sum(results['support'].values()):,}")
@@ -111,13 +111,13 @@ def print_spans(prediction: Recognized, title: str) -> None:
                     str(person) if start_s == 0 else "",
                     f"{start_s:.2f}",
                     f"{end_s:.2f}",
-                    square + escape(word),
+                    square + _plain(word),
                     "–" if np.isnan(certainty) else confidence(certainty).removesuffix(" %"),
                 )
             table.add_section()
         Console().print(table)
     if prediction.note:
-        Console().print(prediction.note, markup=False, highlight=False, soft_wrap=True)
+        Console().print(printable(prediction.note), markup=False, highlight=False, soft_wrap=True)
 
 
 def print_people(table: pd.DataFrame, folder: str) -> None:
@@ -137,7 +137,7 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
     for (_, row), (_, fractions) in zip(
         table.head(_MAX_ROWS).iterrows(), times.head(_MAX_ROWS).iterrows(), strict=True
     ):
-        cells = [escape(Path(row["video"]).name)]
+        cells = [_plain(Path(row["video"]).name)]
         if pd.isna(row["person"]):
             cells += ["–", f"{row['duration_s']:.1f}", "0.0", "–", NO_FACE]
         else:
@@ -145,11 +145,11 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
             fraction = f"{100 * fractions.max():.0f} %"
             cells += [str(row["person"]), f"{row['duration_s']:.1f}", f"{row['seen_s']:.1f}"]
             cells += [percent(row["readable_of_seen"])]
-            cells += [f"[{color_of[word]}]■[/] {escape(word.replace('_', ' '))} {fraction}"]
+            cells += [f"[{color_of[word]}]■[/] {_plain(word.replace('_', ' '))} {fraction}"]
         printed.add_row(*cells)
     more = f"{len(table) - _MAX_ROWS:,} more rows, and " if len(table) > _MAX_ROWS else ""
     printed.caption = (
-        f"all parts are of the time seen; {more}all details in {escape(folder)}/summary.*"
+        f"all parts are of the time seen; {more}all details in {_plain(folder)}/summary.*"
     )
     Console().print(printed)
 
@@ -170,9 +170,9 @@ def print_photos(photos: pd.DataFrame) -> None:
         word = row["mark"] or row["emotion"]
         square = f"[{color_of[word]}]■[/] " if word in color_of else "  "
         table.add_row(
-            escape(printable(Path(row["file"]).name)),
+            _plain(Path(row["file"]).name),
             "" if pd.isna(row["face"]) else str(row["face"]),
-            square + escape(word),
+            square + _plain(word),
             "–" if pd.isna(row["confidence"]) else f"{100 * row['confidence']:.0f}",
         )
     if len(photos) > _MAX_ROWS:
@@ -224,10 +224,10 @@ def print_summary(table: pd.DataFrame, folder: str) -> None:
     ]
     printed = _new_table(folder)
     for name in columns:
-        printed.add_column(escape(name), justify="right" if name else "left")
+        printed.add_column(_plain(name), justify="right" if name else "left")
     for row in cells[columns].itertuples(index=False):
-        printed.add_row(*(escape(str(cell)) for cell in row))
-    printed.caption = f"in percent; with the recall of each emotion in {escape(folder)}/table.*"
+        printed.add_row(*(_plain(str(cell)) for cell in row))
+    printed.caption = f"in percent; with the recall of each emotion in {_plain(folder)}/table.*"
     Console().print(printed)
 
 
@@ -243,7 +243,7 @@ def print_failures(counts: pd.DataFrame, located: dict[str, float] | None, page:
     for index, column in enumerate(counts.columns):
         table.add_column(column, justify="right" if index else "left")
     for row in counts.itertuples(index=False):
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(_plain(str(cell)) for cell in row))
     console = Console()
     console.print(table)
     if located:
@@ -269,7 +269,7 @@ def print_manifest(manifest: Manifest) -> None:
     for split in counts.columns:
         table.add_column(split, justify="right")
     for emotion, row in counts.iterrows():
-        table.add_row(escape(str(emotion)), *(f"{clips:,}" for clips in row))
+        table.add_row(_plain(str(emotion)), *(f"{clips:,}" for clips in row))
     table.add_section()
     table.add_row("all", *(f"{clips:,}" for clips in counts.sum()))
     console = Console()
@@ -284,9 +284,14 @@ def print_manifest(manifest: Manifest) -> None:
 
 def _new_table(title: str) -> Table:
     return Table(
-        title=escape(title),
+        title=_plain(title),
         title_justify="left",
         title_style="bold",
         caption_justify="left",
         caption_style="dim",
     )
+
+
+def _plain(text: str) -> str:
+    """Return a text that neither rich nor the terminal takes for a command."""
+    return escape(printable(text))

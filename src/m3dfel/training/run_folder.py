@@ -13,6 +13,7 @@ import pandas as pd
 import yaml
 
 from m3dfel.config import TrainConfig, from_settings
+from m3dfel.config.bounded_yaml import read_yaml
 from m3dfel.data.manifest import Problem
 from m3dfel.errors import InputError
 from m3dfel.files import write_text
@@ -59,7 +60,14 @@ def finished_results(folder: Path) -> dict[str, Any] | None:
         return None
     if is_first_process():
         use_calibrated_model(folder)
-    results: dict[str, Any] = json.loads(file.read_text())
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(results, dict):
+            raise TypeError("it holds no results")
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise InputError(
+            f"{file} is damaged: delete it, and write it again with --resume"
+        ) from error
     return results
 
 
@@ -79,8 +87,8 @@ def _require_same_settings(config: TrainConfig, file: Path) -> None:
     Settings that the file does not name have their defaults.
     """
     try:
-        saved = from_settings(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, yaml.YAMLError, InputError) as error:
+        saved = from_settings(read_yaml(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"cannot resume from {file}: {error}") from error
     old, new = _flat(_plain_settings(saved)), _flat(_plain_settings(config))
     changes = ", ".join(

@@ -11,6 +11,7 @@ from lightning_fabric.plugins import Precision
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
+from m3dfel.errors import InputError, first_line
 from m3dfel.models.checkpoints import load_state, save_state
 from m3dfel.models.m3dfel import M3DFEL
 
@@ -57,6 +58,16 @@ class TrainingState:
         if not _file(folder).exists():
             return []
         tensors, record = load_state(_file(folder))
+        try:
+            return self._restore(tensors, record)
+        # Of another model, or changed: torch has a RuntimeError for each wrong shape.
+        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise InputError(
+                f"cannot resume from {_file(folder)}: it is damaged, or of another run "
+                f"({first_line(error)})"
+            ) from error
+
+    def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> list[dict[str, Any]]:
         parts: dict[str, dict[str, Tensor]] = {"model": {}, "ema": {}, "optimizer": {}}
         for name, value in tensors.items():
             part, _, rest = name.partition(".")
@@ -78,6 +89,8 @@ class TrainingState:
         if scale := record.get("precision"):
             self.precision.load_state_dict(scale)
         history: list[dict[str, Any]] = record["history"]
+        if [row["epoch"] for row in history] != list(range(1, len(history) + 1)):
+            raise ValueError("its history has gaps")
         return history
 
 

@@ -281,6 +281,9 @@ def _open(path: str | Path) -> Iterator[OpenVideo]:
         stream = picture_stream(container)
         if stream is None:
             raise InputError(f"{path} has no picture, only sound: give a video with a picture")
+        # FFmpeg finds no decoder for what the file says it holds.
+        if stream.codec_context is None:
+            raise _no_frame(path)
         stream.thread_type = "AUTO"
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         if not stream.width:

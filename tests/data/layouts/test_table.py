@@ -159,3 +159,33 @@ def test_parts_of_a_video_are_no_clips_yet(tmp_path: Path):
     manifest = read_manifest(str(table))
     assert len(manifest.clips) == 1
     assert manifest.problems[0].what == "a part of a video: cut it out with `m3dfel data crop`"
+
+
+def write(path: Path, text: str) -> str:
+    write_frames(path.parent / "faces", 2)
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_row_longer_than_the_header_is_an_error(tmp_path: Path):
+    table = write(tmp_path / "faces.csv", "file,emotion\n1.jpg,fear,,\n2.jpg,fear,1,2\n")
+    with pytest.raises(InputError, match=r"row 2 of .*faces\.csv has 4 cells, but there are 2"):
+        read_manifest(table)
+
+
+def test_a_quote_that_is_never_closed_is_an_error(tmp_path: Path):
+    table = write(tmp_path / "faces.csv", 'file,emotion\n"1.jpg,fear\n2.jpg,fear\n')
+    with pytest.raises(InputError, match=r"cannot read .* as a table: unexpected end of data"):
+        read_manifest(table)
+
+
+def test_a_column_named_twice_is_an_error(tmp_path: Path):
+    table = write(tmp_path / "faces.csv", "file,emotion,file\n1.jpg,fear,2.jpg\n")
+    with pytest.raises(InputError, match="has the column file twice"):
+        read_manifest(table)
+
+
+def test_names_longer_than_any_path_are_problems(tmp_path: Path):
+    table = write(tmp_path / "faces.csv", f"file,emotion\n1.jpg,fear\n{'x' * 5000}.jpg,fear\n")
+    (problem,) = read_manifest(table).problems
+    assert "too long" in problem.what

@@ -7,6 +7,7 @@ import pytest
 from m3dfel.data.checking import check_data
 from m3dfel.data.dataset import EvaluationClips
 from m3dfel.data.manifest import Clip, read_manifest
+from m3dfel.data.packed.store import digest
 from m3dfel.data.reading import read_clip
 from m3dfel.data.sampling import centered_indices
 from m3dfel.emotions import EMOTIONS
@@ -71,3 +72,33 @@ def test_a_clip_that_is_not_in_the_store_cannot_be_read(store: Path):
     assert EvaluationClips([clip], EMOTIONS, 4, 16)[0] == []
     with pytest.raises(InputError, match="no store at"):
         read_clip(Clip("gone/frames.bin!x", "frames", "fear", ""), 4, 16, centered_indices)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"bytes": None},
+        {"settings": {"format": "gif"}},
+        {"packed_folds": "all"},
+        {"labels": [1]},
+        {"packed_folds": [7]},
+    ],
+)
+def test_a_store_whose_description_was_edited_is_an_error(change: dict, store: Path):
+    info = json.loads((store / "store.json").read_text())
+    (store / "store.json").write_text(json.dumps(info | change))
+    with pytest.raises(InputError, match=r"(store\.json|clips\.parquet) is damaged: copy it again"):
+        read_manifest(str(store), fold=1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"offset": -1}, {"length": 10**9}, {"frames": 0}, {"kind": "video"}, {"name": 1}]
+)
+def test_an_index_that_was_edited_is_an_error(change: dict, store: Path):
+    pd.read_parquet(store / "clips.parquet").assign(**change).to_parquet(store / "clips.parquet")
+    content = (store / "clips.parquet").read_bytes()
+    info = json.loads((store / "store.json").read_text())
+    info["bytes"]["clips.parquet"], info["sha256"] = len(content), digest(content)
+    (store / "store.json").write_text(json.dumps(info))
+    with pytest.raises(InputError, match=r"clips\.parquet is damaged: copy it again"):
+        read_manifest(str(store))

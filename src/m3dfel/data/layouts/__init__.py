@@ -17,6 +17,7 @@ from typing import ClassVar
 
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
+from m3dfel.files import exists
 from m3dfel.registry import Registry
 from m3dfel.video.decode import VIDEO_SUFFIXES
 
@@ -30,7 +31,7 @@ VOTES = "votes_"
 """What the names of columns with votes begin with, in tables that m3dfel reads and writes."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """A clip as a data set lists it, unchecked.
 
@@ -263,7 +264,7 @@ def find_media(beside: Path, names: Sequence[str]) -> str:
     folder = beside.parent
     for name in names:
         for path in (folder / name, folder / PureWindowsPath(name).name):
-            if path.is_file():
+            if exists(path) and path.is_file():
                 return str(path)
     for path in sorted(folder.glob(f"{glob.escape(beside.stem)}.*")):
         if path.suffix.lower() in VIDEO_SUFFIXES:

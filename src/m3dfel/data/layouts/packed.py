@@ -28,12 +28,12 @@ class PackedStore(Layout):
     @classmethod
     def describe(cls, path: Path) -> DataSet:
         info = open_store(path).info
-        return DataSet(info["dataset"], info["folds"], tuple(info["labels"]))
+        return DataSet(info.dataset, info.folds, tuple(info.labels))
 
     @staticmethod
     def read(path: Path, fold: int) -> Iterator[Entry]:
         store = open_store(path)
-        packed = store.info["packed_folds"]
+        packed = store.info.packed_folds
         if packed and fold not in packed:
             raise InputError(
                 f"the store {path} holds only fold {', '.join(map(str, packed))}, not fold {fold}: "

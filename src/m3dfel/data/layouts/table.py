@@ -17,8 +17,9 @@ from pathlib import Path
 
 from m3dfel.data.archives import zip_members
 from m3dfel.data.layouts import LAYOUTS, VOTES, Entry, Layout, parse_votes
-from m3dfel.data.tables import read_table
+from m3dfel.data.tables import read_rows
 from m3dfel.errors import InputError
+from m3dfel.files import exists
 
 _SPAN = ("start_s", "end_s")
 _REGION = ("x1", "y1", "x2", "y2")
@@ -36,19 +37,25 @@ class Table(Layout):
 
     @staticmethod
     def read(path: Path, fold: int) -> Iterator[Entry]:
-        table = read_table(path)
-        table.columns = table.columns.str.lower()
-        missing = {"file", "emotion"} - set(table.columns)
+        names, cells = read_rows(path)
+        columns = [name.lower() for name in names]
+        missing = {"file", "emotion"} - set(columns)
         if missing:
             raise InputError(
                 f"{path} has no column {' or '.join(sorted(missing))}, only "
-                f"{', '.join(table.columns)}: file and emotion are required; identity, split and "
+                f"{', '.join(columns)}: file and emotion are required; identity, split and "
                 "votes_<emotion> are optional"
             )
-        locate = _locator(path, table["file"].tolist())
-        has_splits = "split" in table and table["split"].any()
-        rows: list[dict[str, str]] = table.to_dict("records")  # type: ignore[assignment]
-        for row in rows:
+        # Read twice, since the rows of a large table take much more memory than the file.
+        files, has_splits = list[str](), False
+        for values in cells:
+            row = dict(zip(columns, values, strict=True))
+            files.append(row["file"])
+            has_splits |= bool(row.get("split"))
+        locate = _locator(path, files[:: max(len(files) // 100, 1)])
+        del files
+        for values in read_rows(path)[1]:
+            row = dict(zip(columns, values, strict=True))
             person = row.get("person", "")
             split, identity = row.get("split", ""), row.get("identity") or person
             entry = Entry(locate(row["file"]), row["emotion"], split, identity, person=person)
@@ -98,11 +105,11 @@ def _number(cell: str, name: str) -> float:
 def _locator(table: Path, names: Sequence[str]) -> Callable[[str], str]:
     """Return a function from a file name in the table to its path.
 
-    The path lies in the folder or archive that holds most of a sample of the files.
+    The path lies in the folder or archive that holds most of these files.
     """
-    sample = [_slashes(name) for name in names[:: max(len(names) // 100, 1)]]
+    sample = list(map(_slashes, names))
     folders = [table.parent, *sorted(item for item in table.parent.iterdir() if item.is_dir())]
-    counts = [sum((folder / name).exists() for name in sample) for folder in folders]
+    counts = [sum(exists(folder / name) for name in sample) for folder in folders]
     best = folders[counts.index(max(counts))]
     archives = sorted(table.parent.glob("*.zip"))
     members = [zip_members(str(archive)) for archive in archives]

@@ -105,7 +105,7 @@ def pack(
     folder = Path(store).expanduser()
     with only_process(folder, "packing"):
         if (folder / INFO).exists():
-            _require_same(open_store(folder).info, info, folder)
+            _require_same(asdict(open_store(folder).info), info, folder)
         else:
             rows, unreadable = _write_records(folder, info, clips, names, settings)
             problems += unreadable

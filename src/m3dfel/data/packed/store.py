@@ -15,13 +15,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from pydantic import TypeAdapter
 
+from m3dfel.data.packed.settings import PackSettings
 from m3dfel.errors import InputError
 
 FORMAT = 2
@@ -30,6 +33,33 @@ FRAMES, CLIPS, INFO, JOURNAL = "frames.bin", "clips.parquet", "store.json", "pac
 _MARK = f"/{FRAMES}!"
 
 Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class StoreInfo:
+    """The content of `store.json`.
+
+    Attributes:
+        version: the format of the store.
+        dataset: the name of the data set.
+        folds: how many official folds it has.
+        packed_folds: those that are in the store.
+        labels: the emotions that the data set's words may mean.
+        settings: how frames are kept.
+        listing: a checksum of the names, labels and splits of all clips.
+        bytes: the size of each of the other files.
+        sha256: the checksum of the index.
+    """
+
+    version: int
+    dataset: str
+    folds: int
+    packed_folds: list[int]
+    labels: list[str]
+    settings: PackSettings
+    listing: str
+    bytes: dict[str, int]
+    sha256: str
 
 
 class Store:
@@ -94,7 +124,9 @@ class Store:
         record = self.record(name)
         borders = record[: 8 * (frames + 1)].view("<u8").tolist()
         found = [record[borders[index] : borders[index + 1]] for index in indices]
-        if self.info["settings"]["format"] == "raw" and self._kinds[row] == "frames":
+        if self.info.settings.format == "raw" and self._kinds[row] == "frames":
+            if any(frame.size != height * 3 // 2 * width for frame in found):
+                raise _damaged(self.folder / CLIPS)
             return [frame.reshape(height * 3 // 2, width) for frame in found]
         return found
 
@@ -190,35 +222,73 @@ def digest(data: bytes | memoryview) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _read_info(folder: Path) -> dict[str, Any]:
+_INFO = TypeAdapter(StoreInfo)
+_COLUMNS = {
+    **dict.fromkeys(("name", "kind", "emotion", "identity", "sha256"), "O"),
+    **dict.fromkeys(("offset", "length", "frames", "height", "width"), "i"),
+    "fps": "f",
+}
+"""The columns of the index that every store has, and the kinds of their values."""
+
+
+def _read_info(folder: Path) -> StoreInfo:
     file = folder / INFO
     try:
-        info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        version = info["version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{file} is damaged: copy it again, or delete the store and pack it again"
-        ) from error
-    if version != FORMAT:
-        raise InputError(
-            f"the store {folder} has the format {version}, but this version of m3dfel reads the "
-            f"format {FORMAT}: pack it again"
-        )
-    return info
+        text = file.read_text(encoding="utf-8")
+        version = json.loads(text)["version"]
+        if version != FORMAT:
+            raise InputError(
+                f"the store {folder} has the format {version}, but this version of m3dfel reads "
+                f"the format {FORMAT}: pack it again"
+            )
+        return _INFO.validate_json(text)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(file) from error
 
 
-def _read_table(folder: Path, info: dict[str, Any]) -> pd.DataFrame:
+def _damaged(file: Path) -> InputError:
+    return InputError(f"{file} is damaged: copy it again, or delete the store and pack it again")
+
+
+def _read_table(folder: Path, info: StoreInfo) -> pd.DataFrame:
     """Read the index, after checking that both files are those that were written."""
     for name in (FRAMES, CLIPS):
-        actual = _state(folder / name)[0]
-        if actual != info["bytes"][name]:
+        actual, stated = _state(folder / name)[0], info.bytes.get(name)
+        if actual != stated or not actual:
             raise InputError(
-                f"{folder / name} has {actual} bytes but must have {info['bytes'][name]}: it is "
+                f"{folder / name} has {actual} bytes but must have {stated}: it is "
                 "cut off or was changed; copy it again, or delete the store and pack it again"
             )
-    if digest((folder / CLIPS).read_bytes()) != info["sha256"]:
+    if digest((folder / CLIPS).read_bytes()) != info.sha256:
         raise InputError(
             f"{folder / CLIPS} does not match its checksum: copy it again, or delete the store and "
             "pack it again"
         )
-    return pd.read_parquet(folder / CLIPS)
+    try:
+        table = pd.read_parquet(folder / CLIPS)
+        _check_table(table, info)
+    except Exception as error:  # what a changed Parquet file raises depends on where it was changed
+        raise _damaged(folder / CLIPS) from error
+    return table
+
+
+def _check_table(table: pd.DataFrame, info: StoreInfo) -> None:
+    """Check what the reading of clips takes for granted.
+
+    Raises:
+        ValueError: a column is missing or of another type, or a number is out of range.
+    """
+    by_fold = dict[str, str]()
+    for fold in info.packed_folds or [0]:
+        by_fold |= {f"split_{fold}": "O", f"order_{fold}": "i"}
+    for name, kind in (_COLUMNS | by_fold).items():
+        column = table[name]
+        if column.dtype.kind != kind or (kind == "O" and not column.map(type).eq(str).all()):
+            raise ValueError(f"the column {name} is of another type")
+    ends, borders = table["offset"] + table["length"], 8 * (table["frames"] + 1)
+    in_range = (table["offset"] >= 0) & (ends <= info.bytes[FRAMES]) & (table["frames"] > 0)
+    in_range &= (borders <= table["length"]) & table["kind"].isin(["frames", "still"])
+    if not (in_range & (table[["height", "width", "fps"]] > 0).all(axis=1)).all():
+        raise ValueError("a number is out of range")
