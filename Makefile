@@ -14,7 +14,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -n auto --maxfail 10 --cov --cov-report term:skip-covered --cov-fail-under=95
+	$(BIN)/pytest -n auto --dist worksteal --maxfail 10 --cov --cov-report term:skip-covered --cov-fail-under=95
 	$(MKDOCS)
 
 # The site, in site/: open site/index.html.

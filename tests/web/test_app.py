@@ -96,6 +96,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     limits = {"max_minutes": 0.2, "max_mb": 2}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("tempfile.tempdir", str(server.folder))
+        # Pages that have been closed are forgotten at once, not after half a minute.
+        patch.setattr("m3dfel.web.jobs._LEFT_S", 1.0)
+        patch.setattr("m3dfel.web.app._SWEEP_S", 0.1)
         with running_page(recognizer, port=free_port(), **limits) as server.url:
             yield server
             server.go.set()
@@ -299,12 +302,17 @@ def test_all_files_can_be_downloaded_until_the_user_is_done(
     wait_for(lambda: server.files() == [])
 
 
-def test_a_page_that_is_reloaded_finds_its_result(page: Page, server: Server, woman: Path):
+def test_a_page_that_is_reloaded_finds_its_result(
+    page: Page, server: Server, woman: Path, monkeypatch
+):
+    monkeypatch.setattr("m3dfel.web.jobs._LEFT_S", 60.0)
     choose(page, woman)
     wait_for_result(page)
     page.reload()
     wait_for_result(page)
     assert "woman_annotated.mp4" in server.files()
+    page.get_by_role("button", name="Choose another file").click()
+    wait_for(lambda: server.files() == [])
 
 
 def test_a_closed_page_takes_its_files_along(browser: Browser, server: Server, woman: Path):
