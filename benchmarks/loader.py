@@ -34,7 +34,6 @@ from m3dfel.data.batches import EpochBatches, training_loader
 from m3dfel.data.dataset import TrainingClips
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.packed.packing import pack
-from m3dfel.data.packed.settings import PackSettings
 from m3dfel.emotions import EMOTIONS
 from m3dfel.opencv import cv2
 from m3dfel.synthetic.clips import parse_synthetic, render
@@ -120,13 +119,11 @@ class PublishedClips(Dataset[tuple[Tensor, int, int]]):
 # --- measuring -----------------------------------------------------------------------------------
 
 
-def our_batches(data: Path, defer_color_jitter: bool = False) -> Iterator[int]:
+def our_batches(data: Path) -> Iterator[int]:
     """Yield the size of each batch, forever."""
     clips = read_manifest(str(data)).clips
     batches = EpochBatches(len(clips), BATCH, seed=0)
-    training_clips = TrainingClips(
-        clips, EMOTIONS, CHOSEN, SIZE, AUGMENT, 0, defer_color_jitter=defer_color_jitter
-    )
+    training_clips = TrainingClips(clips, EMOTIONS, CHOSEN, SIZE, AUGMENT, 0)
     loader = training_loader(training_clips, batches, workers=0)
     for batches.epoch in itertools.count():
         yield from (len(batch["clips"]) for batch in loader)
@@ -150,22 +147,13 @@ def measure(clips: int, rounds: int) -> dict[str, tuple[float, float]]:
         root = Path(temporary)
         data = root / "DFEW"
         write_dfew(data, clips)
-        stores = {
-            "store, JPEG (the default)": PackSettings(),
-            "store, raw pixels": PackSettings(format="raw"),
-        }
+        store = root / "store"
+        pack(str(data), str(store))
         ways = {
             PUBLISHED: (published_batches(data), size_mb(data)),
             "ours, JPEG folders": (our_batches(data), size_mb(data)),
+            "ours, packed store": (our_batches(store), size_mb(store)),
         }
-        for name, settings in stores.items():
-            folder = root / settings.format
-            pack(str(data), str(folder), settings)
-            ways[f"ours, {name}"] = (our_batches(folder), size_mb(folder))
-            ways[f"ours, {name}, colors left to a GPU"] = (
-                our_batches(folder, defer_color_jitter=True),
-                size_mb(folder),
-            )
         rates: dict[str, list[float]] = {name: [] for name in ways}
         for turn in range(rounds + WARM_UP):
             for name, (batches, _) in ways.items():

@@ -5,7 +5,6 @@ import pytest
 import torch
 
 from m3dfel.config import AugmentConfig
-from m3dfel.data.augment.color_jitter import NO_JITTER, apply_color_jitter
 from m3dfel.data.augment.stills import moving_clip
 from m3dfel.data.augment.transforms import evaluation_transform, training_transform
 from m3dfel.data.dataset import EvaluationClips, TrainingClips
@@ -111,26 +110,6 @@ def test_drawn_faces_and_stills_keep_the_exact_transforms(tmp_path: Path):
         frames, _ = moving_clip(read_picture(still.path), 4, 16, augment.crop_scale)
         exact = training_transform(16, augment, crop=False)(frames)
     assert torch.equal(data[2, 1].clip, exact)
-
-
-def test_colors_are_left_to_the_model_s_device_if_asked(dfew: Path):
-    real = read_manifest(str(dfew)).split("train")[0]
-    drawn = Clip("synthetic:0/1/0/fear", "synthetic", "fear", "train")
-    plain, left, degraded = (
-        TrainingClips([real, drawn], EMOTIONS, 8, 16, augment, 0, defer_color_jitter=leave)
-        for augment, leave in (
-            (AugmentConfig(), False),
-            (AugmentConfig(), True),
-            (AugmentConfig(noise=4.0), True),  # noise comes after colors
-        )
-    )
-    assert plain[0, 0].colors is degraded[0, 0].colors is None
-    colors = torch.stack([left[0, index].colors for index in range(2)])
-    clips = torch.stack([left[0, index].clip for index in range(2)])
-    expected = torch.stack([plain[0, index].clip for index in range(2)])
-    assert (apply_color_jitter(clips, colors).float() - expected).abs().max() <= 4
-    assert torch.equal(colors[1], NO_JITTER), "drawn faces keep the exact transform"
-    assert not torch.equal(colors[0], NO_JITTER)
 
 
 def test_stills_of_one_person_are_mixed(shared: Path):

@@ -17,11 +17,9 @@ import yaml
 
 from m3dfel.config import LossConfig, Stage, TrainConfig
 from m3dfel.config.stages import stages
-from m3dfel.data.dataset import TrainingClips
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import evaluate
 from m3dfel.models.checkpoints import load_model
-from m3dfel.training import clips as training_clips
 from m3dfel.training import results as training_results
 from m3dfel.training.loop import train
 from m3dfel.training.prepare import prepare
@@ -107,24 +105,6 @@ def test_epochs_are_compared_in_the_precision_of_the_run(dfew: Path, tmp_path: P
     assert precisions == [*val, *calibrated, *calibrated_on_test, *last_on_test]
 
 
-def test_colors_changed_on_the_model_s_device_train_the_same(
-    dfew: Path, tmp_path: Path, monkeypatch
-):
-    deferring = []
-
-    def defer_color_jitter(*arguments, **options):
-        clips = TrainingClips(*arguments, **{**options, "defer_color_jitter": True})
-        deferring.append(clips.defer_color_jitter)
-        return clips
-
-    expected = train(tiny(tmp_path / "plain", dfew))
-    monkeypatch.setattr(training_clips, "TrainingClips", defer_color_jitter)
-    left = train(tiny(tmp_path / "left", dfew))
-    for ours, theirs in zip(left["history"], expected["history"], strict=True):
-        assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.02)
-    assert deferring == [True]
-
-
 @pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
 def test_a_compiled_network_trains_the_same(dfew: Path, tmp_path: Path):
     eager = train(tiny(tmp_path / "eager", dfew))
@@ -174,12 +154,9 @@ def test_without_validation_clips_the_last_model_is_reported(dfew: Path, tmp_pat
     assert clips["right"].mean() == pytest.approx(results["last"]["test"]["war"])
 
 
-@pytest.mark.parametrize("aggregation", ["dliam", "transformer"])  # the latter has dropout
-def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(
-    aggregation: str, dfew: Path, tmp_path: Path
-):
+def test_a_resumed_run_has_the_numbers_of_an_uninterrupted_one(dfew: Path, tmp_path: Path):
     whole_config = tiny(tmp_path / "whole", dfew, epochs=3, ema=0.5)
-    whole_config.model.aggregation = aggregation
+    whole_config.model.aggregation = "transformer"  # which has dropout
     whole = train(whole_config)
 
     config = replace(whole_config, output=str(tmp_path / "stopped"))

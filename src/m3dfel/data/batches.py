@@ -26,13 +26,11 @@ class Batch(TypedDict):
         clips: uint8 (B, T, 3, S, S).
         targets: int64 (B,), indices into the label set, or float (B, C), votes.
         indices: int64 (B,), indices of the clips in the data set.
-        colors: float (B, 7, 3), how `apply_color_jitter` is to change them; None if they are final.
     """
 
     clips: Tensor
     targets: Tensor
     indices: Tensor
-    colors: Tensor | None
 
 
 class EpochBatches:
@@ -167,10 +165,8 @@ def _collate_windows(clips: list[list[Sample]]) -> Batch | None:
 
 def _collate(samples: list[Sample]) -> Batch:
     targets: list[Any] = [sample.target for sample in samples]
-    colors = [sample.colors for sample in samples if sample.colors is not None]
     return Batch(
         clips=torch.stack([sample.clip for sample in samples]),
         targets=torch.stack(targets) if isinstance(targets[0], Tensor) else torch.tensor(targets),
         indices=torch.tensor([sample.index for sample in samples]),
-        colors=torch.stack(colors) if colors else None,
     )

@@ -17,7 +17,6 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from m3dfel.config import AugmentConfig
-from m3dfel.data.augment.color_jitter import NO_JITTER
 from m3dfel.data.augment.frame_augmentation import FrameAugmentation
 from m3dfel.data.augment.stills import moving_clip
 from m3dfel.data.augment.transforms import evaluation_transform, training_transform
@@ -39,13 +38,11 @@ class Sample:
         clip: uint8 (T, 3, S, S).
         target: an index into the label set or, for training on votes, float (C,) with sum 1.
         index: which clip of the data set it is.
-        colors: how `apply_color_jitter` is to change it; None if its colors are final.
     """
 
     clip: Tensor
     target: int | Tensor
     index: int
-    colors: Tensor | None = None
 
 
 class ClipFormat(Protocol):
@@ -126,8 +123,6 @@ class TrainingClips(Dataset[Sample]):
             sees no color.
         votes: the target is how the annotators' votes are distributed over the labels.
         window_s: seconds of the video that a clip covers, a random part of it; 0 for all of it.
-        defer_color_jitter: leave the color jitter of frames and videos to the model's device, which
-            makes it with `apply_color_jitter`; only if nothing is to come after it.
     """
 
     def __init__(
@@ -142,7 +137,6 @@ class TrainingClips(Dataset[Sample]):
         grayscale: bool = False,
         votes: bool = False,
         window_s: float = 0.0,
-        defer_color_jitter: bool = False,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
         self.votes = votes
@@ -150,7 +144,6 @@ class TrainingClips(Dataset[Sample]):
         self.augment, self.seed, self.neutral_probability = augment, seed, neutral_probability
         self.grayscale = grayscale
         self.augment_frames = FrameAugmentation(size, augment)
-        self.defer_color_jitter = defer_color_jitter and self.augment_frames.color_jitter_is_last
         self.transform = training_transform(size, augment)
         self.transform_still = training_transform(size, augment, crop=False)
         self.neutral_stills = _neutral_stills(clips)
@@ -164,8 +157,7 @@ class TrainingClips(Dataset[Sample]):
             for step in range(len(self)):
                 index = (first + step) % len(self)
                 try:
-                    clip, colors = self._read(index)
-                    return Sample(clip, self._target(self.clips[index]), index, colors)
+                    return Sample(self._read(index), self._target(self.clips[index]), index)
                 except InputError as error:
                     logger.warning("left out: %s", error)
         raise InputError("no training clip can be read: run `m3dfel data check`")
@@ -175,17 +167,10 @@ class TrainingClips(Dataset[Sample]):
             return label_distribution(clip, self.labels)
         return self.labels.index(clip.emotion)
 
-    def _read(self, index: int) -> tuple[Tensor, Tensor | None]:
+    def _read(self, index: int) -> Tensor:
         clip = self.clips[index]
-        if clip.kind not in ("frames", "video"):
-            return self._read_picture(clip), NO_JITTER if self.defer_color_jitter else None
-        frames = read_frames(clip, self.frames, self.choose)
-        if self.defer_color_jitter:
-            return self.augment_frames.without_color_jitter(frames)
-        return self.augment_frames(frames), None
-
-    def _read_picture(self, clip: Clip) -> Tensor:
-        """Make a clip from a still, or draw a synthetic one."""
+        if clip.kind in ("frames", "video"):
+            return self.augment_frames(read_frames(clip, self.frames, self.choose))
         if clip.kind == "synthetic":
             frames = read_clip(clip, self.frames, self.size, self.choose, keep_all=True)
             return self.transform(frames)

@@ -47,8 +47,8 @@ class Frames:
     Attributes:
         path: the clip.
         names: the names of the frames, for messages.
-        contents: the frames, all in one of these forms, uint8: RGB pixels (H, W, 3); YUV 4:2:0
-            pixels (H·3/2, W), Y above U and V; or the bytes (L,) of a picture file.
+        contents: the frames, uint8: all RGB pixels (H, W, 3), or all the bytes (L,) of a picture
+            file.
     """
 
     path: str
@@ -75,8 +75,6 @@ class Frames:
         first = self.contents[0]
         if first.ndim == 3:
             return first.shape[:2]
-        if first.ndim == 2:
-            return first.shape[0] * 2 // 3, first.shape[1]
         try:
             with Image.open(io.BytesIO(first.tobytes())) as header:
                 width, height = header.size
@@ -100,8 +98,6 @@ class Frames:
         if content.ndim == 3:
             rgb = self._of_one_size(content)
             return cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)  # type: ignore[no-any-return]
-        if content.ndim == 2:
-            return cv2.cvtColor(content, cv2.COLOR_YUV2BGR_I420)  # type: ignore[no-any-return]
         pixels = cv2.imdecode(content, _REDUCED[reduction]) if content.size else None
         if pixels is None:
             raise not_a_picture(self.names[index])

@@ -74,7 +74,6 @@ def training_batches(
         model.grayscale,
         config.loss.votes,
         data.window_s,
-        defer_color_jitter=fabric.device.type != "cpu",
     )
     on_gpu = fabric.device.type == "cuda"
     loader = training_loader(training_clips, batches, config.workers, pin_memory=on_gpu)

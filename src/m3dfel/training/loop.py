@@ -19,7 +19,6 @@ from torch.optim import AdamW
 
 from m3dfel.config import TrainConfig
 from m3dfel.config.stages import stages
-from m3dfel.data.augment.color_jitter import apply_color_jitter
 from m3dfel.data.augment.transforms import mixup
 from m3dfel.data.manifest import Clip, Manifest
 from m3dfel.data.seeds import combine_seeds
@@ -178,8 +177,7 @@ def train_stage(
                 step_complete = remaining_part == 0
                 seed = combine_seeds(config.seed, epoch, part, fabric.global_rank)
                 targets = batch["targets"]
-                clips = apply_color_jitter(batch["clips"], batch["colors"])
-                clips = model.normalize(clips)
+                clips = model.normalize(batch["clips"])
                 clips, partners, weight = mixup(clips, targets, config.augment.mixup, seed)
                 with fabric.no_backward_sync(network, enabled=not step_complete):
                     logits = network(clips)

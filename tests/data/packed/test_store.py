@@ -78,7 +78,7 @@ def test_a_clip_that_is_not_in_the_store_cannot_be_read(store: Path):
     "change",
     [
         {"bytes": None},
-        {"settings": {"format": "gif"}},
+        {"settings": {"quality": "high"}},
         {"packed_folds": "all"},
         {"labels": [1]},
         {"packed_folds": [7]},

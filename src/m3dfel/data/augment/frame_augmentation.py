@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from m3dfel import torchvision_compat as torchvision
 from m3dfel.config import AugmentConfig
-from m3dfel.data.augment.color_jitter import jitter_as_tensor
 from m3dfel.data.augment.transforms import color_jitter, degradations, random_crop
 from m3dfel.data.frames import Frames, Picture
 from m3dfel.opencv import LUMINANCE, cv2
@@ -49,43 +48,17 @@ class FrameAugmentation:
         steps = degradations(size, augment)
         self.degrade: nn.Module = torchvision.v2.Compose(steps) if steps else nn.Identity()
 
-    @property
-    def color_jitter_is_last(self) -> bool:
-        """Whether colors are changed, and nothing after them."""
-        return self.jitter is not None and isinstance(self.degrade, nn.Identity)
-
     def __call__(self, frames: Frames) -> Tensor:
         """Return the clip, uint8 RGB (T, 3, size, size).
 
         Raises:
             InputError: a frame is not a picture, or they differ in size.
         """
-        crop, mirrored, colors = self._draw(frames)
-        degraded: Tensor = self.degrade(self._read(frames, crop, mirrored, colors))
-        return degraded
-
-    def without_color_jitter(self, frames: Frames) -> tuple[Tensor, Tensor]:
-        """Return the clip before its colors are changed, and the change, for `apply_color_jitter`.
-
-        Only where `color_jitter_is_last`. The random numbers are those of `__call__`.
-
-        Raises:
-            InputError: a frame is not a picture, or they differ in size.
-        """
-        crop, mirrored, colors = self._draw(frames)
-        return self._read(frames, crop, mirrored, {}), jitter_as_tensor(colors)
-
-    def _draw(self, frames: Frames) -> tuple[dict[str, int], bool, dict[str, Any]]:
-        """Draw the crop, whether to flip it, and the change of its colors."""
         # Without data: torchvision asks only for the size.
         source = torch.empty((3, *frames.size), device="meta")
         crop = self.crop.make_params([source])
         mirrored = bool(self.flip and torch.rand(1) < self.flip)
-        return crop, mirrored, self.jitter.make_params([source]) if self.jitter else {}
-
-    def _read(
-        self, frames: Frames, crop: dict[str, int], mirrored: bool, colors: dict[str, Any]
-    ) -> Tensor:
+        colors = self.jitter.make_params([source]) if self.jitter else {}
         # Colors are changed where there are fewer pixels, before or after resizing.
         if crop["height"] * crop["width"] < self.size**2:
             crops = np.stack([_cut(picture, crop) for picture in frames.pictures()])
@@ -94,7 +67,8 @@ class FrameAugmentation:
         else:
             clip = _crop_and_resize(frames, crop, self.size)
             _jitter_colors(clip, colors)
-        return _to_tensor(clip, mirrored=mirrored)
+        degraded: Tensor = self.degrade(_to_tensor(clip, mirrored=mirrored))
+        return degraded
 
 
 def _cut(picture: Picture, crop: dict[str, int]) -> Picture:

@@ -309,18 +309,16 @@ def _record(clip: Clip, settings: PackSettings) -> tuple[bytes, dict[str, Any]]:
     """Return the record of a clip and its facts, or no record and the problem."""
     try:
         if clip.kind == "still":
-            contents = [np.frombuffer(picture_bytes(clip.path), np.uint8)]
-            _, height, width = read_picture(clip.path).shape
-            fps = PICTURES_PER_S
+            read_picture(clip.path)  # if it can be read
+            contents, fps = [np.frombuffer(picture_bytes(clip.path), np.uint8)], PICTURES_PER_S
         else:
             frames, fps = _all_frames(clip, settings.frames)
-            contents, (height, width) = _contents(frames, settings)
+            contents = _contents(frames, settings)
     except InputError as error:
         return b"", {"path": clip.path, "problem": str(error)}
     borders = np.cumsum([8 * (len(contents) + 1), *(content.size for content in contents)])
     record = borders.astype("<u8").tobytes() + b"".join(map(bytes, contents))
-    facts = {"frames": len(contents), "height": height, "width": width, "fps": round(fps, 3)}
-    return record, facts
+    return record, {"frames": len(contents), "fps": round(fps, 3)}
 
 
 def _all_frames(clip: Clip, limit: int) -> tuple[Frames, float]:
@@ -339,40 +337,20 @@ def _all_frames(clip: Clip, limit: int) -> tuple[Frames, float]:
     return read_frames(clip, 0, choose), rates[0]
 
 
-def _contents(frames: Frames, settings: PackSettings) -> tuple[list[Picture], tuple[int, int]]:
-    """Return the frames as the store keeps them, and their height and width."""
-    height, width = _reduced(frames.size, settings)
+def _contents(frames: Frames, settings: PackSettings) -> list[Picture]:
+    """Return the frames as the store keeps them: as picture files."""
+    # Larger frames are reduced.
+    factor = min(settings.size / min(frames.size), 1.0) if settings.size else 1.0
+    height, width = (max(round(side * factor), 1) for side in frames.size)
     contents = []
     for index in range(len(frames.contents)):
         picture = frames.picture(index)
         keeps_size = picture.shape[:2] == (height, width)
-        if settings.format == "jpeg" and frames.encoded and keeps_size:
+        if frames.encoded and keeps_size:
             contents.append(frames.contents[index])
             continue
         if not keeps_size:
             picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
-        if settings.format == "jpeg":
-            quality = [cv2.IMWRITE_JPEG_QUALITY, settings.quality]
-            contents.append(cv2.imencode(".jpg", picture, quality)[1])
-        else:
-            contents.append(_to_yuv(picture))
-    return contents, (height, width)
-
-
-def _to_yuv(picture: Picture) -> Picture:
-    """Return a BGR picture (H, W, 3) as YUV 4:2:0 (H·3/2, W)."""
-    height, width = picture.shape[:2]
-    # OpenCV takes the color of one pixel in four; the mean of the four is better.
-    half = cv2.resize(picture, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
-    means = cv2.resize(half, (width, height), interpolation=cv2.INTER_NEAREST)
-    luminance, color = (cv2.cvtColor(p, cv2.COLOR_BGR2YUV_I420) for p in (picture, means))
-    return np.vstack([luminance[:height], color[height:]])
-
-
-def _reduced(size: tuple[int, int], settings: PackSettings) -> tuple[int, int]:
-    """Return the height and width that the store keeps of a frame's size."""
-    factor = min(settings.size / min(size), 1.0) if settings.size else 1.0
-    # Raw pixels come in squares of four with one color.
-    step = 2 if settings.format == "raw" else 1
-    height, width = (max(round(side * factor / step), 1) * step for side in size)
-    return height, width
+        quality = [cv2.IMWRITE_JPEG_QUALITY, settings.quality]
+        contents.append(cv2.imencode(".jpg", picture, quality)[1])
+    return contents

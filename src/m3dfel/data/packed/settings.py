@@ -6,7 +6,6 @@ Apart from `packing.py`, so that the command line's help need not load torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from m3dfel.config.ranges import JPEGQuality, NonNegativeInt, out_of_range
 from m3dfel.errors import InputError
@@ -19,14 +18,11 @@ class PackSettings:
     Attributes:
         size: shorter side of a frame in pixels; larger frames are reduced, smaller ones kept. 0
             keeps all sizes.
-        format: `jpeg`; or `raw` pixels (YUV 4:2:0), which take about four times the space and
-            hardly any time to decode.
         quality: quality of the JPEG files, 1 to 100. Picture files that keep their size are copied.
         frames: at most this many frames per clip, evenly spaced; 0 keeps all.
     """
 
     size: NonNegativeInt = 128
-    format: Literal["jpeg", "raw"] = "jpeg"
     quality: JPEGQuality = 95
     frames: NonNegativeInt = 0
 

@@ -1,12 +1,11 @@
 """The packed store: all clips of a data set in one memory-mapped file, with an index.
 
 A store is a folder of three files. `frames.bin` holds one record per clip: the borders of its
-frames (little-endian uint64, one more than there are frames), then the frames: picture files, or
-YUV 4:2:0 pixels. `clips.parquet` has one row per clip: label, votes (if any), splits, frame rate,
-and where the record lies.
-`store.json` describes the data set and holds the sizes of the other two and the checksum of the
-index; it is written last, so that a folder without it is not a complete store. `packing.py` writes
-stores.
+frames (little-endian uint64, one more than there are frames), then the frames: picture files.
+`clips.parquet` has one row per clip: label, votes (if any), splits, frame rate, and where the
+record lies. `store.json` describes the data set and holds the sizes of the other two and the
+checksum of the index; it is written last, so that a folder without it is not a complete store.
+`packing.py` writes stores.
 
 A clip in a store is named by `STORE/frames.bin!CLIP`, as files in zip archives are.
 """
@@ -27,7 +26,7 @@ from pydantic import TypeAdapter
 from m3dfel.data.packed.settings import PackSettings
 from m3dfel.errors import InputError
 
-FORMAT = 2
+FORMAT = 3
 FRAMES, CLIPS, INFO, JOURNAL = "frames.bin", "clips.parquet", "store.json", "packing.jsonl"
 
 _MARK = f"/{FRAMES}!"
@@ -83,7 +82,7 @@ class Store:
         self._rows = {name: row for row, name in enumerate(self.table["name"])}
         self._kinds = self.table["kind"].tolist()
         self._rates = self.table["fps"].tolist()
-        self._spans = self.table[["offset", "length", "frames", "height", "width"]].to_numpy()
+        self._spans = self.table[["offset", "length", "frames"]].to_numpy()
         self._checksums = self.table["sha256"].tolist()
         self._verified = bytearray(len(self.table))
         # Only the pages that are read come into memory, and processes share them.
@@ -111,7 +110,7 @@ class Store:
         The clip is verified when it is first read.
 
         Returns:
-            For each index YUV 4:2:0 pixels (H·3/2, W), or the bytes (L,) of a picture file.
+            For each index the bytes (L,) of a picture file.
 
         Raises:
             InputError: there is no such clip, or it does not match its checksum.
@@ -120,15 +119,9 @@ class Store:
         if not self._verified[row]:
             self.verify(name)
             self._verified[row] = True
-        _, _, frames, height, width = self._spans[row].tolist()
         record = self.record(name)
-        borders = record[: 8 * (frames + 1)].view("<u8").tolist()
-        found = [record[borders[index] : borders[index + 1]] for index in indices]
-        if self.info.settings.format == "raw" and self._kinds[row] == "frames":
-            if any(frame.size != height * 3 // 2 * width for frame in found):
-                raise _damaged(self.folder / CLIPS)
-            return [frame.reshape(height * 3 // 2, width) for frame in found]
-        return found
+        borders = record[: 8 * (self.frame_count(name) + 1)].view("<u8").tolist()
+        return [record[borders[index] : borders[index + 1]] for index in indices]
 
     def record(self, name: str) -> Bytes:
         """Return the record of a clip."""
@@ -225,7 +218,7 @@ def digest(data: bytes | memoryview) -> str:
 _INFO = TypeAdapter(StoreInfo)
 _COLUMNS = {
     **dict.fromkeys(("name", "kind", "emotion", "identity", "sha256"), "O"),
-    **dict.fromkeys(("offset", "length", "frames", "height", "width"), "i"),
+    **dict.fromkeys(("offset", "length", "frames"), "i"),
     "fps": "f",
 }
 """The columns of the index that every store has, and the kinds of their values."""
@@ -285,10 +278,12 @@ def _check_table(table: pd.DataFrame, info: StoreInfo) -> None:
         by_fold |= {f"split_{fold}": "O", f"order_{fold}": "i"}
     for name, kind in (_COLUMNS | by_fold).items():
         column = table[name]
-        if column.dtype.kind != kind or (kind == "O" and not column.map(type).eq(str).all()):
+        if column.dtype.kind != kind or (
+            kind == "O" and not all(isinstance(cell, str) for cell in column)
+        ):
             raise ValueError(f"the column {name} is of another type")
     ends, borders = table["offset"] + table["length"], 8 * (table["frames"] + 1)
     in_range = (table["offset"] >= 0) & (ends <= info.bytes[FRAMES]) & (table["frames"] > 0)
     in_range &= (borders <= table["length"]) & table["kind"].isin(["frames", "still"])
-    if not (in_range & (table[["height", "width", "fps"]] > 0).all(axis=1)).all():
+    if not (in_range & (table["fps"] > 0)).all():
         raise ValueError("a number is out of range")
