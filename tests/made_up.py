@@ -13,6 +13,7 @@ from matplotlib.text import Text
 from m3dfel.emotions import EMOTIONS
 from m3dfel.evaluation.metrics import compute_metrics
 from m3dfel.evaluation.runs import Run
+from m3dfel.report.recognized import table_columns
 
 LABELS = ["happiness", "sadness", "neutral"]
 
@@ -101,6 +102,7 @@ def made_up_prediction(
         labels=labels,
         clips=pd.DataFrame(clips, columns=None if clips else columns),
         instances=pd.DataFrame(instances),
+        frames=pd.DataFrame(columns=table_columns(labels)["frames"]),
         duration_s=max([duration_s, *(end_s for _, end_s in spans)]),
         note="" if spans else "no face was found in film.mp4",
     )

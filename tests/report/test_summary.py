@@ -14,7 +14,8 @@ def test_a_bar_for_each_person_with_its_name_and_changes(tmp_path):
     assert {"film.mp4, person 1", "film.mp4, person 2", "changes/min"} <= set(words)
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend[:2] == ["happiness", "sadness"]
-    assert legend[-2:] == ["uncertain", "not readable"]
+    assert legend[-2:] == ["uncertain", "unreadable"]
+    assert {"happiness", "fear"} <= set(words), "in the bars"
     assert_nothing_is_cut_off(figure)
     bars = [patch for patch in figure.axes[0].patches if patch.get_y() < 0.4]
     assert sum(bar.get_width() for bar in bars) == pytest.approx(1, abs=1e-3)

@@ -14,7 +14,14 @@ from PIL import Image
 
 from m3dfel.errors import InputError
 from m3dfel.video import pictures
-from m3dfel.video.decode import is_annotated, probe, read_chosen, read_images, read_video
+from m3dfel.video.decode import (
+    is_annotated,
+    probe,
+    read_at,
+    read_chosen,
+    read_images,
+    read_video,
+)
 from m3dfel.video.encode import write_video
 
 
@@ -440,6 +447,24 @@ def test_frames_are_chosen_among_those_that_can_be_decoded(tmp_path):
     assert len(indices) == len(frames)
     for picture, frame in zip(pictures, frames, strict=True):
         assert np.array_equal(picture, frame.image)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".gif"])
+def test_frames_are_found_again_by_their_time(tmp_path, suffix):
+    path = tmp_path / f"video{suffix}"
+    if suffix == ".gif":
+        pictures = [Image.fromarray(image) for image in shades(8)]
+        pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=200)
+    elif suffix == ".ts":
+        write_stream(path, list(shades(40)), range(0, 40 * 40, 40))
+    else:
+        write_video(path, shades(40), fps=10)
+    frames = list(read_video(path))
+    wanted = [frames[-1], frames[3], frames[0]]
+    found = read_at(path, [frame.time_s for frame in wanted])
+    for frame in wanted:
+        assert np.array_equal(found[frame.time_s], frame.image)
+    assert read_at(path, [0.033, 99.0]) == {}
 
 
 MEMORY = """

@@ -9,8 +9,9 @@ from PIL import Image
 from m3dfel.emotions import EMOTIONS
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
+from m3dfel.report.portraits import View
 from m3dfel.video.decode import Frame
-from m3dfel.web.moments import Gallery, View, clearest_moments, portraits
+from m3dfel.web.moments import Gallery, clearest_moments
 from small_videos import ScriptedDetector, noise_video, small_model
 
 
@@ -43,14 +44,6 @@ def test_the_clearest_moment_has_the_strongest_evidence(prediction: Prediction):
 def test_uncertain_clips_have_no_clear_moment(prediction: Prediction):
     uncertain = replace(prediction, clips=prediction.clips.assign(mark="uncertain"))
     assert clearest_moments(uncertain) == []
-
-
-def test_each_person_has_a_portrait_from_a_readable_frame(prediction: Prediction):
-    faces = prediction.frames.copy()
-    faces.loc[faces["frame"] == 20, "score"] = 0.99
-    faces.loc[faces["frame"] == 30, ["score", "mark"]] = [1.0, "blurred"]
-    marked = portraits(replace(prediction, frames=faces))
-    assert [(view.person, view.frame) for view in marked] == [(1, 20), (2, 20)]
 
 
 @pytest.mark.parametrize("box", [(0, 0, 20, 20), (100, 60, 140, 110), (0, 0, 160, 120)])

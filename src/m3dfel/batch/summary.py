@@ -15,8 +15,9 @@ import pandas as pd
 
 from m3dfel.errors import InputError
 from m3dfel.predictions.prediction import Prediction, read_header
+from m3dfel.report.portraits import View, portrait_views
 from m3dfel.report.spans import span_table
-from m3dfel.report.summary import plot_summary
+from m3dfel.report.summary import plot_summary, time_column
 from m3dfel.report.tables import write_csv
 from m3dfel.video.marks import NO_FACE, UNCERTAIN, UNREADABLE
 
@@ -56,9 +57,18 @@ def write_summary(files: Iterable[Path], folder: Path, lang: str = "en") -> pd.D
     Raises:
         InputError: a file is not a prediction, or the folder cannot be written to.
     """
-    table = summarize(map(Prediction.load, files))
+    views = dict[str, list[View]]()
+
+    def loaded() -> Iterator[Prediction]:
+        for file in files:
+            prediction = Prediction.load(file)
+            if prediction.clips["person"].nunique() > 1:
+                views[prediction.source] = portrait_views(prediction)
+            yield prediction
+
+    table = summarize(loaded())
     write_csv(table, folder / SUMMARY_FILES[0])
-    plot_summary(table, folder / SUMMARY_FILES[1], lang)
+    plot_summary(table, folder / SUMMARY_FILES[1], lang, views)
     return table
 
 
@@ -84,7 +94,7 @@ def summarize(predictions: Iterable[Prediction]) -> pd.DataFrame:
     for prediction in predictions:
         labels |= dict.fromkeys(prediction.labels)
         rows += _rows(prediction)
-    times = [f"time_{word.replace(' ', '_')}" for word in (*labels, *_MARKS)]
+    times = [time_column(word) for word in (*labels, *_MARKS)]
     names = ["video", "person", "duration_s", "seen_s", "seen_of_video", "readable_of_seen"]
     table = pd.DataFrame(rows, columns=[*names, "changes_per_min", *times, "note"])
     return table.astype({"person": "Int64"})
@@ -109,6 +119,6 @@ def _rows(prediction: Prediction) -> Iterator[dict[str, Any]]:
             "seen_of_video": round(seen_s / prediction.duration_s, 4),
             "readable_of_seen": round(readable, 4),
             "changes_per_min": round(60 * changes / seen_s, 2) if seen_s >= _RATE_FROM_S else None,
-            **{f"time_{word.replace(' ', '_')}": round(parts[word], 4) for word in parts},
+            **{time_column(word): round(parts[word], 4) for word in parts},
             "note": prediction.note,
         }

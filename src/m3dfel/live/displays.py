@@ -21,7 +21,7 @@ from m3dfel.errors import InputError
 from m3dfel.opencv import cv2, open_window
 from m3dfel.predictions.update import Update
 from m3dfel.recognition.stream import Step
-from m3dfel.report.drawing.boxes import draw_box
+from m3dfel.report.drawing.boxes import Box, draw_boxes
 from m3dfel.video.decode import Picture
 
 _BAR_WIDTH = 30
@@ -128,10 +128,11 @@ def check_window() -> None:
 
 def draw_faces(step: Step, answers: Mapping[int, Update | None]) -> Picture:
     """Return a frame with its faces drawn in, uint8 RGB, in the style of the annotated video."""
-    picture = step.frame.image.copy()
+    picture, boxes = step.frame.image.copy(), list[Box]()
     for face in step.faces:
         answer = answers.get(face.track)
         word = (answer.mark or answer.emotion or "") if answer else ""
         dot = colors(answer.labels)[answer.emotion] if answer and word == answer.emotion else None
-        draw_box(picture, face.detection.box.astype(float), face.track, word, dot)
+        boxes.append(Box(face.detection.box.astype(float), face.track, word, dot))
+    draw_boxes(picture, boxes)
     return picture

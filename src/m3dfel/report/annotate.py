@@ -14,7 +14,7 @@ import numpy as np
 
 from m3dfel.emotions import colors, names_in
 from m3dfel.opencv import cv2
-from m3dfel.report.drawing.boxes import draw_box, tags_above
+from m3dfel.report.drawing.boxes import Box, draw_boxes, tags_above
 from m3dfel.report.drawing.cards import draw_card
 from m3dfel.report.drawing.faces import faces_of
 from m3dfel.report.drawing.lanes import Timeline
@@ -22,7 +22,7 @@ from m3dfel.report.drawing.layout import MARGIN, TEXT, Layout
 from m3dfel.report.drawing.sprites import composite_rgb, text
 from m3dfel.report.recognized import Recognized
 from m3dfel.report.style import MUTED
-from m3dfel.report.words import translate
+from m3dfel.report.words import short_words, translate
 from m3dfel.video.decode import Frame, Picture
 from m3dfel.video.encode import rewrite_video
 from m3dfel.video.marks import NO_FACE
@@ -88,7 +88,8 @@ class Annotator:
         self._faces = faces_of(prediction, lang)
         self._no_face = translate(lang, NO_FACE)
         slots = max((face.slot + 1 for face in self._faces), default=0)
-        self._layout = layout = Layout(width, height, names, slots, duration_s)
+        short = tuple(short_words(lang, prediction.labels).values())
+        self._layout = layout = Layout(width, height, names, short, slots, duration_s)
         self._colors = list(colors(prediction.labels).values())
         self._tags_above = [tags_above(face.boxes, layout.unit) for face in self._faces]
         self._timeline = Timeline(self._faces, prediction.labels, layout)
@@ -101,7 +102,7 @@ class Annotator:
         layout, canvas = self._layout, self._background.copy()
         picture = canvas[layout.picture_top :, : layout.width][: layout.height]
         picture[:] = _resized(frame.image, layout.width, layout.height)
-        cards = []
+        cards, boxes = [], list[Box]()
         for face, above in zip(self._faces, self._tags_above, strict=True):
             index = face.index_at(frame.index)
             if index is None:
@@ -112,7 +113,8 @@ class Annotator:
                 best = answer.recognized
                 word = answer.mark if best is None else layout.names[best]
                 dot = None if best is None else self._colors[best]
-                draw_box(picture, face.boxes[index], face.person, word, dot, above[index])
+                boxes.append(Box(face.boxes[index], face.person, word, dot, above[index]))
+        draw_boxes(picture, boxes)
         for face, answer in cards:
             if face.slot < layout.max_cards:
                 top = layout.card_top(face.slot)

@@ -13,7 +13,7 @@ from PIL import Image
 from m3dfel.emotions import colors
 from m3dfel.files import atomic_write, printable
 from m3dfel.opencv import cv2
-from m3dfel.report.drawing.boxes import draw_box
+from m3dfel.report.drawing.boxes import Box, draw_boxes
 from m3dfel.report.drawing.sprites import composite_rgb, fitting_text, mix
 from m3dfel.report.numbers import confidence
 from m3dfel.report.recognized import BOX
@@ -76,13 +76,15 @@ def _cell(photo: Picture, rows: pd.DataFrame, lang: str) -> Picture:
     scaled = np.array(cv2.resize(photo, size, interpolation=shrinks), np.uint8)
     labels = [str(name).removeprefix("p_") for name in rows.filter(regex="^p_")]
     words, color_of = words_for(lang, labels), colors(labels)
+    boxes = list[Box]()
     for row in rows[rows["face"].notna()].to_dict("records"):
         word = words[row["mark"] or row["emotion"]]
         if not row["mark"]:
             word += f" {confidence(row['confidence'])}"
         box = np.array([row[name] for name in BOX], float) * scale
         dot = None if row["mark"] else color_of[row["emotion"]]
-        draw_box(scaled, box, int(row["face"]), word, dot)
+        boxes.append(Box(box, int(row["face"]), word, dot))
+    draw_boxes(scaled, boxes)
     top, left = (_HEIGHT - size[1]) // 2, (_WIDTH - size[0]) // 2
     cell[top : top + size[1], left : left + size[0]] = scaled
     name = printable(Path(rows["file"].iloc[0]).name)

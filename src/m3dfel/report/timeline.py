@@ -18,6 +18,7 @@ from m3dfel.emotions import colors, names_in
 from m3dfel.errors import InputError
 from m3dfel.report.evidence import relative_evidence
 from m3dfel.report.fonts import check_fonts
+from m3dfel.report.portraits import draw_portrait, portrait_views, read_portraits
 from m3dfel.report.recognized import Recognized, per_label
 from m3dfel.report.spans import Values, equal_spans, probabilities_at, span_table
 from m3dfel.report.style import (
@@ -36,7 +37,8 @@ from m3dfel.report.style import (
     shorten,
     text_width,
 )
-from m3dfel.report.words import translate, words_for
+from m3dfel.report.words import short_words, translate, words_for
+from m3dfel.video.decode import Picture
 from m3dfel.video.marks import NO_FACE
 from m3dfel.video.sources import source_path
 
@@ -47,6 +49,9 @@ _SAMPLES = 2000  # of a curve
 _MIN_NAMED = 0.015  # of the width: what is shorter has no room for a line of text
 _LABEL: dict[str, Any] = {"size": 9}
 _MARK: dict[str, Any] = {"size": 8}
+_SPAN: dict[str, Any] = {"size": 7.5}
+_HEADING: dict[str, Any] = {"size": 10.5, "weight": "bold"}
+_PORTRAIT = 28.0  # points
 
 
 def plot_timeline(
@@ -63,6 +68,8 @@ def plot_timeline(
     emotion: the likeliest, and not marked as uncertain. Where a face is unreadable, the rows are
     empty and the mark says why. The lowest row is the evidence: the emotion that each instance
     supports most, averaged over the clips that contain the instance.
+
+    Of several people, portraits say who is who, if their video is still where it was.
 
     Args:
         prediction: the recognized faces of a video.
@@ -82,6 +89,9 @@ def plot_timeline(
     check_fonts(words.values())
     spans = span_table(prediction)
     people = [clips for _, clips in prediction.clips.groupby("person")]
+    portraits = dict[int, Picture]()
+    if len(people) > 1:
+        portraits = read_portraits(prediction.source, portrait_views(prediction))
     if ax is None:
         figure, blocks = _new_figure(prediction, names, len(people), lang)
     else:
@@ -96,14 +106,16 @@ def plot_timeline(
         if target_frames is not None:
             name = translate(lang, "true target frames") if index == 0 else ""
             _shade_target_frames(axes, target_frames, fps, name)
-        person = clips["person"].iloc[0]
-        _draw_person(axes, clips, names, words, translate(lang, "person {n}", n=person))
+        person = int(clips["person"].iloc[0])
+        _draw_person(axes, clips, names, words)
+        _write_heading(axes, translate(lang, "person {n}", n=person), portraits.get(person), person)
         away = spans[(spans["person"] == person) & (spans["emotion"] == NO_FACE)]
         for start_s, end_s in away[["start_s", "end_s"]].to_numpy():
             _write_mark(axes, start_s, end_s, len(names), words[NO_FACE])
         instances = prediction.instances
         evidence = instances[instances["track"].isin(clips["track"])]
-        _draw_evidence(axes, evidence, names, translate(lang, "evidence"))
+        short = short_words(lang, prediction.labels)
+        _draw_evidence(axes, evidence, names, short, translate(lang, "evidence"))
         _draw_time_axis(axes, labeled=axes is blocks[-1])
     return save(figure, path)
 
@@ -113,7 +125,10 @@ def _new_figure(
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with its heading, and axes for each person below each other."""
     width, top, bottom, between = 8.6, 0.8, 0.5, 0.55
-    left = max(1.3, 0.3 + max(text_width(name, **_LABEL, weight="bold") for name in names.values()))
+    left = max(
+        1.3 if people == 1 else 1.5,
+        0.3 + max(text_width(name, **_LABEL, weight="bold") for name in names.values()),
+    )
     height = _ROW * (len(names) - _EVIDENCE_BASE)
     size = left + width + 0.65, top + people * (height + between) + bottom
     figure = new_figure(*size, *_heading(prediction, people, lang))
@@ -143,7 +158,6 @@ def _draw_person(
     clips: pd.DataFrame,
     names: Mapping[str, str],
     words: Mapping[str, str],
-    heading: str,
 ) -> None:
     """Draw one person's probabilities, track by track, and why the face is unreadable."""
     shown = set[int]()
@@ -152,9 +166,23 @@ def _draw_person(
     for index, name in enumerate(names.values()):
         weight = "bold" if index in shown else "normal"
         _label_row(axes, len(names) - 1 - index, name, weight=weight, color=INK)
-    title: dict[str, Any] = {"ha": "right", "size": 10.5, "weight": "bold", "color": INK}
-    axes.annotate(heading, (0, 1), (-8, 6), **ABOVE_AXES, **title)
     _draw_scale(axes, len(names) - 1)
+
+
+def _write_heading(axes: Axes, heading: str, portrait: Picture | None, person: int) -> None:
+    """Write whose block it is at its top left, and draw the portrait before it, if any."""
+    axes.annotate(
+        heading,
+        (0, 1),
+        (-8, 6 if portrait is None else _PORTRAIT / 2),
+        **ABOVE_AXES,
+        **_HEADING,
+        ha="right",
+        color=INK,
+    )
+    if portrait is not None:
+        left = 8 + 72 * text_width(heading, **_HEADING) + 6
+        draw_portrait(axes, portrait, person, _PORTRAIT, (0, 1), (-left, 4 + _PORTRAIT / 2))
 
 
 def _draw_track(
@@ -195,7 +223,11 @@ def _draw_scale(axes: Axes, base: float) -> None:
 
 
 def _draw_evidence(
-    axes: Axes, instances: pd.DataFrame, names: Mapping[str, str], heading: str
+    axes: Axes,
+    instances: pd.DataFrame,
+    names: Mapping[str, str],
+    short: Mapping[str, str],
+    heading: str,
 ) -> None:
     labels, color_of = list(names), colors(list(names))
     # Clips overlap, so an instance is part of several; its evidence is averaged over them.
@@ -219,17 +251,25 @@ def _draw_evidence(
     for _, rows in means.groupby("track"):
         i = rows.index.to_numpy()
         axes.plot([starts[i[0]], ends[i[-1]]], base, color=MUTED, linewidth=0.8, clip_on=False)
-        _name_spans(axes, [names[word] for word in strongest[i]], starts[i], ends[i])
+        _name_spans(axes, strongest[i].tolist(), (names, short), starts[i], ends[i])
     _label_row(axes, _EVIDENCE_BASE, heading, style="italic", color=MUTED)
 
 
-def _name_spans(axes: Axes, emotions: Sequence[str], starts: Values, ends: Values) -> None:
-    """Write the emotion above each run of instances that share it and is wide enough."""
+def _name_spans(
+    axes: Axes,
+    emotions: Sequence[str],
+    names: Sequence[Mapping[str, str]],
+    starts: Values,
+    ends: Values,
+) -> None:
+    """Write the emotion above each run of instances that share it: the first name that fits."""
     inches_per_s = axes.get_window_extent().width / axes.figure.dpi / np.diff(axes.get_xlim())[0]
     for first, last, emotion in equal_spans(emotions):
-        if (ends[last] - starts[first]) * inches_per_s > 0.07 * len(emotion):
+        width = (ends[last] - starts[first]) * inches_per_s
+        fitting = (of[emotion] for of in names if text_width(of[emotion], **_SPAN) < width)
+        if name := next(fitting, None):
             middle = (starts[first] + ends[last]) / 2
-            axes.text(middle, -0.26, emotion, **CENTERED, size=7.5, color=MUTED)
+            axes.text(middle, -0.26, name, **CENTERED, **_SPAN, color=MUTED)
 
 
 def _shade_target_frames(

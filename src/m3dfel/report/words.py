@@ -13,7 +13,7 @@ _CHINESE = CHINESE | {
     TURNED_AWAY: "脸转开了",
     BLURRED: "模糊",
     NO_FACE: "无人脸",
-    "not readable": "无法识别",
+    "unreadable": "无法识别",
     "person {n}": "人物 {n}",
     "evidence": "依据",
     "true target frames": "真正的目标帧",
@@ -58,3 +58,20 @@ def words_for(lang: str, labels: Sequence[str]) -> dict[str, str]:
     """Return how the labels and everything else that a span can say are written."""
     words = [*labels, UNCERTAIN, TOO_SMALL, TURNED_AWAY, BLURRED, NO_FACE]
     return {word: translate(lang, word) for word in words}
+
+
+def short_words(lang: str, labels: Sequence[str]) -> dict[str, str]:
+    """Return the beginnings of the labels' names, where there is no room for more: all differ.
+
+    Example:
+        >>> from m3dfel.report.words import short_words
+        >>> short_words("en", ["anger", "fear"])
+        {'anger': 'an', 'fear': 'fe'}
+        >>> short_words("en", ["anger", "anxiety"])
+        {'anger': 'ang', 'anxiety': 'anx'}
+    """
+    names, length = words_for(lang, labels), 1 if lang == "zh" else 2
+    distinct = len({names[label] for label in labels})
+    while len({names[label][:length] for label in labels}) < distinct:
+        length += 1
+    return {label: names[label][:length] for label in labels}

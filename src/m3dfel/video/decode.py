@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import dropwhile
 from pathlib import Path
 from typing import cast
 
@@ -61,6 +62,7 @@ ANNOTATED_ENDING = "_annotated.mp4"
 # Durations in containers are off by a frame or two; only more than this is a sign of damage.
 _MISSING_S = 0.5
 _MAX_GAPS = 3  # named in a warning
+_SAME_S = 0.001
 
 # What is not a video but names other files or addresses to read, or is any plain text.
 _PLAYLISTS = frozenset(
@@ -191,6 +193,33 @@ def read_chosen(
         if len(shown_s) == len(times_s):
             return indices, [kept[index] for index in indices]
         times_s = shown_s
+
+
+def read_at(path: str | Path, times_s: Sequence[float]) -> dict[float, Picture]:
+    """Return the frames of a video file that start at some times; reads as little else as it can.
+
+    Args:
+        path: as for `read_video`.
+        times_s: as in `Frame`, to a millisecond.
+
+    Returns:
+        The frames by their times, uint8 RGB (H, W, 3). What cannot be found again is left out, as
+        in files without time stamps.
+
+    Raises:
+        InputError: as for `read_video`.
+    """
+    if _is_for_pillow(path):
+        pictures = {round(time_s, 3): picture() for time_s, _, picture in _pictures(path)}
+        return {s: pictures[round(s, 3)] for s in times_s if round(s, 3) in pictures}
+    found = dict[float, Picture]()
+    with _open(path) as video:
+        for time_s in times_s:
+            # Some files can only be read from their start.
+            frame = video.frame_at(time_s, time_s) or video.frame_at(time_s, from_s=0.0)
+            if frame:
+                found[time_s] = video.to_rgb(frame)
+    return found
 
 
 def _listed_times(path: str | Path) -> list[float]:
@@ -426,6 +455,22 @@ class OpenVideo:
             except av.error.FFmpegError:
                 continue
             yield from cast(list[VideoFrame], frames)
+
+    def frame_at(self, time_s: float, from_s: float) -> VideoFrame | None:
+        """Return the frame that starts at a time; None if there is none.
+
+        Args:
+            time_s: seconds since the start of the file.
+            from_s: where to start to read, at the last key frame before.
+        """
+        start = file_start(self.container, self.stream) or 0.0
+        with suppress(av.error.FFmpegError):  # it is then read on from where it is
+            self.container.seek(int((start + from_s) * av.time_base))
+        for frame in dropwhile(lambda frame: not frame.key_frame, self.decoded()):
+            after_s = math.inf if frame.time is None else frame.time - start - time_s
+            if after_s > -_SAME_S:
+                return frame if after_s < _SAME_S else None
+        return None
 
     def shown_size(self, frame: VideoFrame) -> tuple[int, int]:
         """Return the width and height in pixels at which players show a frame.

@@ -19,8 +19,9 @@ from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report.annotate import annotate_video
 from m3dfel.report.exports import FORMATS
 from m3dfel.report.fonts import check_fonts
+from m3dfel.report.portraits import View, portrait_views
 from m3dfel.video.decode import ANNOTATED_ENDING, Frame, VideoInfo, probe, read_video
-from m3dfel.web.moments import Gallery, Moment, View, clearest_moments, portraits
+from m3dfel.web.moments import Gallery, Moment, clearest_moments
 from m3dfel.web.translations import Language
 
 Step: TypeAlias = Literal["reading", "drawing"]
@@ -115,7 +116,7 @@ def analyze(
     info = _probe(video, max_s)
     frames = _ReportedFrames(video, info.duration_s, max_s, report)
     prediction = _recognize(frames, recognizer)
-    people, moments = portraits(prediction), clearest_moments(prediction)
+    people, moments = portrait_views(prediction), clearest_moments(prediction)
     gallery = Gallery([*people, *(moment.view for moment in moments)])
 
     def on_frame(frame: Frame) -> None:

@@ -10,34 +10,15 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
-import pandas as pd
 
 from m3dfel.opencv import cv2
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.report.evidence import relative_evidence
-from m3dfel.report.recognized import BOX, per_label
+from m3dfel.report.portraits import View, cut_out, view_of
+from m3dfel.report.recognized import per_label
 from m3dfel.video.decode import Frame, Picture
 
-# Side of a picture in pixels, and in sides of the face's box.
-_SIDE, _SIDES_OF_BOX = 240, 1.7
 _JPEG = [int(cv2.IMWRITE_JPEG_QUALITY), 85]
-
-
-@dataclass(frozen=True)
-class View:
-    """A face in one frame.
-
-    Attributes:
-        person: whose face it is, from 1.
-        frame: index of the frame.
-        time_s: when the frame is shown.
-        box: x1, y1, x2, y2 in pixels.
-    """
-
-    person: int
-    frame: int
-    time_s: float
-    box: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -80,25 +61,9 @@ def clearest_moments(prediction: Prediction) -> list[Moment]:
     return moments
 
 
-def portraits(prediction: Prediction) -> list[View]:
-    """Return each person where the face is surest to be one, in a frame without mark if any."""
-    views = []
-    for _, rows in prediction.frames.groupby("person"):
-        readable = rows[rows["mark"] == ""]
-        best = rows if readable.empty else readable
-        views.append(_view(best, int(best["score"].to_numpy(float).argmax())))
-    return views
-
-
 def _view_at(prediction: Prediction, face: int, time_s: float) -> View:
     rows = prediction.frames[prediction.frames["track"] == face]
-    return _view(rows, int(np.abs(rows["time_s"].to_numpy(float) - time_s).argmin()))
-
-
-def _view(rows: pd.DataFrame, index: int) -> View:
-    row = rows.iloc[index]
-    box = tuple(float(row[side]) for side in BOX)
-    return View(int(row["person"]), int(row["frame"]), float(row["time_s"]), box)
+    return view_of(rows, int(np.abs(rows["time_s"].to_numpy(float) - time_s).argmin()))
 
 
 @dataclass(eq=False)
@@ -121,18 +86,7 @@ class Gallery:
     def collect(self, frame: Frame) -> None:
         """Cut the faces that are wanted out of a frame."""
         for view in self._in_frame.get(frame.index, ()):
-            self.pictures[view] = _embedded(_cut_out(frame.image, view.box))
-
-
-def _cut_out(image: Picture, box: tuple[float, ...]) -> Picture:
-    """Return a square around a box, moved into the image where it would reach beyond."""
-    x1, y1, x2, y2 = box
-    height, width = image.shape[:2]
-    side = round(min(_SIDES_OF_BOX * max(x2 - x1, y2 - y1), height, width))
-    left = round(min(max((x1 + x2 - side) / 2, 0), width - side))
-    top = round(min(max((y1 + y2 - side) / 2, 0), height - side))
-    square = image[top : top + side, left : left + side]
-    return np.asarray(cv2.resize(square, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+            self.pictures[view] = _embedded(cut_out(frame.image, view.box))
 
 
 def _embedded(picture: Picture) -> str:

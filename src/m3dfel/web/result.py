@@ -25,6 +25,7 @@ from m3dfel.report.drawing.boxes import person_color
 from m3dfel.report.numbers import clock, confidence, ticks
 from m3dfel.report.recognized import BOX
 from m3dfel.report.spans import Values, equal_spans, person_spans, probabilities_at
+from m3dfel.report.words import short_words
 from m3dfel.web.analysis import Analysis
 from m3dfel.web.moments import Moment
 from m3dfel.web.photos import Photo, PhotoAnalysis
@@ -84,6 +85,7 @@ def _render_video(analysis: Analysis, job: str, language: Language) -> str:
         language,
         address=f"jobs/{job}",
         labels=colors(labels),
+        short=short_words(language, labels),
         duration_s=round(duration_s, 3),
         width=analysis.width,
         height=analysis.height,

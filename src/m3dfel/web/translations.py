@@ -12,8 +12,8 @@ Language: TypeAlias = Literal["en", "zh"]
 WORDS: dict[Language, dict[str, str]] = {
     "en": {
         "title": "What faces express, and when",
-        "lead": "Choose a video of people. Each of them gets a timeline of expressions that you "
-        "can click, and there are files to take away. In photos, each face gets an answer.",
+        "lead": "Choose a video of people: each of them gets a timeline of expressions that you "
+        "can click. Or choose photos.",
         "choose": "Choose a video or photos",
         "drop": "or drop them here",
         "record": "Record yourself",
@@ -25,8 +25,10 @@ WORDS: dict[Language, dict[str, str]] = {
         "private_there": "Everything happens on the computer that serves this page. What you "
         "choose is sent there and nowhere else, and it is deleted when you close this page.",
         "outcome": "What you get",
-        "outcome_person": "a timeline for each person, with a sentence that sums it up",
-        "outcome_files": "the video with boxes, a picture of the timeline, tables, subtitles",
+        "outcome_person": "a timeline for each person, with a sentence that sums it up; of photos, "
+        "an answer for each face",
+        "outcome_files": "files to take away: the video with boxes, a picture of the timeline, "
+        "tables, subtitles",
         "outcome_doubt": "the word “uncertain” where the model is not sure",
         "uploading": "Uploading",
         "cancel": "Cancel",
@@ -111,8 +113,7 @@ WORDS: dict[Language, dict[str, str]] = {
     },
     "zh": {
         "title": "每张脸，何时露出怎样的表情",
-        "lead": "选择一段有人物的视频。"
-        "每个人都会得到一条可以点击的表情时间线，结果还可以下载带走。照片中的每张脸也会得到一个答案。",
+        "lead": "选择一段有人物的视频：每个人都会得到一条可以点击的表情时间线。也可以选择照片。",
         "choose": "选择视频或照片",
         "drop": "或拖到这里",
         "record": "用摄像头录一段",
@@ -122,8 +123,8 @@ WORDS: dict[Language, dict[str, str]] = {
         "private_here": "一切都在这台电脑上完成：文件不会发送到任何地方，关闭本页后副本即被删除。",
         "private_there": "一切都在提供本页的电脑上完成：文件只发送到那里，关闭本页后即被删除。",
         "outcome": "你会得到",
-        "outcome_person": "每个人的时间线，以及一句总结",
-        "outcome_files": "带方框的视频、时间线图片、表格、字幕",
+        "outcome_person": "每个人的时间线，以及一句总结；照片中每张脸的答案",
+        "outcome_files": "可以下载的文件：带方框的视频、时间线图片、表格、字幕",
         "outcome_doubt": "模型没有把握时，会写明“不确定”",
         "uploading": "正在上传",
         "cancel": "取消",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from scipy.ndimage import uniform_filter1d
 
@@ -23,36 +26,47 @@ def person_color(person: int) -> str:
     return _PERSON_COLORS[(person - 1) % len(_PERSON_COLORS)]
 
 
-def draw_box(
-    picture: Picture,
-    box: Values,
-    person: int,
-    word: str,
-    dot: str | None,
-    above: bool = True,
-) -> None:
-    """Draw the box of a face and its tag.
+@dataclass(frozen=True, eq=False)
+class Box:
+    """The box of a face and its tag.
 
-    Args:
-        picture: uint8 RGB (H, W, 3), which is changed.
-        box: (4,), left, top, right, bottom in pixels.
+    Attributes:
+        sides: (4,), left, top, right, bottom in pixels.
         person: whose face it is, from 1.
         word: what the tag says beside the number.
         dot: color of the emotion; None for none.
         above: whether the tag is above the box, as far as there is room, or below.
     """
+
+    sides: Values
+    person: int
+    word: str
+    dot: str | None
+    above: bool = True
+
+
+def draw_boxes(picture: Picture, boxes: Sequence[Box]) -> None:
+    """Draw boxes, and their tags over all of them.
+
+    Args:
+        picture: uint8 RGB (H, W, 3), which is changed.
+        boxes: of the faces in it.
+    """
     height, width = picture.shape[:2]
     unit = unit_of(width, height)
-    color = person_color(person)
     radius, line, rim, gap = (
         max(1, round(size * unit)) for size in (_RADIUS, _LINE, _RIM, _TAG_GAP)
     )
-    _draw_outline(picture, box, radius, line, rim, color)
-    name = tag(person, word, round(_TAG * unit), color, dot)
-    tag_height, tag_width = name.shape[:2]
-    top = box[1] - gap - tag_height if above else min(box[3] + gap, height - tag_height)
-    left = np.clip(box[0] - round(unit), 0, max(0, width - tag_width))
-    composite_rgb(picture, name, left, max(0.0, top))
+    for box in boxes:
+        _draw_outline(picture, box.sides, radius, line, rim, person_color(box.person))
+    for box in boxes:
+        color = person_color(box.person)
+        name = tag(box.person, box.word, round(_TAG * unit), color, box.dot)
+        tag_height, tag_width = name.shape[:2]
+        left, top, _, bottom = box.sides
+        top = top - gap - tag_height if box.above else min(bottom + gap, height - tag_height)
+        left = np.clip(left - round(unit), 0, max(0, width - tag_width))
+        composite_rgb(picture, name, left, max(0.0, top))
 
 
 def tags_above(boxes: Values, unit: float) -> list[bool]:

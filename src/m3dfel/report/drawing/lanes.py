@@ -147,15 +147,22 @@ class Timeline:
         if layout.lane < 1.5 * size:
             return
         names = dict(zip(self._labels, layout.names, strict=True))
-        for start_s, end_s, word, confidence in emotion_spans(face.clips):
-            if np.isnan(confidence) == (word in names):
-                continue  # uncertain, which the pale color says
-            color = self._color_of.get(word, EMPTY)
-            ink = text_color(_hex(mix(color, opacity))) if word in names else MUTED
-            label = text(names.get(word, word), size, ink)
+        short_names = dict(zip(self._labels, layout.short_names, strict=True))
+        for start_s, end_s, word, _ in emotion_spans(face.clips):
+            color = mix(self._color_of.get(word, EMPTY), opacity)
+            ink = text_color(_hex(color)) if word in names else MUTED
             first, last = np.searchsorted(times_s, (start_s, end_s))
-            for x in range(max(first, left) + gap, last - gap - label.shape[1], gap):
-                if filled[x : x + label.shape[1]].min() > 1.2 * size:
+            for name in (names.get(word, word), short_names.get(word, "")):
+                label = text(name, size, ink)
+                width = label.shape[1]
+                columns = range(max(first, left) + gap, last - gap - width + 1, gap)
+                # Marks need no color behind them.
+                free = (
+                    x
+                    for x in columns
+                    if word not in names or filled[x : x + width].min() > 1.2 * size
+                )
+                if (x := next(free, None)) is not None:
                     top = round(_MIDDLE * layout.lane) - label.shape[0] // 2
                     composite_rgba(part, label, x, top)
                     break

@@ -33,6 +33,7 @@ class Layout:
         width: of the source's picture.
         height: of the source's picture.
         names: of the emotions, as they are written.
+        short_names: of the emotions, where there is no room for the names.
         slots: the number of faces that are shown at the same time, each with a card and a lane.
         duration_s: length of the timeline in seconds.
     """
@@ -40,6 +41,7 @@ class Layout:
     width: int
     height: int
     names: tuple[str, ...]
+    short_names: tuple[str, ...]
     slots: int
     duration_s: float
 
