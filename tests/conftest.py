@@ -14,6 +14,8 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 from hypothesis import settings
 
+import small_data
+from m3dfel.models.export import export_model
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from small_data import write_frames
@@ -110,6 +112,16 @@ def mafw(tmp_path: Path) -> Path:
             lines.append(f"{number:05d}.mp4 {words[index % 11]}")
         (folder / f"{split}.txt").write_text("\n".join(lines) + "\n")
     return root
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`small_data.small_model`, exported; tests leave it as it is."""
+    pytest.importorskip("onnxscript")
+    pytest.importorskip("onnxruntime")
+    folder = tmp_path_factory.mktemp("model") / "exported"
+    export_model(small_data.small_model().eval(), folder)
+    return folder
 
 
 @pytest.fixture(scope="module")

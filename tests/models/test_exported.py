@@ -9,16 +9,6 @@ from m3dfel.models.checkpoints import load_model, save_model
 from m3dfel.models.export import export_model
 from small_data import small_model
 
-pytest.importorskip("onnxscript")
-pytest.importorskip("onnxruntime")
-
-
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("model") / "exported"
-    export_model(small_model().eval(), folder)
-    return folder
-
 
 def test_an_exported_file_works_without_this_package(exported: Path):
     import onnxruntime

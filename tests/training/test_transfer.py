@@ -6,7 +6,6 @@ from torch import nn
 
 from m3dfel.errors import InputError
 from m3dfel.models.checkpoints import save_model
-from m3dfel.models.export import export_model
 from m3dfel.training import transfer
 from m3dfel.training.transfer import build_model, transfer_weights
 from small_data import tiny
@@ -117,8 +116,6 @@ def test_a_weight_of_another_aggregation_is_not_taken_for_dliam_s_kernels(
     assert torch.equal(next(model.backbone.parameters()), next(trained.backbone.parameters()))
 
 
-def test_an_exported_model_is_no_start(tmp_path: Path):
-    pytest.importorskip("onnxruntime")
-    export_model(model_with(tmp_path).eval(), tmp_path / "exported")
+def test_an_exported_model_is_no_start(exported: Path, tmp_path: Path):
     with pytest.raises(InputError, match="is an exported model: start from the model that was tr"):
-        model_with(tmp_path, weights=str(tmp_path / "exported"))
+        model_with(tmp_path, weights=str(exported))
