@@ -117,13 +117,20 @@ def test_a_misspelt_folder_is_said_without_asking_the_hub(name: str, tmp_path: P
         load_model(name)
 
 
-def test_a_model_that_the_hub_does_not_have_is_an_input_error(monkeypatch):
-    def ask(name: str):
-        raise OSError(f"no repository {name}\nmore")
+def test_a_model_of_the_hub_needs_the_network_once(tmp_path: Path, monkeypatch):
+    def sleep(seconds: float):
+        raise AssertionError("it is tried again")
 
-    monkeypatch.setattr(M3DFEL, "from_pretrained", ask)
-    with pytest.raises(InputError, match="none of that name on the hub could be read: no repo"):
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    with pytest.raises(InputError, match="none of that name on the hub could be read .*the network"):
         load_model("somebody/faces")
+    cached = tmp_path / "models--somebody--faces"
+    save_model(a_model(0.25), cached / "snapshots" / "1")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("1")
+    assert load_model("somebody/faces").min_confidence == 0.25
 
 
 @pytest.mark.parametrize(

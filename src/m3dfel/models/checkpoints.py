@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
@@ -118,12 +119,17 @@ def _from_hub(name: str) -> M3DFEL:
             f"no model at {name}: give the folder of a model or of a run, a .pth file, or a name "
             "on the Hugging Face hub (owner/model)"
         )
+    problem: Exception | None = None
     try:
-        model: M3DFEL = M3DFEL.from_pretrained(name)
-    except Exception as error:  # no network, no such model, or a damaged one
+        get_hf_file_metadata(hf_hub_url(name, "config.json"))  # without retries
+    except Exception as error:  # no network, or no such model
+        problem = error
+    try:  # without network, what was downloaded before
+        model: M3DFEL = M3DFEL.from_pretrained(name, local_files_only=problem is not None)
+    except Exception as error:
         raise InputError(
-            f"no model folder {name} here, and none of that name on the hub could be read: "
-            f"{first_line(error)}"
+            f"no model folder {name} here, and none of that name on the hub could be read "
+            f"({first_line(problem or error)}): check the name and the network"
         ) from error
     return model
 
