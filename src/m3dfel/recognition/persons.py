@@ -18,15 +18,17 @@ from m3dfel.recognition.appearance import AppearanceEncoder, Crops, Vectors
 from m3dfel.video.align import align_face
 from m3dfel.video.tracks import TrackedFace
 
-# Crops of a track that are kept at most.
-_PORTRAITS = 8
+# Crops of a track that are kept at most, beside its newest face.
+_SPREAD = 7
 # Boxes of the same person lie at most so many sides apart, and differ at most so much in size.
 _MAX_DISTANCE = 1.0
 _MAX_GROWTH = 1.5
 
 
 class Portraits:
-    """What a track looks like: up to 8 crops, evenly spread over it however long it grows.
+    """What a track looks like: up to 7 crops, evenly spread over it, and its newest face.
+
+    The newest is most like the first one of a track with which the same person goes on.
 
     Args:
         encoder: describes the crops.
@@ -36,22 +38,29 @@ class Portraits:
         self._encoder = encoder
         self._crops: list[Crops] = []
         self._every, self._readable = 1, 0
+        self._newest: TrackedFace | None = None
 
     def add(self, face: TrackedFace) -> None:
-        """Keep a crop of the face, if it is readable and its turn has come."""
+        """Keep the face if it is readable, and a crop of it if its turn has come."""
         if face.mark:
             return
         if self._readable % self._every == 0:
-            image, landmarks = face.frame.image, face.detection.landmarks
-            self._crops.append(align_face(image, landmarks, self._encoder.size, self._encoder.zoom))
-            if len(self._crops) > _PORTRAITS:
+            self._crops.append(self._crop(face))
+            if len(self._crops) > _SPREAD:
                 self._crops = self._crops[::2]
                 self._every *= 2
         self._readable += 1
+        self._newest = face
 
     def vectors(self) -> Vectors:
         """Return the vectors of the crops, (K, D); K is 0 if the face is never readable."""
-        return self._encoder(np.stack(self._crops)) if self._crops else np.empty((0, 1), np.float32)
+        if self._newest is None:
+            return np.empty((0, 1), np.float32)
+        return self._encoder(np.stack([*self._crops, self._crop(self._newest)]))
+
+    def _crop(self, face: TrackedFace) -> Crops:
+        landmarks, encoder = face.detection.landmarks, self._encoder
+        return align_face(face.frame.image, landmarks, encoder.size, encoder.zoom)
 
 
 def join_tracks(
