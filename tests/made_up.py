@@ -14,6 +14,7 @@ from m3dfel.emotions import EMOTIONS
 from m3dfel.evaluation.metrics import compute_metrics
 from m3dfel.evaluation.runs import Run
 from m3dfel.report.recognized import table_columns
+from m3dfel.report.spans import span_table
 
 LABELS = ["happiness", "sadness", "neutral"]
 
@@ -97,7 +98,7 @@ def made_up_prediction(
             result = {"emotion": emotion, "confidence": 0.7, **probabilities, "mark": ""}
             clips.append({"track": face, "person": face, **span, **result})
     columns = ["track", "person", "start_s", "end_s", "emotion", "confidence", "mark"]
-    return SimpleNamespace(
+    prediction = SimpleNamespace(
         source=source,
         labels=labels,
         clips=pd.DataFrame(clips, columns=None if clips else columns),
@@ -106,6 +107,8 @@ def made_up_prediction(
         duration_s=max([duration_s, *(end_s for _, end_s in spans)]),
         note="" if spans else "no face was found in film.mp4",
     )
+    prediction.spans = span_table(prediction)
+    return prediction
 
 
 # --- figures -------------------------------------------------------------------------------------

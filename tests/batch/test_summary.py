@@ -49,3 +49,13 @@ def test_one_row_for_each_video_and_person(prediction: Prediction):
 def test_a_folder_without_predictions_is_an_input_error(tmp_path: Path):
     with pytest.raises(InputError, match="there is no prediction in"):
         find_predictions(tmp_path)
+
+
+def test_a_file_is_summarized_like_its_prediction_without_reading_its_tables(
+    prediction: Prediction, tmp_path: Path
+):
+    prediction.save(tmp_path / "film.json")
+    whole = (tmp_path / "film.json").read_text()
+    (tmp_path / "film.json").write_text(whole[: whole.index('"instances"')])
+    from_file = summarize(find_predictions(tmp_path))
+    pd.testing.assert_frame_equal(from_file, summarize([prediction]))

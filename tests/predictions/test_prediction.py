@@ -1,6 +1,7 @@
 import json
 from base64 import b64decode
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
-from m3dfel.predictions.prediction import Prediction
+from m3dfel.predictions.prediction import Prediction, read_header
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import Frame, read_video
 from m3dfel.video.encode import write_video
@@ -211,3 +212,26 @@ def test_a_file_that_is_nested_without_end_is_an_input_error(tmp_path: Path):
     (tmp_path / "deep.json").write_text("[" * 100_000)
     with pytest.raises(InputError, match=r"deep\.json cannot be read as a prediction"):
         Prediction.load(tmp_path / "deep.json")
+
+
+@pytest.mark.parametrize("layout", [{"indent": 4}, {"separators": (",", ":")}, {"sort_keys": True}])
+def test_a_header_is_read_however_the_file_is_laid_out(
+    layout: dict[str, Any], prediction: Prediction, tmp_path: Path
+):
+    file = tmp_path / "film.json"
+    prediction = replace(prediction, note='a note, "clips": [')
+    prediction.save(file)
+    file.write_text(json.dumps(json.loads(file.read_text()), **layout))
+    header = read_header(file)
+    assert header is not None
+    assert (header.note, header.labels) == (prediction.note, prediction.labels)
+    pd.testing.assert_frame_equal(header.spans, prediction.spans)
+
+
+def test_a_header_with_impossible_spans_is_none(prediction: Prediction, tmp_path: Path):
+    prediction.save(tmp_path / "film.json")
+    record = json.loads((tmp_path / "film.json").read_text())
+    for change in {"person": None}, {"end_s": 1e300}, {"emotion": 5}, {"duration_s": "long"}:
+        spans = [record["spans"][0] | change]
+        (tmp_path / "film.json").write_text(json.dumps(record | {"spans": spans}))
+        assert read_header(tmp_path / "film.json") is None

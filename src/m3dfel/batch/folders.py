@@ -21,10 +21,10 @@ import pandas as pd
 from m3dfel.batch.photos import PHOTO_STEM
 from m3dfel.batch.predictor import VideoPredictor, different_settings
 from m3dfel.batch.settings import Outcome, PredictSettings, Video
-from m3dfel.batch.summary import SUMMARY_FILES, write_summary
+from m3dfel.batch.summary import SUMMARY_FILES, read_headers, write_summary
 from m3dfel.errors import DiskFullError, InputError
 from m3dfel.files import check_replaceable, only_process, start_list
-from m3dfel.predictions.prediction import Header, read_header
+from m3dfel.predictions.prediction import Header
 from m3dfel.progress import progress_bar
 from m3dfel.report.exports import FORMATS
 from m3dfel.report.tables import write_csv
@@ -91,8 +91,10 @@ def predict_videos(
                 raise DiskFullError(outcome.problem)
         in_order = [outcomes[video.stem] for video in videos]
         _write_problems(folder / PROBLEMS, in_order)
-        files = [outcome.video.files(settings)["json"] for outcome in in_order if outcome.finished]
-        return in_order, write_summary(files, folder, settings.lang)
+        headers = read_headers(folder)
+        finished = [outcome.video.stem for outcome in in_order if outcome.finished]
+        predictions = [headers[stem] for stem in finished if stem in headers]
+        return in_order, write_summary(predictions, folder, settings.lang)
 
 
 def _with_progress(outcomes: Iterable[Outcome], videos: int, finished: int) -> Iterator[Outcome]:
@@ -132,8 +134,7 @@ def plan_videos(
     Raises:
         InputError: a result would overwrite a source, or become a picture among frames.
     """
-    headers = {path.stem: read_header(path) for path in Path(settings.output).glob("*.json")}
-    saved = {stem: header for stem, header in headers.items() if header}
+    saved = read_headers(Path(settings.output))
     videos = _name_videos(sources, saved)
     for video in videos:
         _check_files(video, settings)

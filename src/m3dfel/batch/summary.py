@@ -1,7 +1,7 @@
 """Summarize many predictions: one row for each video and person, as a table and one picture.
 
-For `m3dfel summarize`, and at the end of `m3dfel predict` with several videos. Reads the JSON files
-that `predict` wrote.
+For `m3dfel summarize`, and at the end of `m3dfel predict` with several videos. Reads only the start
+of the JSON files that `predict` wrote, so that a thousand long videos take seconds.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from typing import Any
 import pandas as pd
 
 from m3dfel.errors import InputError
-from m3dfel.predictions.prediction import Prediction, read_header
+from m3dfel.predictions.prediction import Header, Prediction, read_header
 from m3dfel.report.portraits import View, portrait_views
-from m3dfel.report.spans import span_table
 from m3dfel.report.summary import plot_summary, time_column
 from m3dfel.report.tables import write_csv
 from m3dfel.video.marks import NO_FACE, UNCERTAIN, UNREADABLE
@@ -28,26 +27,32 @@ _MARKS = (UNCERTAIN, *UNREADABLE)
 _RATE_FROM_S = 10.0  # changes in less time say nothing about a minute
 
 
-def find_predictions(folder: str | Path) -> list[Path]:
-    """Return the predictions (JSON files) in a folder, by name.
+def read_headers(folder: Path) -> dict[str, Header]:
+    """Return the start of each prediction (JSON file) in a folder, by the stem of its name."""
+    headers = {path.stem: read_header(path) for path in sorted(folder.glob("*.json"))}
+    return {stem: header for stem, header in headers.items() if header}
+
+
+def find_predictions(folder: str | Path) -> list[Header]:
+    """Return the start of each prediction in a folder, by name.
 
     Raises:
         InputError: there are none.
     """
-    files = [path for path in sorted(Path(folder).glob("*.json")) if read_header(path)]
-    if not files:
+    headers = [*read_headers(Path(folder)).values()]
+    if not headers:
         raise InputError(
             f"there is no prediction in {folder}: give a folder with .json files that "
             "`m3dfel predict` wrote"
         )
-    return files
+    return headers
 
 
-def write_summary(files: Iterable[Path], folder: Path, lang: str = "en") -> pd.DataFrame:
+def write_summary(predictions: Iterable[Header], folder: Path, lang: str = "en") -> pd.DataFrame:
     """Summarize predictions, and write `summary.csv` and `summary.png`.
 
     Args:
-        files: JSON files that `m3dfel predict` wrote.
+        predictions: the start of each file.
         folder: receives the table and the picture.
         lang: language of the picture, `en` or `zh`.
 
@@ -57,22 +62,22 @@ def write_summary(files: Iterable[Path], folder: Path, lang: str = "en") -> pd.D
     Raises:
         InputError: a file is not a prediction, or the folder cannot be written to.
     """
-    views = dict[str, list[View]]()
+    headers = list(predictions)
+    by_source = {header.source: header for header in headers}
 
-    def loaded() -> Iterator[Prediction]:
-        for file in files:
-            prediction = Prediction.load(file)
-            if prediction.clips["person"].nunique() > 1:
-                views[prediction.source] = portrait_views(prediction)
-            yield prediction
+    def views(source: str) -> list[View]:
+        """Read the tables of a video, where its persons are told apart by portraits."""
+        header = by_source[source]
+        is_one = header.spans["person"].nunique() == 1
+        return [] if is_one else portrait_views(Prediction.load(header.path))
 
-    table = summarize(loaded())
+    table = summarize(headers)
     write_csv(table, folder / SUMMARY_FILES[0])
     plot_summary(table, folder / SUMMARY_FILES[1], lang, views)
     return table
 
 
-def summarize(predictions: Iterable[Prediction]) -> pd.DataFrame:
+def summarize(predictions: Iterable[Header | Prediction]) -> pd.DataFrame:
     """Return one row for each person in each video; a video without a face is one row, too.
 
     The columns:
@@ -100,9 +105,9 @@ def summarize(predictions: Iterable[Prediction]) -> pd.DataFrame:
     return table.astype({"person": "Int64"})
 
 
-def _rows(prediction: Prediction) -> Iterator[dict[str, Any]]:
+def _rows(prediction: Header | Prediction) -> Iterator[dict[str, Any]]:
     video = {"video": prediction.source, "duration_s": prediction.duration_s}
-    spans = span_table(prediction)
+    spans = prediction.spans
     if spans.empty:
         yield video | {"seen_s": 0.0, "seen_of_video": 0.0, "note": prediction.note}
     for person, of_person in spans[spans["emotion"] != NO_FACE].groupby("person"):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -22,7 +23,7 @@ import pandas as pd
 from m3dfel.errors import InputError
 from m3dfel.report.exports import DEFAULT_FORMATS, export
 from m3dfel.report.recognized import BOX, per_label, table_columns
-from m3dfel.report.spans import span_table, with_probabilities
+from m3dfel.report.spans import SPAN_COLUMNS, span_table, with_probabilities
 from m3dfel.video.decode import Picture
 from m3dfel.video.sources import IN_MEMORY, Source, read_frames, source_id, source_stem
 
@@ -249,33 +250,47 @@ def _check_record(record: dict[str, Any], tables: dict[str, pd.DataFrame]) -> No
     Raises:
         ValueError: a value is of the wrong type or out of range.
     """
+    _check_texts(record, [*tables["clips"]["mark"], *tables["frames"]["mark"]])
+    for table in tables.values():
+        numbers = table[table.columns.difference(["emotion", "mark"])].astype(float)
+        ids = numbers.columns.intersection(["track", "person", "clip", "instance", "frame"])
+        if np.isinf(numbers.to_numpy()).any() or numbers[ids].isna().to_numpy().any():
+            raise ValueError("a number is missing or infinite")
+        _check_times(record["duration_s"], table)
+
+
+def _check_texts(record: dict[str, Any], words: Iterable[str]) -> None:
     labels, source = record["labels"], record["source"]
-    texts = [*labels, source, record["note"], *tables["clips"]["mark"], *tables["frames"]["mark"]]
+    texts = [*labels, source, record["note"], *words]
     if not labels or not all(isinstance(text, str) for text in texts) or "\0" in source:
         raise ValueError("no labels, or a text that is none")
     "".join(texts).encode("utf-8", errors="surrogateescape")  # half a character is a ValueError
     if not isinstance(record["settings"], dict):
         raise TypeError("the settings are no mapping")
-    times_s = [np.array([record["duration_s"]], float)]
-    for table in tables.values():
-        columns = table.columns.difference(["emotion", "mark"])
-        numbers = table[columns].astype(float)
-        required = numbers[columns.intersection(["track", "person", "clip", "instance", "frame"])]
-        if np.isinf(numbers.to_numpy()).any() or required.isna().to_numpy().any():
-            raise ValueError("a number is missing or infinite")
-        times_s += [numbers[name].to_numpy() for name in columns if name.endswith("_s")]
-    joined_s = np.concatenate(times_s)
+
+
+def _check_times(duration_s: float, table: pd.DataFrame) -> None:
+    times_s = table[[name for name in table.columns if name.endswith("_s")]].to_numpy(float)
+    joined_s = np.append(times_s, float(duration_s))
     if not ((joined_s >= 0) & (joined_s <= _MAX_S)).all():
         raise ValueError("a time is out of range")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Header:
-    """What a saved prediction is about; see `Prediction`."""
+    """What a saved prediction says of its video as a whole; see `Prediction`.
 
+    Attributes:
+        path: of the file.
+    """
+
+    path: Path
     source: str
+    labels: tuple[str, ...]
+    duration_s: float
     note: str
     settings: dict[str, Any]
+    spans: pd.DataFrame
 
     @property
     def id(self) -> str:
@@ -285,14 +300,34 @@ class Header:
 
 def read_header(path: Path) -> Header | None:
     """Return the start of a JSON file, without its tables; None if it is not a prediction."""
-    start = ""
     try:
-        with path.open(encoding="utf-8") as file:
-            for line in file:
-                if line.startswith(' "clips": ['):
-                    record = json.loads(start.rstrip().rstrip(",") + "}")
-                    return Header(record["source"], record["note"], record["settings"])
-                start += line
+        record = _read_start(path)
+        spans = pd.DataFrame(record["spans"], columns=SPAN_COLUMNS)
+        numbers = dict.fromkeys(["start_s", "end_s", "duration_s", "confidence"], "f8")
+        spans = spans.astype({"person": "i8"} | numbers)
+        _check_texts(record, spans["emotion"])
+        _check_times(record["duration_s"], spans)
+        known = {name: record[name] for name in ("source", "duration_s", "note", "settings")}
+        return Header(path, labels=tuple(record["labels"]), spans=spans, **known)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        pass
-    return None
+        return None
+
+
+_TABLES = re.compile(r',\s*"clips"\s*:')
+_PART = 1 << 16  # characters
+
+
+def _read_start(path: Path) -> dict[str, Any]:
+    """Return what stands in a JSON file before its tables, whatever its spaces."""
+    text = ""
+    with path.open(encoding="utf-8") as file:
+        while part := file.read(_PART):
+            searched = max(0, len(text) - _PART)
+            text += part
+            if tables := _TABLES.search(text, searched):
+                text = text[: tables.start()] + "}"
+                break
+            if '"source"' not in text and '"clips"' not in text:
+                raise ValueError("another file, which may be large")
+    record: dict[str, Any] = json.loads(text)
+    return record

@@ -119,13 +119,14 @@ def clip_table(prediction: Recognized) -> pd.DataFrame:
 
 def write_json(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write everything, for `Prediction.load`: what is short first, for `read_header`."""
-    clips = _with_boxes(prediction)
+    clips, spans = _with_boxes(prediction), span_table(prediction)
     record = {
         "source": prediction.source,
         "note": prediction.note,
         "settings": prediction.settings,
         "duration_s": prediction.duration_s,
         "labels": prediction.labels,
+        "spans": spans.astype(object).where(spans.notna(), None).to_dict("records"),
         "clips": clips.astype(object).where(clips.notna(), None).to_dict("records"),
         "instances": prediction.instances.to_dict("records"),
         # Without probabilities, which follow from the clips.

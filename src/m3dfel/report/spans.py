@@ -19,6 +19,9 @@ from m3dfel.video.marks import NO_FACE, UNCERTAIN
 
 Values: TypeAlias = npt.NDArray[np.float64]
 
+SPAN_COLUMNS = ["person", "start_s", "end_s", "duration_s", "emotion", "confidence"]
+"""The columns of `span_table`."""
+
 _SHORTEST_GAP_S = 0.02  # what is shorter than a frame comes from rounding
 
 
@@ -75,8 +78,7 @@ def span_table(prediction: Recognized) -> pd.DataFrame:
         for person, clips in prediction.clips.groupby("person")
         for start_s, end_s, word, confidence in _without_gaps(clips, prediction.duration_s)
     ]
-    names = ["person", "start_s", "end_s", "duration_s", "emotion", "confidence"]
-    return pd.DataFrame(rows, columns=names)
+    return pd.DataFrame(rows, columns=SPAN_COLUMNS)
 
 
 def _without_gaps(

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -52,7 +51,7 @@ def plot_summary(
     table: pd.DataFrame,
     path: str | Path | None = None,
     lang: str = "en",
-    views: Mapping[str, Sequence[View]] = MappingProxyType({}),
+    views: Callable[[str], Sequence[View]] = lambda _: (),
 ) -> Figure:
     """Draw for each person in each video which part of the time shows which emotion.
 
@@ -63,8 +62,8 @@ def plot_summary(
         table: as `batch.summary.summarize` returns it.
         path: image file to write, if any.
         lang: language of all words, `en` or `zh`.
-        views: of each person, by video; portraits are cut out of the videos that are still where
-            they were.
+        views: returns those of the persons of a video; portraits are cut out of the videos that are
+            still where they were.
 
     Raises:
         InputError: the file cannot be written, or no font for the language is installed.
@@ -128,9 +127,11 @@ def _names(people: pd.DataFrame, lang: str) -> list[str]:
     ]
 
 
-def _portraits(people: pd.DataFrame, views: Mapping[str, Sequence[View]]) -> list[Picture | None]:
+def _portraits(
+    people: pd.DataFrame, views: Callable[[str], Sequence[View]]
+) -> list[Picture | None]:
     """Return the picture of each person, None where there is none."""
-    found = {video: read_portraits(video, views.get(video, ())) for video in set(people["video"])}
+    found = {video: read_portraits(video, views(video)) for video in set(people["video"])}
     return [
         found[video].get(int(person))
         for video, person in zip(people["video"], people["person"], strict=True)
