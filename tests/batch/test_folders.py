@@ -11,6 +11,7 @@ import fsspec
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from m3dfel.batch.folders import plan_videos, predict_videos
 from m3dfel.batch.predictor import VideoPredictor, predict_safely
@@ -193,6 +194,29 @@ def test_a_video_that_changed_is_predicted_again(model: Path, tmp_path: Path):
     predict_videos(sources, settings, noted)
     assert left == [["1", "2"], ["2"]]
     assert Prediction.load(tmp_path / "out" / "2.json").frames["frame"].max() == 9
+
+
+@pytest.mark.parametrize("is_list", [True, False])
+def test_a_video_of_pictures_is_predicted_again_if_any_of_them_changed(
+    model: Path, tmp_path: Path, is_list: bool
+):
+    (tmp_path / "film").mkdir()
+    pictures = [str(tmp_path / "film" / f"{number}.png") for number in range(9)]
+    for path, frame in zip(pictures, noise_video(9), strict=True):
+        Image.fromarray(frame.image).save(path)
+    settings = PredictSettings(str(tmp_path / "out"), ("csv",), model=str(model), aligned=True)
+    source = pictures if is_list else str(tmp_path / "film")
+    left = []
+
+    def noted(videos, settings):
+        left.append(len(videos))
+        return here(videos, settings)
+
+    predict_videos([source], settings, noted)
+    predict_videos([source], settings, noted)
+    Image.fromarray(noise_video(1, side=64)[0].image).save(pictures[5])
+    predict_videos([source], settings, noted)
+    assert left == [1, 0, 1]
 
 
 def test_a_video_that_is_replaced_while_it_is_read_is_predicted_again(model: Path, tmp_path: Path):

@@ -113,7 +113,7 @@ class VideoPredictor:
             source: the file or files to read: those of the video, or a copy.
         """
         # Before it is read: whoever replaces it meanwhile gets an answer for the new one next time.
-        file_version = source_version(video.name)
+        file_version = source_version(video.source)
         with _logged_warnings() as warnings:
             prediction = self.recognizer.predict(source, self.settings.aligned, self.settings.fps)
         note = "; ".join([*warnings, *filter(None, [prediction.note])])
@@ -143,7 +143,7 @@ class VideoPredictor:
         if not path or not header or different_settings(header.settings, self.record(video)):
             return False
         version = header.settings.get("file_version")
-        return header.id == video.id and version == source_version(video.name)
+        return header.id == video.id and version == source_version(video.source)
 
 
 def predict_safely(predict: VideoPredictor, video: Video) -> Outcome:

@@ -8,6 +8,7 @@ frames of one video.
 from __future__ import annotations
 
 import glob
+import hashlib
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -71,10 +72,6 @@ IN_MEMORY = "frames"
 
 MIN_SIDE = 8
 """Height and width in pixels below which a frame cannot show a face."""
-
-IN_MEMORY = "frames"
-"""Name of a source that has no path."""
-
 _MAX_NAMED = 5  # files that are left out
 
 
@@ -374,14 +371,24 @@ def source_id(name: str) -> str:
     return name if is_url(name) else str(Path(name).absolute())
 
 
-def source_version(name: str) -> str:
-    """Return what changes when a source is replaced: when it was changed last, and its size."""
-    if is_url(name):
-        return f"{changed_s(name)} s"
+def source_version(source: str | Sequence[str]) -> str:
+    """Return what changes when a source is replaced: when it was changed last, and its size.
+
+    Of pictures that are the frames of a video, a checksum over all of them.
+    """
+    if isinstance(source, str) and is_url(source):
+        return f"{changed_s(source)} s"
     try:
-        status = Path(name).stat()
-    except OSError:  # reading it says why
+        if isinstance(source, str) and not Path(source).is_dir():
+            return _file_version(Path(source))
+        pictures = "\n".join(f"{file.name} {_file_version(file)}" for file in frame_files(source))
+    except (OSError, InputError):  # reading it says why
         return "unknown"
+    return hashlib.sha256(os.fsencode(pictures)).hexdigest()[:16]
+
+
+def _file_version(file: Path) -> str:
+    status = file.stat()
     return f"{status.st_mtime_ns} ns, {status.st_size} bytes"
 
 
