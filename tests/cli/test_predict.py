@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from m3dfel.cli import main
 from m3dfel.emotions import EMOTIONS
@@ -82,6 +83,17 @@ def test_photos_are_rows_of_one_table_and_with_a_rate_the_frames_of_one_video(
     (tmp_path / "frames" / "broken.jpg").unlink()
     assert main(["predict", str(tmp_path / "frames"), *words, "--aligned", "--fps", "5"]) == 0
     assert pd.read_csv(tmp_path / "out" / "frames.csv")["end_s"].max() == pytest.approx(6)
+
+
+@pytest.mark.parametrize(("option", "value"), [("person", "1"), ("baseline", "neutral")])
+def test_what_is_said_about_persons_over_time_is_refused_for_photos(
+    option: str, value: str, tmp_path: Path, said
+):
+    photo = str(tmp_path / "anna.png")
+    Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(photo)
+    assert main(["predict", photo, f"--{option}", value, "--output", str(tmp_path / "out")]) == 2
+    assert f"--{option} is for videos, but {photo} is a photo" in said()
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_bad_video_among_good_ones_is_told_and_passed_over(model: Path, tmp_path: Path, said):

@@ -124,7 +124,7 @@ def test_a_model_of_the_hub_needs_the_network_once(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("time.sleep", sleep)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    with pytest.raises(InputError, match="none of that name on the hub could be read .*the network"):
+    with pytest.raises(InputError, match=r"none of that name on the hub .* the network"):
         load_model("somebody/faces")
     cached = tmp_path / "models--somebody--faces"
     save_model(a_model(0.25), cached / "snapshots" / "1")

@@ -1,3 +1,5 @@
+import re
+
 import pandas as pd
 import pytest
 
@@ -9,6 +11,7 @@ from m3dfel.report.terminal import (
     print_manifest,
     print_metrics,
     print_people,
+    print_photos,
     print_run,
     print_spans,
     print_summary,
@@ -87,6 +90,18 @@ def test_people_are_printed_with_the_length_of_their_video(capsys):
         ["film.mp4", "1", "10.0", "4.0", "100.0", "■ happiness 56 %"],
         ["film.mp4", "–", "3.0", "0.0", "–", "no face"],
     ]
+
+
+def test_tables_in_chinese_have_no_english_word(capsys):
+    prediction = made_up_prediction((0, 4), duration_s=5)
+    face = {"file": "1.jpg", "face": 1, "emotion": "fear", "p_fear": 0.9, "confidence": 0.9}
+    photos = pd.DataFrame([{**face, "mark": ""}, {"file": "2.jpg", "mark": "no face"}])
+    print_spans(prediction, "1.mp4", "zh")
+    print_people(summarize([prediction, made_up_prediction(duration_s=3)]), "1", "zh")
+    print_photos(photos, "zh")
+    printed = capsys.readouterr().out
+    assert {"人物", "高兴", "无人脸"} <= set(re.findall(r"[\u4e00-\u9fff]+", printed))
+    assert set(re.findall("[a-z]{2,}", printed)) == {"mp", "jpg", "film", "summary"}
 
 
 def test_uncertain_and_unreadable_clips_show_their_mark(capsys):

@@ -37,7 +37,7 @@ def add_language(parser: ArgumentParser) -> None:
         "--lang",
         type=Literal["en", "zh"],
         default="en",
-        help="language of the emotions in pictures and subtitles; Chinese needs a font for it",
+        help="language of results for people, such as pictures and subtitles; Chinese needs a font",
     )
 
 

@@ -11,6 +11,7 @@ from jsonargparse import ArgumentParser, Namespace
 from m3dfel.cli.messages import print_error, print_sentence
 from m3dfel.cli.options import MODEL, Parser, add_language, list_names, settings_of
 from m3dfel.config.ranges import PositiveFloat, PositiveInt
+from m3dfel.errors import InputError
 from m3dfel.plugins import PLUGINS
 from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.report.exports import DEFAULT_FORMATS
@@ -136,6 +137,8 @@ def run(options: Namespace) -> int:
         plugins=tuple(PLUGINS),
     )
     found = find_sources(options.paths, one_video=options.aligned or options.fps is not None)
+    if found.photos:
+        _check_photos(found.photos, options)
     codes = [0]
     if found.photos:
         codes.append(_predict_photos(found.photos, settings, options.overwrite))
@@ -146,14 +149,24 @@ def run(options: Namespace) -> int:
     return max(codes)
 
 
+def _check_photos(photos: list[str], options: Namespace) -> None:
+    """Refuse what is said about persons, who are found over time."""
+    for name in "person", "persons", "baseline":
+        if options[name] is not None:
+            raise InputError(
+                f"--{name} is for videos, but {photos[0]} is a photo: name only videos, or say "
+                "with --fps that the pictures are the frames of one"
+            )
+
+
 def _predict_photos(photos: list[str], settings: PredictSettings, overwrite: bool) -> int:
     from m3dfel.batch.photos import PHOTO_STEM, predict_photos
     from m3dfel.report.terminal import print_photos
 
     table, problems = predict_photos(photos, settings, overwrite)
     if len(table):
-        print_photos(table)
-    print_sentence(f"written: {Path(settings.output, PHOTO_STEM)}.*")
+        print_photos(table, settings.lang)
+    _print_written(settings, PHOTO_STEM)
     for problem in problems[:_MAX_PROBLEMS]:
         print_error(problem)
     if problems:
@@ -185,9 +198,16 @@ def _predict_one(source: str | list[str], settings: PredictSettings, overwrite: 
     if prediction.clips.empty:
         print_error(prediction.note)
         return 2
-    print_spans(prediction, source_path(prediction.source).name)
-    print_sentence(f"written: {Path(settings.output, video.stem)}.*")
+    print_spans(prediction, source_path(prediction.source).name, settings.lang)
+    _print_written(settings, video.stem)
     return 0
+
+
+def _print_written(settings: PredictSettings, stem: str) -> None:
+    from m3dfel.report.words import translate
+
+    path = f"{Path(settings.output, stem)}.*"
+    print_sentence(translate(settings.lang, "written: {path}", path=path))
 
 
 def _predict_many(
@@ -208,7 +228,7 @@ def _predict_many(
         jobs = options.jobs or (usable_cores() if find_device(options.device) == "cpu" else 1)
         run_videos = partial(predict_in_processes, jobs=jobs)
     outcomes, table = predict_videos(sources, settings, run_videos, options.overwrite)
-    print_people(table, options.output)
+    print_people(table, options.output, options.lang)
     problems = [outcome for outcome in outcomes if outcome.problem]
     for outcome in problems[:_MAX_PROBLEMS]:
         named = outcome.video.name in outcome.problem

@@ -29,8 +29,8 @@ def run(options: Namespace) -> int:
     from m3dfel.report.terminal import print_people
 
     output = Path(options.output or options.folder)
-    files = find_predictions(options.folder)
+    predictions = find_predictions(options.folder)
     check_replaceable([output / name for name in SUMMARY_FILES], options.overwrite)
     start_list(output)
-    print_people(write_summary(files, output, options.lang), str(output))
+    print_people(write_summary(predictions, output, options.lang), str(output), options.lang)
     return 0

@@ -20,6 +20,7 @@ from m3dfel.report.numbers import confidence
 from m3dfel.report.recognized import Recognized
 from m3dfel.report.spans import span_table
 from m3dfel.report.style import percent
+from m3dfel.report.words import translate
 from m3dfel.video.marks import NO_FACE
 
 _MAX_ROWS = 40
@@ -88,20 +89,21 @@ def _most_frequent_error(row: Sequence[float], own: int, labels: Sequence[str]) 
     return f"{labels[index]} ({percent(fraction)} %)" if fraction else "–"
 
 
-def print_spans(prediction: Recognized, title: str) -> None:
+def print_spans(prediction: Recognized, title: str, lang: str = "en") -> None:
     """Print when each person shows which emotion, and the note of the prediction, if any.
 
     Args:
         prediction: the recognized faces of a video.
         title: name of the video.
+        lang: language of the table, `en` or `zh`.
     """
     spans = span_table(prediction)
     if len(spans):
         table = _new_table(title)
         for column in ("person", "from s", "to s"):
-            table.add_column(column, justify="right")
-        table.add_column("emotion")
-        table.add_column("confidence %", justify="right")
+            table.add_column(translate(lang, column), justify="right")
+        table.add_column(translate(lang, "emotion"))
+        table.add_column(translate(lang, "confidence %"), justify="right")
         color_of = colors(prediction.labels)
         for person, of_person in spans.groupby("person"):
             rows = of_person[["start_s", "end_s", "emotion", "confidence"]].to_numpy().tolist()
@@ -111,7 +113,7 @@ def print_spans(prediction: Recognized, title: str) -> None:
                     str(person) if start_s == 0 else "",
                     f"{start_s:.2f}",
                     f"{end_s:.2f}",
-                    square + _plain(word),
+                    square + _plain(translate(lang, word)),
                     "–" if np.isnan(certainty) else confidence(certainty).removesuffix(" %"),
                 )
             table.add_section()
@@ -120,18 +122,19 @@ def print_spans(prediction: Recognized, title: str) -> None:
         Console().print(printable(prediction.note), markup=False, highlight=False, soft_wrap=True)
 
 
-def print_people(table: pd.DataFrame, folder: str) -> None:
+def print_people(table: pd.DataFrame, folder: str, lang: str = "en") -> None:
     """Print what each person in each video shows most, and for which part of the time.
 
     Args:
         table: returned by `batch.summary.summarize`.
         folder: where the whole table is.
+        lang: language of the printed table, `en` or `zh`.
     """
     printed = _new_table(folder)
-    printed.add_column("video")
+    printed.add_column(translate(lang, "video"))
     for column in ("person", "video s", "seen s", "readable %"):
-        printed.add_column(column, justify="right")
-    printed.add_column("most of the time")
+        printed.add_column(translate(lang, column), justify="right")
+    printed.add_column(translate(lang, "most of the time"))
     times = table.filter(like="time_").fillna(0.0)
     color_of = colors([str(name).removeprefix("time_") for name in times])
     for (_, row), (_, fractions) in zip(
@@ -139,32 +142,42 @@ def print_people(table: pd.DataFrame, folder: str) -> None:
     ):
         cells = [_plain(Path(row["video"]).name)]
         if pd.isna(row["person"]):
-            cells += ["–", f"{row['duration_s']:.1f}", "0.0", "–", NO_FACE]
+            cells += ["–", f"{row['duration_s']:.1f}", "0.0", "–", translate(lang, NO_FACE)]
         else:
             word = str(fractions.idxmax()).removeprefix("time_")
             fraction = f"{100 * fractions.max():.0f} %"
             cells += [str(row["person"]), f"{row['duration_s']:.1f}", f"{row['seen_s']:.1f}"]
             cells += [percent(row["readable_of_seen"])]
-            cells += [f"[{color_of[word]}]■[/] {_plain(word.replace('_', ' '))} {fraction}"]
+            shown = _plain(translate(lang, word.replace("_", " ")))
+            cells += [f"[{color_of[word]}]■[/] {shown} {fraction}"]
         printed.add_row(*cells)
-    more = f"{len(table) - _MAX_ROWS:,} more rows, and " if len(table) > _MAX_ROWS else ""
-    printed.caption = (
-        f"all parts are of the time seen; {more}all details in {_plain(folder)}/summary.*"
-    )
+    captions = [
+        *_more_rows(table, lang),
+        translate(lang, "all parts are of the time seen"),
+        translate(lang, "all details in {folder}/summary.*", folder=_plain(folder)),
+    ]
+    printed.caption = "; ".join(captions)
     Console().print(printed)
 
 
-def print_photos(photos: pd.DataFrame) -> None:
+def _more_rows(table: pd.DataFrame, lang: str) -> list[str]:
+    """Return what says that a table has more rows than are printed, if so."""
+    more = len(table) - _MAX_ROWS
+    return [translate(lang, "{n} more rows", n=f"{more:,}")] if more > 0 else []
+
+
+def print_photos(photos: pd.DataFrame, lang: str = "en") -> None:
     """Print what each face in each photo expresses.
 
     Args:
         photos: returned by `photo_table`.
+        lang: language of the printed table, `en` or `zh`.
     """
-    table = _new_table("photos")
-    table.add_column("file")
-    table.add_column("face", justify="right")
-    table.add_column("emotion")
-    table.add_column("confidence %", justify="right")
+    table = _new_table(translate(lang, "photos"))
+    table.add_column(translate(lang, "file"))
+    table.add_column(translate(lang, "face"), justify="right")
+    table.add_column(translate(lang, "emotion"))
+    table.add_column(translate(lang, "confidence %"), justify="right")
     color_of = colors([str(name).removeprefix("p_") for name in photos.filter(regex="^p_")])
     for row in photos.head(_MAX_ROWS).to_dict("records"):
         word = row["mark"] or row["emotion"]
@@ -172,11 +185,10 @@ def print_photos(photos: pd.DataFrame) -> None:
         table.add_row(
             _plain(Path(row["file"]).name),
             "" if pd.isna(row["face"]) else str(row["face"]),
-            square + _plain(word),
+            square + _plain(translate(lang, word)),
             "–" if pd.isna(row["confidence"]) else f"{100 * row['confidence']:.0f}",
         )
-    if len(photos) > _MAX_ROWS:
-        table.caption = f"{len(photos) - _MAX_ROWS:,} more rows"
+    table.caption = "".join(_more_rows(photos, lang))
     Console().print(table)
 
 

@@ -1,4 +1,4 @@
-"""The words of pictures, subtitles and annotated videos, in English and Chinese."""
+"""The words of pictures, subtitles, videos and printed results, in English and Chinese."""
 
 from __future__ import annotations
 
@@ -34,6 +34,23 @@ _CHINESE = CHINESE | {
         "每一条：一个人出现在画面中的时间，按表情划分。"
     ),
     "Videos without a face: {n}.": "没有人脸的视频：{n} 个。",
+    "person": "人物",
+    "from s": "开始（秒）",
+    "to s": "结束（秒）",
+    "emotion": "表情",
+    "confidence %": "置信度 %",
+    "video": "视频",
+    "video s": "时长（秒）",
+    "seen s": "可见（秒）",
+    "readable %": "可识别 %",
+    "most of the time": "主要表情",
+    "photos": "照片",
+    "file": "文件",
+    "face": "人脸",
+    "{n} more rows": "另有 {n} 行",
+    "all parts are of the time seen": "比例均按可见时间计算",
+    "all details in {folder}/summary.*": "详细结果见 {folder}/summary.*",
+    "written: {path}": "已写入：{path}",
 }
 
 
