@@ -11,7 +11,7 @@ import copy
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -26,26 +26,18 @@ from m3dfel.data.augment.transforms import training_transform
 from m3dfel.models.checkpoints import BUNDLED, load_model
 
 RUNS = 15
-BATCH, BAGS = 48, 32
+BATCH = 48
 AUGMENT = AugmentConfig(crop_scale=(0.4, 0.8), jitter=0.0, blur=0.25, noise=10.0, erase=0.3)
 
 
 def milliseconds(work: Callable[[], object], runs: int) -> float:
-    (median,) = by_turns([work], runs)
-    return median
-
-
-def by_turns(works: Sequence[Callable[[], object]], runs: int) -> list[float]:
-    """Return the median of each work in milliseconds; turns keep slow moments from one side."""
-    times: list[list[float]] = [[] for _ in works]
-    warm_up = math.ceil(runs / 5)
-    for turn in range(warm_up + runs):
-        for work, of_work in zip(works, times, strict=True):
-            start = time.perf_counter()
-            work()
-            if turn >= warm_up:
-                of_work.append(1e3 * (time.perf_counter() - start))
-    return [statistics.median(of_work) for of_work in times]
+    """Return the median time of some work, after a few turns to warm up."""
+    times = []
+    for _ in range(math.ceil(runs / 5) + runs):
+        start = time.perf_counter()
+        work()
+        times.append(1e3 * (time.perf_counter() - start))
+    return statistics.median(times[-runs:])
 
 
 def read(model: M3DFEL, clips: torch.Tensor) -> torch.Tensor:
@@ -74,12 +66,6 @@ def create_clips(picture: torch.Tensor, size: int, transform: nn.Module) -> list
     return [transform(moving_clip(picture, 1, size, AUGMENT.crop_scale)[0]) for _ in range(BATCH)]
 
 
-def bag_model(size: int) -> M3DFEL:
-    """A model like the bundled one, in training."""
-    model = M3DFEL(size=size, backbone_options={"width": 32}, grayscale=True, mirror=True)
-    return model.train().to(memory_format=torch.channels_last_3d)
-
-
 def single_frame_model(size: int) -> M3DFEL:
     """The bundled model's first stage, in training."""
     model = M3DFEL(
@@ -93,14 +79,6 @@ def single_frame_model(size: int) -> M3DFEL:
     return model.train().to(memory_format=torch.channels_last_3d)
 
 
-def compiled_row(size: int, runs: int) -> Row:
-    bags, targets = torch.randn(BAGS, 16, 3, size, size), torch.randint(7, (BAGS,))
-    networks = torch.compile(bag_model(size)), bag_model(size)
-    compiled, plain = by_turns([partial(learn, net, bags, targets) for net in networks], runs)
-    name = f"a training step on {BAGS} bags, compiled"
-    return Row(name, compiled, "ms", "as trained without --compile", plain)
-
-
 def rows(short: bool = False) -> list[Row]:
     torch.manual_seed(0)
     runs = 1 if short else RUNS
@@ -112,7 +90,6 @@ def rows(short: bool = False) -> list[Row]:
     frame_model = single_frame_model(size)
     clips = frame_model.normalize(pixels(BATCH, 1, 3, size, size))
     targets = torch.randint(7, (BATCH,))
-    compiled = [] if short else [compiled_row(size, runs)]  # compiling takes a while
     return [
         Row(
             "one clip, bundled model",
@@ -135,7 +112,6 @@ def rows(short: bool = False) -> list[Row]:
             "a training step on them",
             milliseconds(partial(learn, frame_model, clips, targets), runs),
         ),
-        *compiled,
     ]
 
 

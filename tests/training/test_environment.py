@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from m3dfel.errors import InputError
-from m3dfel.training.environment import create_fabric, environment_info, require_compiler
+from m3dfel.training.environment import create_fabric, environment_info
 from small_data import tiny
 
 
@@ -22,15 +22,6 @@ def test_an_accelerator_that_is_missing_is_an_input_error(tmp_path: Path):
         pytest.skip("there is one")
     with pytest.raises(InputError, match="'mps' cannot be used here: choose another, such as cpu"):
         create_fabric(config)
-
-
-def test_compiling_needs_a_compiler(monkeypatch):
-    def fail(_):
-        raise RuntimeError("No working C++ compiler found")
-
-    monkeypatch.setattr(torch, "compile", fail)
-    with pytest.raises(InputError, match=r"install a C\+\+ compiler, such as g\+\+, or leave out"):
-        require_compiler(torch.device("cpu"))
 
 
 def test_the_environment_names_the_device_and_the_versions(tmp_path: Path):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -103,20 +102,6 @@ def test_epochs_are_compared_in_the_precision_of_the_run(dfew: Path, tmp_path: P
     train(config)
     val, calibrated, calibrated_on_test, last_on_test = [True] * 2, [False], [False], [True]
     assert precisions == [*val, *calibrated, *calibrated_on_test, *last_on_test]
-
-
-@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
-def test_a_compiled_network_trains_the_same(dfew: Path, tmp_path: Path):
-    eager = train(tiny(tmp_path / "eager", dfew))
-    settings, run = tmp_path / "eager" / "config.yaml", tmp_path / "compiled"
-    # In a process of its own: the checks of shapes in tests cannot be compiled.
-    words = [sys.executable, "-m", "m3dfel", "train", "--config", str(settings)]
-    words += ["--output", str(run), "--compile", "true"]
-    subprocess.run(words, check=True, capture_output=True)
-    compiled = json.loads((run / "results.json").read_text())
-    for ours, theirs in zip(compiled["history"], eager["history"], strict=True):
-        assert ours["loss"] == pytest.approx(theirs["loss"], rel=1e-2)
-    load_model(str(run))  # its weights have the usual names
 
 
 def test_a_run_without_validation_and_test_clips_ends_with_its_last_model(tmp_path: Path):

@@ -252,8 +252,6 @@ class TrainConfig:
         precision: number format, in the words of Lightning Fabric.
         accelerator: kind of device, in the words of Lightning Fabric.
         workers: processes that read clips, per training process.
-        compile: compile the network with `torch.compile` before training, which takes half a minute
-            or more and pays in long runs. Needs a C++ compiler on a CPU, Triton on a GPU.
 
     Example:
         >>> from m3dfel import TrainConfig
@@ -277,4 +275,3 @@ class TrainConfig:
     precision: Precision = "32-true"
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     workers: NonNegativeInt = 4
-    compile: bool = False

@@ -47,22 +47,6 @@ def create_fabric(config: TrainConfig) -> Fabric:
     return fabric
 
 
-def require_compiler(device: torch.device) -> None:
-    """Check that torch can compile for a device.
-
-    Raises:
-        InputError: it cannot.
-    """
-    try:
-        torch.compile(torch.add)(torch.ones(1, device=device), 1)
-    except Exception as error:  # it has many kinds
-        needed = "a C++ compiler, such as g++," if device.type == "cpu" else "Triton"
-        raise InputError(
-            f"torch.compile does not work for this device ({device.type}): install {needed} or "
-            "leave out --compile"
-        ) from error
-
-
 def environment_info(fabric: Fabric) -> dict[str, Any]:
     """Return the system, the device and the package versions, for others to reproduce the run."""
     packages = ("m3dfel", "torch", "torchvision", "lightning-fabric", "numpy")

@@ -31,7 +31,7 @@ from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.progress import progress_bar
 from m3dfel.training.batchnorm import share_batch_norm
 from m3dfel.training.clips import read_data, training_batches
-from m3dfel.training.environment import create_fabric, is_first_process, require_compiler
+from m3dfel.training.environment import create_fabric, is_first_process
 from m3dfel.training.log import log_epoch, log_once
 from m3dfel.training.losses import M3DFELLoss
 from m3dfel.training.prepare import prepare
@@ -130,8 +130,6 @@ def train_stage(
         return finished
     fabric = create_fabric(config)
     fabric.launch()
-    if config.compile:
-        require_compiler(fabric.device)
     if fabric.is_global_zero and manifest.problems:
         write_problems(manifest.problems, folder / "problems.csv")
     with fabric.rank_zero_first():
@@ -144,9 +142,8 @@ def train_stage(
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     # A third to half of the time on CPUs; on GPUs Fabric cannot clip with it in 16-mixed.
     fused = fabric.device.type == "cpu"
-    trained: Any = torch.compile(model) if config.compile else model
     network, optimizer = fabric.setup(
-        trained,
+        model,
         AdamW(model.parameters(), lr=optim.lr, weight_decay=optim.weight_decay, fused=fused),
     )
     ema = ema_model(model, optim.ema) if optim.ema else None
