@@ -28,6 +28,8 @@ def test_the_page_shows_all_runs_and_needs_only_their_folders(ferv39k: Path, tmp
     assert "torch:" in text
     assert not re.search(r"(src|href)=\"(?!data:|#)", text), "nothing is loaded from elsewhere"
     images = re.findall(r"data:image/png;base64,([^\"]+)", text)
+    assert "how many of all clips are recognized correctly" in text
+    assert text.count('<div class="wide" role="region" tabindex="0"') == 1 + len(images) - 3 * 7
     assert len(images) == 2 + 2 + 3 * 7
     assert all(base64.b64decode(image).startswith(b"\x89PNG") for image in images)
 

@@ -276,6 +276,8 @@ def test_several_people_fit_beside_the_video(
         page.locator(".person details summary").last.click()
         page.locator(".rows").last.scroll_into_view_if_needed()
         assert in_window(page, ".screen"), "it stays in sight"
+        page.locator(".files summary").click()
+        assert_accessible(page)
 
 
 def test_all_files_can_be_downloaded_until_the_user_is_done(
@@ -353,6 +355,7 @@ def test_a_chinese_browser_sees_a_chinese_page(browser: Browser, server: Server,
         wait_for_result(page)
         expect(page.locator(".verdict")).to_have_text("始终高兴（2.0 秒）。")
         expect(page.locator(".box")).to_contain_text("高兴")
+        assert_accessible(page)
         with page.expect_download() as download:
             page.locator(".files summary").click()
             page.get_by_role("link", name="SRT").click()
@@ -508,6 +511,7 @@ def test_a_page_says_that_its_server_has_gone(page: Page, server: Server, woman:
     expect(page.locator("#step")).to_have_text("Reading the faces")
     page.route("**/jobs/**", lambda route: route.abort())
     expect(page.locator("#lost")).to_contain_text("The connection to m3dfel is lost")
+    assert_accessible(page)
     page.unroute("**/jobs/**")
     server.go.set()
     wait_for_result(page)
@@ -523,6 +527,7 @@ def test_a_recording_of_the_camera_is_taken_like_a_video(browser: Browser, serve
         expect(record).to_be_visible()
         expect(record).to_have_text("Start recording")
         assert in_window(page, "#shoot")
+        assert_accessible(page)
         page.evaluate(COUNT_RECORDED)
         record.click()
         # On a loaded machine, the recording arrives late.

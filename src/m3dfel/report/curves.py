@@ -1,4 +1,4 @@
-"""Training curves: the loss, and WAR and UAR on the validation clips, after each epoch."""
+"""Training curves of the last stage: the loss, and WAR and UAR on the validation clips."""
 
 from __future__ import annotations
 
@@ -18,13 +18,8 @@ def plot_curves(histories: Mapping[str, Sequence[dict[str, Any]]]) -> Figure:
     Args:
         histories: from the run's name to the `history` of its `results.json`.
     """
-    left, width, gap, height, top, bottom = 0.6, 3.2, 0.6, 2.2, 1.35, 0.5
-    figure = new_figure(
-        left + 3 * width + 2 * gap + 0.2,
-        top + height + bottom,
-        "Training curves",
-        "After each epoch of the last stage.",
-    )
+    left, width, gap, height, top, bottom = 0.6, 3.2, 0.6, 2.2, 0.35, 0.4
+    figure = new_figure(left + 3 * width + 2 * gap + 0.2, top + height + bottom)
     for index, (title, read) in enumerate(_CURVES.items()):
         axes = add_axes(figure, left + index * (width + gap), bottom, width, height)
         for name, history in histories.items():

@@ -60,8 +60,8 @@ def plot_evidence(
     strength = relative_evidence(evidence)
     strongest = strength.max(0).argsort()[::-1][:3]
     legend_width = max(text_width(labels[index], _LEGEND) for index in strongest) + 0.6
-    figure = new_figure(max(5.4, 4.25 + legend_width), 1.9)
-    axes = add_axes(figure, 0.45, 0.35, 3.8, 1.2)
+    figure = new_figure(max(5.55, 4.4 + legend_width), 1.9)
+    axes = add_axes(figure, 0.6, 0.35, 3.8, 1.2)
     axes.set_title(title, size=8.5, loc="left", color=INK, **PLAIN)
     for index, (label, color) in enumerate(colors(labels).items()):
         named = index in strongest
@@ -75,6 +75,7 @@ def plot_evidence(
             axes.axvspan(frame * width, (frame + 1) * width, color=TARGET, linewidth=0, zorder=0)
     axes.axhline(0, color=RULE, linewidth=0.8)
     axes.set(xlim=(0, len(evidence)))
+    axes.set_ylabel("logit", size=7, color=MUTED)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=len(evidence)))
     axes.tick_params(labelsize=7, labelcolor=MUTED)
     axes.legend(fontsize=_LEGEND, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from markupsafe import Markup
 from PIL import Image
 
 from m3dfel.data.manifest import clip_from_path
@@ -53,8 +54,8 @@ def write_failures(run: Run, folder: Path) -> tuple[pd.DataFrame, dict[str, floa
     content = {
         "title": f"What {short_names([run])[0]} gets wrong, and why",
         "measured": measured_on([run]),
-        "counts": html_table(counts),
-        "localization": html_table(_format_localization(located)) if located else "",
+        "counts": html_table(counts, "Causes of the errors"),
+        "localization": _localization_table(located) if located else "",
         "clips": [
             _describe(run, row, indices[row["path"]])
             for row in failures.head(_MAX_ERRORS).to_dict("records")
@@ -68,8 +69,8 @@ def write_failures(run: Run, folder: Path) -> tuple[pd.DataFrame, dict[str, floa
     return counts, located
 
 
-def _format_localization(located: dict[str, float]) -> pd.DataFrame:
-    return pd.DataFrame(
+def _localization_table(located: dict[str, float]) -> Markup:
+    table = pd.DataFrame(
         {
             "clips": [f"{located['clips']:.0f}"],
             "target frames %": [percent(located["target_frames"])],
@@ -78,6 +79,7 @@ def _format_localization(located: dict[str, float]) -> pd.DataFrame:
             "by chance %": [percent(located["pointing_chance"])],
         }
     )
+    return html_table(table, "Evidence and frames")
 
 
 def _describe(run: Run, row: dict[Any, Any], index: int) -> dict[str, Any]:

@@ -18,9 +18,15 @@ def render(template: str, content: dict[str, Any]) -> str:
     return environment.get_template(template).render(content)
 
 
-def html_table(table: pd.DataFrame) -> Markup:
-    """Return a table as HTML, with empty cells for missing values."""
-    return Markup(table.to_html(index=False, border=0, na_rep=""))
+def html_table(table: pd.DataFrame, name: str) -> Markup:
+    """Return a table as HTML, with empty cells for missing values.
+
+    Args:
+        table: the table.
+        name: what screen readers call it.
+    """
+    wide = Markup('<div class="wide" role="region" tabindex="0" aria-label="{}">{}</div>')
+    return wide.format(name, Markup(table.to_html(index=False, border=0, na_rep="")))
 
 
 def embed_figure(figure: Figure) -> str:

@@ -63,7 +63,7 @@ def _results_table(named: Mapping[str, Run]) -> Markup:
     published = published_rows(next(iter(named.values())).results["dataset"])
     if len(published):
         table = pd.concat([table, published], ignore_index=True)
-    return html_table(format_table(table))
+    return html_table(format_table(table).rename(columns={"": "run"}), "Results")
 
 
 def _curves(named: Mapping[str, Run]) -> str:
