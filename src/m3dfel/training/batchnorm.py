@@ -1,7 +1,7 @@
 """Batch normalization with statistics shared by all processes of a run.
 
-It makes training on several processes equal to training on one. torch's `SyncBatchNorm` works on
-GPUs only; this works on any device.
+It makes training on several processes equal to training on one, up to rounding. torch's
+`SyncBatchNorm` works on GPUs only; this works on any device.
 """
 
 from __future__ import annotations

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.loggers import TensorBoardLogger
+from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
 
 from m3dfel.config import TrainConfig
 from m3dfel.errors import InputError, first_line
@@ -35,6 +39,8 @@ def create_fabric(config: TrainConfig) -> Fabric:
             num_nodes=processes // local,
             strategy="ddp" if processes > 1 else "auto",
             precision=config.precision,
+            # Not that of Slurm, which Fabric would find, since there too `torchrun` starts them.
+            plugins=TorchElasticEnvironment() if processes > 1 else LightningEnvironment(),
             loggers=TensorBoardLogger(config.output, name="", version="tensorboard"),
         )
     except RuntimeError as error:
@@ -45,6 +51,26 @@ def create_fabric(config: TrainConfig) -> Fabric:
     if config.precision == "16-mixed" and fabric.device.type == "cpu":
         raise InputError("precision 16-mixed needs a GPU: on a CPU choose 32-true or bf16-mixed")
     return fabric
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Say in one sentence that another process of the run ended, while this one waited for it.
+
+    Raises:
+        InputError: that is so.
+    """
+    try:
+        yield
+    except RuntimeError as error:  # Gloo's is no DistError
+        words = str(error).lower()
+        lost = isinstance(error, dist.DistError) or "gloo" in words or "peer" in words
+        if not (dist.is_initialized() and lost):
+            raise
+        raise InputError(
+            f"another process of this training ended, or cannot be reached ({first_line(error)}): "
+            "start all of them again with --resume, which continues after the last complete epoch"
+        ) from error
 
 
 def environment_info(fabric: Fabric) -> dict[str, Any]:

@@ -31,7 +31,11 @@ from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.progress import progress_bar
 from m3dfel.training.batchnorm import share_batch_norm
 from m3dfel.training.clips import read_data, training_batches
-from m3dfel.training.environment import create_fabric, is_first_process
+from m3dfel.training.environment import (
+    create_fabric,
+    is_first_process,
+    together,
+)
 from m3dfel.training.log import log_epoch, log_once
 from m3dfel.training.losses import M3DFELLoss
 from m3dfel.training.prepare import prepare
@@ -63,7 +67,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
 
     Raises:
         InputError: the configuration, the data or the folder cannot be used, or another process is
-            training in the folder.
+            training in the folder; or another process of this run ended.
 
     Example:
         Train the small model of the recipe `synthetic` on your own pictures; here they are noise.
@@ -105,7 +109,8 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         if finished := finished_results(folder):
             return finished
         results: dict[str, Any] = {}
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        cudnn = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True)
+        with cudnn, together():
             for run, (manifest, splits) in zip(runs, data, strict=True):
                 results = train_stage(run, manifest, splits, resume)
         return results
