@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pympi
 
 from m3dfel.errors import InputError
@@ -119,31 +121,50 @@ def clip_table(prediction: Recognized) -> pd.DataFrame:
 
 def write_json(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write everything, for `Prediction.load`: what is short first, for `read_header`."""
-    clips, spans = _with_boxes(prediction), span_table(prediction)
-    record = {
+    head = {
         "source": prediction.source,
         "note": prediction.note,
         "settings": prediction.settings,
         "duration_s": prediction.duration_s,
         "labels": prediction.labels,
-        "spans": spans.astype(object).where(spans.notna(), None).to_dict("records"),
-        "clips": clips.astype(object).where(clips.notna(), None).to_dict("records"),
-        "instances": prediction.instances.to_dict("records"),
+    }
+    tables = {
+        "spans": span_table(prediction),
+        "clips": _with_boxes(prediction),
+        "instances": prediction.instances,
         # Without probabilities, which follow from the clips.
-        "frames": prediction.frames[table_columns(prediction.labels)["frames"]].to_dict("records"),
+        "frames": prediction.frames[table_columns(prediction.labels)["frames"]],
     }
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        # Piece by piece, since the whole text takes many times the memory of the tables.
-        file.writelines(json.JSONEncoder(indent=1).iterencode(record))
+        file.write(json.dumps(head, indent=1).removesuffix("\n}"))
+        for name, table in tables.items():
+            file.write(f',\n "{name}": [')
+            # In pieces, since rows as Python objects take many times the memory of the table.
+            for start in range(0, len(table), _ROWS):
+                rows = table[start : start + _ROWS]
+                records = rows.astype(object).where(rows.notna(), None).to_dict("records")
+                text = json.dumps(records, indent=1)[1:-2].replace("\n", "\n ")
+                file.write("," * (start > 0) + text)
+            file.write("\n ]" if len(table) else "]")
+        file.write("\n}")
+
+
+_ROWS = 1000
 
 
 def write_parquet(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write the clips with their mean box, and the evidence of their instances as lists."""
-    columns = per_label("evidence", prediction.labels)
-    evidence = prediction.instances.groupby("clip")[columns].agg(list)
-    table = pd.concat([_with_boxes(prediction), evidence], axis=1)
+    table = pa.Table.from_pandas(_with_boxes(prediction), preserve_index=False)
+    instances = prediction.instances.sort_values("clip", kind="stable")
+    # As one array with borders: lists of Python take ten times the memory.
+    borders = np.searchsorted(instances["clip"].to_numpy(int), np.arange(len(table) + 1))
+    for column in per_label("evidence", prediction.labels):
+        lists = pa.ListArray.from_arrays(
+            borders.astype(np.int32), instances[column].to_numpy(float)
+        )
+        table = table.append_column(column, lists)
     with atomic_write(path) as temporary:
-        table.to_parquet(temporary, index=False)
+        pq.write_table(table, temporary)
 
 
 def write_png(prediction: Recognized, path: Path, lang: str = "en") -> None:
