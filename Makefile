@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: demo test bench docs weights clean
+.PHONY: demo test soak fuzz bench docs weights clean
 
 demo: $(VENV)/installed
 	$(BIN)/m3dfel demo --output demo $(if $(VIDEO),--video "$(VIDEO)")
@@ -16,6 +16,16 @@ test: $(VENV)/installed
 	$(BIN)/lint-imports
 	$(BIN)/pytest -n auto --dist worksteal --maxfail 10 --cov --cov-report term:skip-covered --cov-fail-under=95
 	$(MKDOCS)
+
+# Kills, several nodes, hours of video, millions of rows: about an hour on two cores.
+soak: $(VENV)/installed
+	$(BIN)/pytest --capture no --durations 0 tests/soak.py
+
+# A quarter of an hour for each of the readers of strangers' files; what they find is in fuzz/.
+fuzz: $(VENV)/installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fuzz]"
+	for target in manifests predictions stores videos; do \
+	  $(BIN)/python tests/fuzz.py $$target -max_total_time=900 || exit; done
 
 # The site, in site/: open site/index.html.
 docs: $(VENV)/installed
