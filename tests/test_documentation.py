@@ -190,7 +190,9 @@ def test_the_way_from_annotations_to_clips_can_be_gone(tmp_path: Path, monkeypat
 
 def test_options_named_in_the_text_exist():
     known = options_of(cli.parser())
-    others = {"--nproc_per_node", "--head", "--address"}  # of torchrun and ray
+    others = {"--nproc_per_node", "--nnodes", "--max", "--rdzv_backend", "--rdzv_endpoint"}
+    others |= {"--rdzv_id", "--head", "--address"}  # of torchrun, and of ray
+    others |= {"--nodes", "--ntasks", "--gpus", "--requeue"}  # of Slurm
     others |= {"--editable", "--find", "--no", "--wheel"}  # of pip, without what follows a hyphen
     for document in DOCUMENTS:
         for option in re.findall(r"(?<=[` (])--[a-z][\w.]*", (ROOT / document).read_text()):
