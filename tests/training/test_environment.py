@@ -5,11 +5,7 @@ import torch
 import torch.distributed as dist
 
 from m3dfel.errors import InputError
-from m3dfel.training.environment import (
-    create_fabric,
-    environment_info,
-    together,
-)
+from m3dfel.training.environment import create_fabric, environment_info, together
 from small_data import tiny
 
 

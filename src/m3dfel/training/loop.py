@@ -31,11 +31,7 @@ from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.progress import progress_bar
 from m3dfel.training.batchnorm import share_batch_norm
 from m3dfel.training.clips import read_data, training_batches
-from m3dfel.training.environment import (
-    create_fabric,
-    is_first_process,
-    together,
-)
+from m3dfel.training.environment import create_fabric, is_first_process, together
 from m3dfel.training.log import log_epoch, log_once
 from m3dfel.training.losses import M3DFELLoss
 from m3dfel.training.prepare import prepare
