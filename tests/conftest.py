@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 # One thread per process, also in processes that tests start: tests run in parallel, and the last
 # bits of a sum depend on the number of threads.
@@ -58,6 +59,22 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no shared data at {folder}: name its folder in M3DFEL_SHARED")
     return folder
+
+
+@pytest.fixture
+def guarded() -> Iterator[Path]:
+    """A folder in which permissions hold, also for root, who is nobody meanwhile."""
+    if not hasattr(os, "geteuid"):
+        pytest.skip("there are no permissions of this kind here")
+    with TemporaryDirectory() as folder:
+        nobody = 65534
+        if os.geteuid() == 0:
+            os.chown(folder, nobody, nobody)
+            os.seteuid(nobody)
+        try:
+            yield Path(folder)
+        finally:
+            os.seteuid(os.getuid())
 
 
 @pytest.fixture

@@ -174,3 +174,17 @@ def test_a_path_without_permission_is_named_in_one_sentence(monkeypatch, capsys)
     assert main(["predict", "secret/video.mp4"]) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert error.startswith("error: no permission to use")
+
+
+def test_a_circle_of_links_is_named_in_one_sentence(tmp_path: Path, said):
+    circle, data = tmp_path / "circle", tmp_path / "clips.csv"
+    circle.symlink_to(circle)
+    data.write_text("file,emotion\ncircle,fear\n")
+    for words in (
+        ["predict", str(circle)],
+        ["predict", str(data), "--output", str(circle)],
+        ["data", "check", str(circle)],
+        ["data", "check", str(data)],
+    ):
+        assert main(words) == 2, words
+        assert "error: " in said()

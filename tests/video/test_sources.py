@@ -145,18 +145,14 @@ def test_results_in_a_folder_are_not_sources(tmp_path: Path):
     assert find_sources([tmp_path]) == ([str(tmp_path / "a.mp4")], [])
 
 
-def test_folders_without_permission_are_named(tmp_path: Path, caplog):
-    touch(tmp_path, "a.mp4", "private/b.mp4")
-    (tmp_path / "private").chmod(0)
-    try:
-        if os.access(tmp_path / "private", os.R_OK):
-            pytest.skip("this user may read everything")
-        assert find_sources([tmp_path]).videos == [str(tmp_path / "a.mp4")]
-        assert "no permission to read the folder" in caplog.text
-        with pytest.raises(InputError, match="no permission to read the folder"):
-            find_sources([tmp_path / "private"])
-    finally:
-        (tmp_path / "private").chmod(0o700)
+def test_folders_without_permission_are_named(guarded: Path, caplog):
+    touch(guarded, "a.mp4", "private/b.mp4")
+    (guarded / "private").chmod(0)
+    assert find_sources([guarded]).videos == [str(guarded / "a.mp4")]
+    assert "no permission to read the folder" in caplog.text
+    with pytest.raises(InputError, match="no permission to read the folder"):
+        find_sources([guarded / "private"])
+    (guarded / "private").chmod(0o700)  # so that it can be removed
 
 
 def test_patterns_and_home_folders_are_expanded(tmp_path: Path, monkeypatch):

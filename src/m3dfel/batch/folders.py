@@ -177,9 +177,9 @@ def _file_names(stem: str) -> set[str]:
 
 def _check_files(video: Video, settings: PredictSettings) -> None:
     pictures = [video.source] if isinstance(video.source, str) else video.source
-    sources = {Path(picture).resolve() for picture in pictures}
+    sources = set(map(os.path.realpath, pictures))  # `Path.resolve` fails at circles of links
     for file in video.files(settings).values():
-        if not sources.isdisjoint({file.resolve(), file.parent.resolve()}):
+        if not sources.isdisjoint(map(os.path.realpath, (file, file.parent))):
             raise InputError(
                 f"{file} would be written over or among the frames of {video.name}: choose another "
                 "folder with --output"
