@@ -111,3 +111,10 @@ def test_a_path_is_not_a_url():
         assert not is_url(path)
     assert path_in_url("s3://bucket/a?b.mp4") == PurePosixPath("bucket/a?b.mp4")
     assert path_in_url("https://host/a/my%20film.mp4?x=/1") == PurePosixPath("host/a/my film.mp4")
+
+
+def test_no_test_waits_for_another_machine():
+    with pytest.raises(OSError, match=r"tests do without the network, .* example\.org"):
+        socket.create_connection(("example.org", 80))
+    with pytest.raises(OSError, match=r"tests do without the network, .* 192\.0\.2\.1"):
+        socket.create_connection(("192.0.2.1", 80))

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 
 from jsonargparse import ArgumentParser, Namespace
 
-from m3dfel.cli.messages import print_error, print_sentence
-from m3dfel.cli.options import Parser
+from m3dfel.cli.messages import print_error, print_problems, print_sentence
+from m3dfel.cli.options import Parser, add_overwrite, add_region, settings_of
 from m3dfel.config.ranges import FrameSize, PositiveInt
 from m3dfel.data.packed.settings import PackSettings
-
-_MAX_PROBLEMS = 20  # printed; a table has all
 
 
 def parser() -> ArgumentParser:
@@ -57,22 +54,14 @@ def _crop_parser() -> ArgumentParser:
         help="height and width in pixels: enough for the bundled model; 224 for the published one",
     )
     parser.add_argument("--person", default="", help="only what is labeled as this person's")
-    parser.add_argument(
-        "--region",
-        metavar="X1,Y1,X2,Y2",
-        help="only faces in this region of the picture: left, top, right, bottom in pixels",
-    )
+    add_region(parser)
     _add_labels(parser)
     parser.add_argument(
         "--jobs",
         type=PositiveInt,
         help="videos read at the same time; default: one for each processor core",
     )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace files that m3dfel did not write, or that were changed since",
-    )
+    add_overwrite(parser)
     return parser
 
 
@@ -103,8 +92,7 @@ def _crop(options: Namespace) -> int:
             f"ignored: {cropped.ignored.total()} labels that are no emotion ({words}): name "
             "emotions other than the seven with --labels"
         )
-    for problem in cropped.problems[:_MAX_PROBLEMS]:
-        print_error(f"{problem.path}: {problem.what}")
+    print_problems(f"{problem.path}: {problem.what}" for problem in cropped.problems)
     if cropped.problems:
         print_error(
             f"problems with {len(cropped.problems)} labels: see {Path(options.clips, PROBLEMS)}"
@@ -166,8 +154,7 @@ def _pack_parser() -> ArgumentParser:
 def _pack(options: Namespace) -> int:
     from m3dfel.data.packed.packing import pack
 
-    names = [field.name for field in fields(PackSettings)]
-    settings = PackSettings(**{name: options[name] for name in names})
+    settings = settings_of(PackSettings, options)
     packed = pack(options.path, options.store, settings, options.fold, options.labels)
     for problem in packed.problems:
         print_error(f"left out: {problem.path}: {problem.what}")

@@ -50,6 +50,15 @@ def add_device(parser: ArgumentParser) -> None:
     )
 
 
+def add_region(parser: ArgumentParser) -> None:
+    """Add the option for a part of the picture."""
+    parser.add_argument(
+        "--region",
+        metavar="X1,Y1,X2,Y2",
+        help="only faces in this region of the picture: left, top, right, bottom in pixels",
+    )
+
+
 def settings_of(kind: type[T], options: Namespace) -> T:
     """Return the settings whose fields a parser has got by `add_class_arguments`."""
     return kind(**{field.name: options[field.name] for field in fields(kind)})  # type: ignore[arg-type]

@@ -8,8 +8,15 @@ from typing import TYPE_CHECKING
 
 from jsonargparse import ArgumentParser, Namespace
 
-from m3dfel.cli.messages import print_error, print_sentence
-from m3dfel.cli.options import MODEL, Parser, add_language, list_names, settings_of
+from m3dfel.cli.messages import print_error, print_problems, print_sentence
+from m3dfel.cli.options import (
+    MODEL,
+    Parser,
+    add_language,
+    add_region,
+    list_names,
+    settings_of,
+)
 from m3dfel.config.ranges import PositiveFloat, PositiveInt
 from m3dfel.errors import InputError
 from m3dfel.plugins import PLUGINS
@@ -18,8 +25,6 @@ from m3dfel.report.exports import DEFAULT_FORMATS
 
 if TYPE_CHECKING:
     from m3dfel.batch.settings import PredictSettings
-
-_MAX_PROBLEMS = 20  # printed; a table has all
 
 
 def parser() -> ArgumentParser:
@@ -66,11 +71,7 @@ def parser() -> ArgumentParser:
         help="pictures are the frames of one video, with so many a second; without it, they are "
         "photos of their own",
     )
-    parser.add_argument(
-        "--region",
-        metavar="X1,Y1,X2,Y2",
-        help="only faces in this region of the picture: left, top, right, bottom in pixels",
-    )
+    add_region(parser)
     parser.add_argument("--person", type=PositiveInt, help="only the person with this number")
     parser.add_argument(
         "--persons",
@@ -167,8 +168,7 @@ def _predict_photos(photos: list[str], settings: PredictSettings, overwrite: boo
     if len(table):
         print_photos(table, settings.lang)
     _print_written(settings, PHOTO_STEM)
-    for problem in problems[:_MAX_PROBLEMS]:
-        print_error(problem)
+    print_problems(problems)
     if problems:
         print_error(f"problems with {len(problems)} of {len(photos)} photos")
     if table["face"].isna().all():
@@ -230,9 +230,8 @@ def _predict_many(
     outcomes, table = predict_videos(sources, settings, run_videos, options.overwrite)
     print_people(table, options.output, options.lang)
     problems = [outcome for outcome in outcomes if outcome.problem]
-    for outcome in problems[:_MAX_PROBLEMS]:
-        named = outcome.video.name in outcome.problem
-        print_error(outcome.problem if named else f"{outcome.video.name}: {outcome.problem}")
+    names = [(outcome.video.name, outcome.problem) for outcome in problems]
+    print_problems(text if name in text else f"{name}: {text}" for name, text in names)
     if problems:
         path = Path(options.output, PROBLEMS)
         print_error(f"problems with {len(problems)} of {len(outcomes)} videos: see {path}")

@@ -37,7 +37,11 @@ def paired_difference(old: Sequence[Run], new: Sequence[Run]) -> dict[str, float
     """
     generator = np.random.default_rng(0)
     clips = old[0].clips
-    one_hot = pd.get_dummies(clips["emotion"]).to_numpy(np.float64)
+    # WAR is the recall of all clips as one class.
+    classes = {
+        "war": np.ones((len(clips), 1)),
+        "uar": pd.get_dummies(clips["emotion"]).to_numpy(np.float64),
+    }
     person, people = pd.factorize(clips["identity"].fillna(clips["path"]))
     clip_counts = _draw_counts(len(people), generator)[:, person]
     once = np.ones((1, len(clips)))
@@ -45,11 +49,10 @@ def paired_difference(old: Sequence[Run], new: Sequence[Run]) -> dict[str, float
     old_mean, new_mean = (right.mean(0, keepdims=True) for right in groups)
     old_means, new_means = (_resample_runs(right, generator) for right in groups)
     differences: dict[str, float] = {}
-    for name, metric in ("war", _war), ("uar", _uar):
-        difference = metric(new_mean, once, one_hot) - metric(old_mean, once, one_hot)
-        resampled = metric(new_means, clip_counts, one_hot) - metric(
-            old_means, clip_counts, one_hot
-        )
+    for name, one_hot in classes.items():
+        difference = _mean_recall(new_mean, once, one_hot) - _mean_recall(old_mean, once, one_hot)
+        resampled = _mean_recall(new_means, clip_counts, one_hot)
+        resampled -= _mean_recall(old_means, clip_counts, one_hot)
         low, high = np.nanpercentile(resampled, [2.5, 97.5])
         differences |= {
             f"{name}_difference": 100 * difference.item(),
@@ -71,21 +74,15 @@ def _draw_counts(items: int, generator: np.random.Generator) -> Values:
     return counts.astype(np.float64)
 
 
-def _war(right: Values, counts: Values, one_hot: Values) -> Values:
-    """Return the WAR of each resample.
+def _mean_recall(right: Values, counts: Values, one_hot: Values) -> Values:
+    """Return the mean recall of each resample over the classes drawn in it.
 
     Args:
         right: (R, M), which fraction of the runs is right on each clip.
         counts: (R, M), how often each clip is drawn.
         one_hot: (M, C), the clips' classes.
     """
-    war: Values = (counts * right).sum(1) / counts.sum(1)
-    return war
-
-
-def _uar(right: Values, counts: Values, one_hot: Values) -> Values:
-    """Return the UAR of each resample over the classes drawn in it; arguments as for `_war`."""
     with np.errstate(invalid="ignore"):
         recalls = (counts * right) @ one_hot / (counts @ one_hot)
-    uar: Values = np.nanmean(recalls, axis=1)
-    return uar
+    mean: Values = np.nanmean(recalls, axis=1)
+    return mean
