@@ -19,7 +19,7 @@ test: $(VENV)/installed
 
 # Kills, several nodes, hours of video, millions of rows: about an hour on two cores.
 soak: $(VENV)/installed
-	$(BIN)/pytest --capture no --durations 0 tests/soak.py
+	$(BIN)/pytest --capture no --durations 0 --timeout 0 tests/soak.py
 
 # A quarter of an hour for each of the readers of strangers' files; what they find is in fuzz/.
 fuzz: $(VENV)/installed
