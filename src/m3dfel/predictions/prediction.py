@@ -318,7 +318,7 @@ _PART = 1 << 16  # characters
 
 
 def _read_start(path: Path) -> dict[str, Any]:
-    """Return what stands in a JSON file before its tables, whatever its spaces."""
+    """Return what precedes the tables in a JSON file, whatever its spaces."""
     text = ""
     with path.open(encoding="utf-8") as file:
         while part := file.read(_PART):

@@ -28,7 +28,7 @@ _MAX_GROWTH = 1.5
 class Portraits:
     """What a track looks like: up to 7 crops, evenly spread over it, and its newest face.
 
-    The newest is most like the first one of a track with which the same person goes on.
+    The newest resembles most the first face of a track that continues this one.
 
     Args:
         encoder: describes the crops.

@@ -96,7 +96,7 @@ def _without_gaps(
         parts.append((at_s, NO_FACE, np.nan))
     starts_s, words, confidences = zip(*parts, strict=True)
     borders_s = np.array([0.0, *starts_s[1:], max(at_s, duration_s)]).round(3)
-    # An emotion that goes on in the next track is one span.
+    # An emotion that continues in the next track is one span.
     for first, last, word in equal_spans(words):
         mean = np.average(
             confidences[first : last + 1], weights=np.diff(borders_s[first : last + 2])

@@ -48,8 +48,8 @@ class FaceFinder:
 
     Args:
         detector: finds the faces in an image. One that is no `WindowDetector` searches all frames.
-        detect_every: search the full frame at least every so many frames; 1 for all frames. It is
-            also searched every half second, and in every frame for so long after a face was lost.
+        detect_every: detect faces in the full frame every N frames; 1 for all frames. They are also
+            detected every half second, and in every frame for as long after a face was lost.
     """
 
     def __init__(self, detector: FaceDetector, detect_every: int) -> None:

@@ -30,7 +30,7 @@ def is_url(name: str) -> bool:
 
 
 def is_camera_url(name: str) -> bool:
-    """Return whether a name is the URL of a camera or another stream that goes on and on."""
+    """Return whether a name is the URL of a camera or another endless stream."""
     return name.lower().startswith(_CAMERAS)
 
 

@@ -110,9 +110,8 @@ def track_faces(
         detector: finds the faces in a frame.
         size: S, side of the crops in pixels.
         zoom: enlarge the middle 1/zoom of the template's width and height to fill the crop.
-        detect_every: detect faces in the full frame every so many frames, or every half second if
-            that is sooner; in between, known faces are followed, which takes a tenth of the time.
-            1 searches every frame.
+        detect_every: detect faces in the full frame every N frames, or every half second if that
+            is sooner; in between, known faces are followed, which takes a tenth of the time.
         read_ahead: how many frames may wait for detection.
         detect_ahead: how many frames may wait for the consumer.
     """

@@ -50,9 +50,9 @@ def moving_clip(
     """Return a clip in which the picture moves a little, and which frames show it.
 
     There is one random camera path per clip, and in half of the clips the face itself moves; beyond
-    its border, the picture is mirrored. With
-    `neutral`, the clip begins, ends, or begins and ends with that picture, and blends from one
-    picture to the other within about two frames. The random numbers come from torch's generator.
+    its border, the picture is mirrored. With `neutral`, the clip begins, ends, or begins and ends
+    with that picture, and blends from one picture to the other within about two frames. The random
+    numbers come from torch's generator.
 
     Args:
         picture: the expressive picture, uint8 (K, H, W), K channels.
