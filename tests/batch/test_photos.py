@@ -11,6 +11,7 @@ from m3dfel.batch.settings import PredictSettings
 from m3dfel.errors import InputError
 from m3dfel.models.checkpoints import save_model
 from m3dfel.video.decode import read_video
+from m3dfel.video.sources import find_sources
 from small_videos import noise_video, small_model
 
 
@@ -50,6 +51,14 @@ def test_photos_become_one_table_and_a_contact_sheet(photos: list[str], settings
     ] * 2
     assert len(pd.read_parquet(folder / "photos.parquet")) == 2
     predict_photos(photos, settings)
+
+
+def test_a_photo_may_be_at_a_url(photos: list[str], settings: PredictSettings):
+    found = find_sources([f"file://{photos[0]}", photos[1]])
+    assert found == ([], [f"file://{photos[0]}", photos[1]])
+    table, problems = predict_photos(found.photos, settings)
+    assert table["file"].tolist() == found.photos
+    assert not problems
 
 
 def test_a_table_of_the_user_is_not_replaced(photos: list[str], settings: PredictSettings):

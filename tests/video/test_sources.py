@@ -223,6 +223,7 @@ def test_arrays_have_the_rate_they_are_given():
         (object(), "cannot read faces from object"),
         ([1.5, 2.5], "cannot read faces from float"),
         (None, "cannot read faces from NoneType"),
+        (iter(["a.jpg"]), "frame 0 is the path a.jpg: give several paths as a list"),
     ],
 )
 def test_what_is_not_a_picture_is_said_in_a_sentence(source: object, sentence: str):

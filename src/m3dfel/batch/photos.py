@@ -57,7 +57,7 @@ def predict_photos(
     def recognized() -> Iterator[tuple[Picture, Prediction]]:
         for file in progress(files, "predicting photos", len(files), "{:.1f} photos/s"):
             try:
-                (frame,) = read_frames(file)
+                frame = next(read_frames(file))  # at a URL, it may be an animation
             except InputError as error:
                 problems.append(str(error))
                 continue

@@ -41,8 +41,8 @@ def parser() -> ArgumentParser:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="videos, photos and folders of them; patterns such as '*.mp4'; or the URLs of videos "
-        "and of their folders, such as https://… and s3://…",
+        help="videos, photos and folders of them; patterns such as '*.mp4'; or the URLs of videos, "
+        "photos and folders of videos, such as https://… and s3://…",
     )
     parser.add_argument(
         "--model", default="bundled", help=f"{MODEL}, the model that comes with the package"

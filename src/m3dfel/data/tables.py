@@ -78,7 +78,7 @@ def _of_one_length(path: Path, rows: Iterator[list[str]], length: int) -> Iterat
 
 
 def read_text(path: Path) -> str:
-    """Return the content of a text file in UTF-8, UTF-16 or Windows-1252.
+    """Return the content of a text file in UTF-8, UTF-16, GB 2312 or Windows-1252.
 
     Raises:
         InputError: the file cannot be read, or is not a text file.
@@ -90,7 +90,8 @@ def read_text(path: Path) -> str:
     if content.startswith(b"PK\x03\x04"):
         raise InputError(f"{path} is an Excel workbook or a zip archive: save the table as CSV")
     marked = [code for mark, code in _BYTE_ORDER_MARKS.items() if content.startswith(mark)]
-    for encoding in marked or ["utf-8", "cp1252"]:
+    # GB 2312 first: its characters are pairs of bytes above 160, which accented letters rarely are.
+    for encoding in marked or ["utf-8", "gb2312", "cp1252"]:
         try:
             text = content.decode(encoding)
         except UnicodeDecodeError:

@@ -10,7 +10,7 @@ import stat
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
@@ -64,7 +64,7 @@ def frame_files(source: str | Path | Sequence[str | Path]) -> list[Path]:
     return files
 
 
-def is_picture_name(file: Path) -> bool:
+def is_picture_name(file: PurePath) -> bool:
     """Return whether a file's name is that of a picture, and not hidden."""
     return file.suffix.lower() in PICTURE_SUFFIXES and not file.name.startswith(".")
 

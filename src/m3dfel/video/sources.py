@@ -41,6 +41,7 @@ from m3dfel.video.pictures import (
     by_number,
     frame_files,
     is_animation,
+    is_picture_name,
     to_rgb,
 )
 from m3dfel.video.remote import (
@@ -80,7 +81,7 @@ class Sources(NamedTuple):
 
     Attributes:
         videos: paths and URLs of videos, folders of frames, and lists of the paths of frames.
-        photos: paths of pictures.
+        photos: paths and URLs of pictures.
     """
 
     videos: list[str | list[str]]
@@ -158,6 +159,8 @@ def as_picture(item: Any, name: str) -> Picture:
     """
     if isinstance(item, Image.Image):
         return to_rgb(item)
+    if isinstance(item, str | Path):
+        raise InputError(f"{name} is the path {item}: give several paths as a list")
     if not isinstance(item, np.ndarray):
         raise _unknown(item)
     if item.dtype != np.uint8:
@@ -257,7 +260,10 @@ def find_sources(paths: Sequence[str | Path], one_video: bool = False) -> Source
     frames: list[str] = []
     for path in dict.fromkeys(chain.from_iterable(map(_matching, paths))):
         if is_url(path):
-            videos += [path] if is_camera_url(path) else videos_at(path)
+            if is_picture_name(path_in_url(path)):
+                (videos if one_video else photos).append(path)
+            else:
+                videos += [path] if is_camera_url(path) else videos_at(path)
         elif Path(path).is_dir():
             in_folder = _walk(Path(path), one_video)
             videos += in_folder.videos

@@ -114,12 +114,17 @@ ROWS = "file,emotion,split,votes_fear\nfear one/1.jpg,fear,Training,3\nfear one/
         ("sep=;\n" + ROWS.replace(",", ";")).encode(),
         ROWS.replace("file,emotion,split", "File,Emotion,Split").encode(),
         ROWS.replace("fear one", "peur nº 1").encode("cp1252"),
+        ROWS.replace("fear one", "恐惧一").replace(",fear,", ",恐惧,").encode("gb2312"),
     ],
-    ids=["utf-16", "semicolons", "tabs", "blanks", "backslashes", "sep", "capitals", "cp1252"],
+    ids=[
+        *("utf-16", "semicolons", "tabs", "blanks", "backslashes", "sep", "capitals", "cp1252"),
+        "gb2312",
+    ],
 )
 def test_tables_from_excel_and_windows_are_read(content: bytes, tmp_path: Path):
     write_frames(tmp_path / "fear one", 2)
     write_frames(tmp_path / "peur nº 1", 2)
+    write_frames(tmp_path / "恐惧一", 2)
     (tmp_path / "faces.csv").write_bytes(content)
     manifest = read_manifest(str(tmp_path / "faces.csv"))
     assert not manifest.problems

@@ -244,7 +244,9 @@ def label_lines(file: Path, *, header: bool = False) -> Iterator[tuple[int, str]
     except OSError as error:
         raise InputError(f"cannot read the labels {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise InputError(f"cannot read the labels {file}: it is not a text file") from error
+        raise InputError(
+            f"cannot read the labels {file}: it is not a text file, save the table as CSV"
+        ) from error
     for number, line in enumerate(lines, 1):
         if line.strip() and not (header and number == 1):
             yield number, line
