@@ -1,5 +1,3 @@
-import html
-import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -69,8 +67,9 @@ def test_a_person_who_comes_back_has_one_timeline(prediction: Prediction):
     spans = [re.findall(r"[ML ]([\d.]+),", area) for area in pale.split("Z")[:-1]]
     edges = [float(x) for xs in spans for x in (xs[0], xs[-1])]
     assert edges == pytest.approx([0, 500, 500, 1000], abs=5)
-    now = json.loads(html.unescape(re.search(r'data-now="([^"]*)"', page)[1]))
-    assert max(end_s for _, end_s, _ in now) == pytest.approx(4, abs=0.05)
+    tracks = boxes(replace(prediction, **late), "en")
+    assert [track["person"] for track in tracks] == [1, 1]
+    assert tracks[1]["spans"][-1][1] == pytest.approx(4, abs=0.05)
 
 
 def test_timelines_span_the_whole_video(prediction: Prediction):
@@ -158,3 +157,15 @@ def test_every_frame_of_a_track_has_a_box_and_a_word(prediction: Prediction):
         assert len(track["times"]) == len(track["boxes"]) == 50
         assert track["spans"][0][0] == 0
         assert not set(EMOTIONS) & {word for _, _, word, _ in track["spans"]}
+
+
+def test_no_box_says_as_certain_what_its_curve_shows_as_uncertain(prediction: Prediction):
+    """Between anger and fear, neither is certain."""
+    clips = prediction.clips.assign(mark="")
+    middle = len(clips[clips["track"] == 1]) // 2
+    first = clips.groupby("track").cumcount() < middle
+    clips[[f"p_{e}" for e in EMOTIONS]] = 0.02
+    clips["p_anger"], clips["p_fear"] = np.where(first, 0.9, 0.02), np.where(first, 0.02, 0.9)
+    clips["emotion"] = np.where(first, "anger", "fear")
+    (track, _) = boxes(replace(prediction, clips=clips), "en")
+    assert [word for _, _, word, _ in track["spans"]] == ["anger", "uncertain", "fear"]

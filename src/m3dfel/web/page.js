@@ -226,7 +226,8 @@
     const time = video.currentTime;
     result.style.setProperty("--played", Math.min(1, time / result.dataset.duration));
     for (const person of result.querySelectorAll(".person")) {
-      const word = spanAt(JSON.parse(person.dataset.now), time)?.[2] ?? "";
+      const tracks = (result.tracks ?? []).filter((t) => t.person === Number(person.dataset.person));
+      const word = tracks.map(({ spans }) => spanAt(spans, time)?.[2]).find(Boolean) ?? "";
       const now = person.querySelector(".now");
       const text = word && fill(now.dataset.form, { word });
       if (now.textContent !== text) now.textContent = text;

@@ -5,9 +5,8 @@ Between the analysis and the page. `page.js` lets the timelines follow and steer
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -187,7 +186,7 @@ def verdict(spans: Sequence[Span], labels: Sequence[str], language: Language) ->
 
 
 def boxes(prediction: Prediction, language: Language) -> list[dict[str, Any]]:
-    """Return where each track is and what it expresses, for the boxes over the video."""
+    """Return where each track is and what it expresses, for the boxes and words of the moment."""
     color_of, say = colors(prediction.labels), partial(translate, language)
     tracks = []
     for track, rows in prediction.frames.groupby("track"):
@@ -203,11 +202,23 @@ def boxes(prediction: Prediction, language: Language) -> list[dict[str, Any]]:
                 "boxes": rows[BOX].round().astype(int).to_numpy().tolist(),
                 "spans": [
                     [round(start_s, 3), round(end_s, 3), say(word), color_of.get(word)]
-                    for start_s, end_s, word, _ in person_spans(clips)
+                    for start_s, end_s, word in _frame_spans(rows, clips, prediction.labels)
                 ],
             }
         )
     return tracks
+
+
+def _frame_spans(
+    rows: pd.DataFrame, clips: pd.DataFrame, labels: Sequence[str]
+) -> Iterator[tuple[float, float, str]]:
+    """Yield the spans of a track as its curves show them: uncertain between two emotions, too."""
+    times_s = rows["time_s"].to_numpy(float)
+    probabilities, marks = probabilities_at(clips, labels, times_s)
+    likeliest = np.array(labels)[np.nan_to_num(probabilities).argmax(0)]
+    ends_s = [*times_s[1:], clips["end_s"].iloc[-1]]
+    for first, last, word in equal_spans(np.where(marks == "", likeliest, marks).tolist()):
+        yield times_s[first], ends_s[last], word
 
 
 def _moment(moment: Moment, analysis: Analysis) -> dict[str, Any]:
@@ -258,13 +269,6 @@ def _person(
             }
             for start_s, end_s, word, certainty in spans
         ],
-        # What the page says while the video plays.
-        "now": json.dumps(
-            [
-                [round(start_s, 2), round(end_s, 2), translate(language, word)]
-                for start_s, end_s, word, _ in spans
-            ]
-        ),
     }
 
 
