@@ -56,6 +56,7 @@ def test_without_videos_left_nothing_is_run(tmp_path: Path):
 def test_no_cluster_at_an_address_is_an_input_error(tmp_path: Path, monkeypatch):
     ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'm3dfel[scale]'")
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(os, "environ", {})
 
     def refuse(**options):
         raise ConnectionError(f"nobody at {options['address']}")
@@ -63,3 +64,4 @@ def test_no_cluster_at_an_address_is_an_input_error(tmp_path: Path, monkeypatch)
     monkeypatch.setattr(ray, "init", refuse)
     with pytest.raises(InputError, match="no Ray cluster at far:6379"):
         next(predict_on_cluster([], PredictSettings(str(tmp_path)), "far:6379"))
+    assert os.environ["RAY_USAGE_STATS_ENABLED"] == "0", "nothing is sent anywhere"

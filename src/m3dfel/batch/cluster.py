@@ -12,6 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -85,18 +86,34 @@ def _connect(address: str) -> Any:
         ) from error
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Ray Data lets Ray warn, on stderr, of how Ray Data itself starts actors.
+        os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
         try:
-            ray.init(
-                address=None if address == AUTO else address,
-                logging_level=logging.ERROR,
-                log_to_driver=False,
-            )
+            with _no_stderr():  # where Ray says that it found this level
+                ray.init(
+                    address=None if address == AUTO else address,
+                    logging_level=logging.ERROR,
+                    log_to_driver=False,
+                )
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise InputError(
                 f"there is no Ray cluster at {address} ({error}): start one with `ray start`, or "
                 f"give `{AUTO}`"
             ) from error
     return ray
+
+
+@contextmanager
+def _no_stderr() -> Iterator[None]:
+    """Drop what libraries that are not written in Python print."""
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 def _run(

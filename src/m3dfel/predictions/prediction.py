@@ -25,6 +25,7 @@ from m3dfel.report.exports import DEFAULT_FORMATS, export
 from m3dfel.report.recognized import BOX, per_label, table_columns
 from m3dfel.report.spans import SPAN_COLUMNS, span_table, with_probabilities
 from m3dfel.video.decode import Picture
+from m3dfel.video.marks import UNCERTAIN, UNREADABLE
 from m3dfel.video.sources import IN_MEMORY, Source, read_frames, source_id, source_stem
 
 if TYPE_CHECKING:
@@ -250,7 +251,14 @@ def _check_record(record: dict[str, Any], tables: dict[str, pd.DataFrame]) -> No
     Raises:
         ValueError: a value is of the wrong type or out of range.
     """
-    _check_texts(record, [*tables["clips"]["mark"], *tables["frames"]["mark"]])
+    clips, marks = tables["clips"], {*tables["clips"]["mark"], *tables["frames"]["mark"]}
+    _check_texts(record, marks)
+    if not marks <= {"", UNCERTAIN, *UNREADABLE}:
+        raise ValueError("an unknown mark")
+    if not set(clips["emotion"].dropna()) <= set(record["labels"]):
+        raise ValueError("an emotion that is no label")
+    if (clips["emotion"].isna() != clips["mark"].isin(UNREADABLE)).any():
+        raise ValueError("a readable face without an emotion, or the opposite")
     for table in tables.values():
         numbers = table[table.columns.difference(["emotion", "mark"])].astype(float)
         ids = numbers.columns.intersection(["track", "person", "clip", "instance", "frame"])
