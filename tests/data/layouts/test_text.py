@@ -60,3 +60,10 @@ def test_labels_that_count_from_one_are_refused(tmp_path: Path):
     (tmp_path / "test.txt").write_text("c 3 2\n")
     with pytest.raises(InputError, match="are the numbers 1 to 7, but must count from 0"):
         read_manifest(str(tmp_path))
+
+
+def test_a_file_that_is_no_text_is_an_error(tmp_path: Path):
+    for content in b"a.png 1 0\0\n", b"\xff\xfe 1 0\n":
+        (tmp_path / "train.txt").write_bytes(content)
+        with pytest.raises(InputError, match=r"train\.txt: it is not a text file"):
+            read_manifest(str(tmp_path / "train.txt"))

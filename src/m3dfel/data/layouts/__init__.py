@@ -240,14 +240,16 @@ def label_lines(file: Path, *, header: bool = False) -> Iterator[tuple[int, str]
         InputError: the file cannot be read as text.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        text = file.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"cannot read the labels {file}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
         raise InputError(
             f"cannot read the labels {file}: it is not a text file, save the table as CSV"
-        ) from error
-    for number, line in enumerate(lines, 1):
+        )
+    for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not (header and number == 1):
             yield number, line
 
