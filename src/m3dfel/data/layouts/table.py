@@ -48,10 +48,11 @@ class Table(Layout):
             )
         # Read twice, since the rows of a large table take much more memory than the file.
         files, has_splits = list[str](), False
+        file, split_column = (columns.index(n) if n in columns else -1 for n in ("file", "split"))
         for values in cells:
-            row = dict(zip(columns, values, strict=True))
-            files.append(row["file"])
-            has_splits |= bool(row.get("split"))
+            files.append(values[file])
+            has_splits |= split_column >= 0 and bool(values[split_column])
+        voted = [name for name in columns if name.startswith(VOTES)]
         locate = _locator(path, files[:: max(len(files) // 100, 1)])
         del files
         for values in read_rows(path)[1]:
@@ -62,9 +63,7 @@ class Table(Layout):
             try:
                 yield replace(
                     entry,
-                    votes=parse_votes(
-                        {name[len(VOTES) :]: row[name] for name in row if name.startswith(VOTES)}
-                    ),
+                    votes=parse_votes({name[len(VOTES) :]: row[name] for name in voted}),
                     span_s=_span(row),
                     region=_region(row),
                     problem="no split, unlike others" if has_splits and not split else "",
