@@ -106,6 +106,7 @@ def made_up_prediction(
         frames=pd.DataFrame(columns=table_columns(labels)["frames"]),
         duration_s=max([duration_s, *(end_s for _, end_s in spans)]),
         note="" if spans else "no face was found in film.mp4",
+        movements=(),
     )
     prediction.spans = span_table(prediction)
     return prediction

@@ -11,7 +11,7 @@ def test_recipes_are_found_by_name_and_by_path(tmp_path: Path):
     own = tmp_path / "own.yaml"
     own.write_text("seed: 3\n")
     assert find_recipe(str(own)) == own
-    with pytest.raises(InputError, match="bundled, cremad, dfew, ferv39k, finetune, mafw, ravdess"):
+    with pytest.raises(InputError, match="bundled, cremad, dfew, ferv39k, finetune, mafw, motion"):
         find_recipe("nonesuch")
 
 

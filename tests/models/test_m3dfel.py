@@ -11,7 +11,7 @@ from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.models.aggregation import Aggregation
 from m3dfel.models.aggregations import AGGREGATIONS
-from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.models.m3dfel import M3DFEL, change
 from m3dfel.models.pooling import MeanPooling
 from small_data import small_model as small
 
@@ -177,3 +177,31 @@ def test_shapes_are_checked_while_the_tests_run():
         small().fuse(torch.zeros(2, 32))
     with pytest.raises(TypeCheckError):
         small().normalize(torch.zeros(3, 16, 16))
+
+
+def test_motion_changes_the_answer_for_a_moving_face_only():
+    plain, moved = (small(bag_size=4, mirror=True, motion=m).eval() for m in (False, True))
+    moved.load_state_dict(plain.state_dict(), strict=False)
+    still = torch.randint(256, (1, 1, 3, 16, 16), dtype=torch.uint8).expand(-1, 8, -1, -1, -1)
+    moving = torch.randint(256, (1, 8, 3, 16, 16), dtype=torch.uint8)
+    with torch.inference_mode():
+        torch.testing.assert_close(moved(moving), plain(moving))  # 0 at the start
+        moved.motion.weight.fill_(1)
+        torch.testing.assert_close(moved(still), plain(still))
+        assert (moved(moving) - plain(moving)).min() > 0.001
+        logits, evidence = moved.explain(moving)
+        torch.testing.assert_close(evidence.sum(1), logits)
+
+
+def test_motion_can_be_learned_from_a_face_that_stands_still():
+    features = torch.ones(1, 4, 8, requires_grad=True)
+    change(features).sum().backward()
+    assert features.grad is not None
+    assert features.grad.isfinite().all()
+
+
+def test_movements_are_estimated_for_each_instance():
+    assert small().estimate_movements(torch.rand(2, 2, 32)).shape == (2, 2, 0)
+    model = small(movements=["jawOpen", "eyeBlink"])
+    features = torch.rand(2, 2, model.backbone.out_features)
+    assert model.estimate_movements(features).shape == (2, 2, 2)

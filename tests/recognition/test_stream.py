@@ -96,6 +96,24 @@ def test_an_update_says_everything_about_its_clip():
     assert np.exp(logits) / np.exp(logits).sum() == pytest.approx(update.raw, abs=1e-4)
 
 
+def test_what_the_model_has_learned_to_see_move_is_told_for_each_clip(tmp_path: Path):
+    model = small_model(movements=["jawOpen", "eyeBlink"])
+    frames = noise_video(117, side=128)
+    with Recognizer(model, detector=ScriptedDetector(*TWO_FACES)).stream(frames) as stream:
+        updates = list(stream)
+    prediction = stream.prediction()
+    assert prediction.movements == ("jawOpen", "eyeBlink")
+    columns = prediction.clips[["movement_jawOpen", "movement_eyeBlink"]]
+    readable = prediction.clips["emotion"].notna()
+    assert columns[readable].stack().between(0, 1).all()
+    assert columns[~readable].isna().all(axis=None)
+    assert set(updates[0].to_dict()["movements"]) == {"jawOpen", "eyeBlink"}
+    prediction.save(tmp_path / "all.json")
+    loaded = Prediction.load(tmp_path / "all.json")
+    assert loaded.movements == prediction.movements
+    pd.testing.assert_frame_equal(loaded.clips, prediction.clips)
+
+
 # --- in time -------------------------------------------------------------------------------------
 
 

@@ -21,7 +21,7 @@ def updates_of(times_s: list[float], answers: np.ndarray, marks: dict[int, str])
     def encode(instances) -> None:
         for instance in instances:
             if timeline.add_features(instance, torch.zeros(8)) is not None:
-                timeline.add_answer(next(remaining), np.zeros((4, 7)))
+                timeline.add_answer(next(remaining), np.zeros((4, 7)), np.empty(0))
         updates.extend(timeline.finish(times_s[-1]))
 
     for index, time_s in enumerate(times_s):

@@ -5,6 +5,7 @@ from matplotlib.text import Text
 
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
+from m3dfel.report import timeline
 from m3dfel.report.spans import equal_spans
 from m3dfel.report.timeline import plot_timeline
 from m3dfel.synthetic.clips import intensities, synthetic_clips, target_frames
@@ -123,3 +124,15 @@ def test_the_axis_ends_with_the_video_and_says_where_there_is_no_face():
     assert {axes.get_xlim() for axes in figure.axes} == {(0, 10)}
     away = [text.get_position()[0] for text in figure.findobj(Text) if text.get_text() == "no face"]
     assert sorted(away) == [0.5, 7], "not from 5 to 5.05 s, which is too short to say"
+
+
+@pytest.mark.parametrize(("lang", "word"), [("en", "mouth smile"), ("zh", "嘴角上扬")])
+def test_movements_that_change_have_a_lane(lang: str, word: str, monkeypatch):
+    monkeypatch.setattr(timeline, "check_fonts", lambda words: None)
+    film = made_up_prediction((0, 4))
+    film.movements = ("eyeWide", "mouthSmile")
+    film.clips = film.clips.assign(movement_eyeWide=0.1, movement_mouthSmile=[0, 0.1, 0.5, 1, 1])
+    plain, moving = plot_timeline(made_up_prediction((0, 4))), plot_timeline(film, lang=lang)
+    assert word in texts(moving)
+    assert "eye wide" not in texts(moving)
+    assert moving.get_figheight() > plain.get_figheight()

@@ -286,3 +286,38 @@ def test_data_that_cannot_be_read_leave_no_folder(dfew: Path, tmp_path: Path):
     with pytest.raises(InputError, match="none of the known layouts"):
         train(config)
     assert not (tmp_path / "run").exists()
+
+
+def test_movements_are_learned_beside_the_emotion(dfew: Path, tmp_path: Path):
+    stills = tmp_path / "stills"
+    rows = []
+    for number in range(12):
+        name = f"{number}.jpg"
+        write_frames(stills / str(number), 1, shade=20 * number)
+        (stills / str(number) / "1.jpg").rename(stills / name)
+        rows.append({"file": name, "emotion": ["fear", "anger"][number % 2]})
+    table = stills / "clips.csv"
+    pd.DataFrame(rows).to_csv(table, index=False)
+    moving = [{"file": row["file"], "jawOpen": index / 12} for index, row in enumerate(rows)]
+    pd.DataFrame(moving).to_parquet(stills / "clips_movements.parquet")
+    config = tiny(tmp_path / "run", table, epochs=1)
+    config.loss.movements = 0.5
+    config.augment.mixup = 0.4
+    assert train(config)["history"][0]["loss"] > 0
+    assert load_model(str(tmp_path / "run")).movements == ("jawOpen",)
+    config.output, config.data.path = str(tmp_path / "other"), str(dfew)
+    with pytest.raises(InputError, match="there are no movements of"):
+        train(config)
+
+
+def test_parts_that_do_not_learn_stay_and_some_of_the_start_is_kept(dfew: Path, tmp_path: Path):
+    config = tiny(tmp_path / "first", dfew, epochs=1)
+    train(config)
+    first = load_model(str(tmp_path / "first"))
+    config = tiny(tmp_path / "second", dfew, epochs=1, parts=["classifier"], keep=0.5)
+    config.model.weights = str(tmp_path / "first")
+    train(config)
+    second = load_model(str(tmp_path / "second" / "last"))
+    before, after = first.backbone.state_dict(), second.backbone.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert not torch.equal(second.classifier.weight, first.classifier.weight)

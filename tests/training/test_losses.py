@@ -6,7 +6,14 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m3dfel.training.losses import IntensityAwareLoss, M3DFELLoss, intensity_aware_loss
+from m3dfel.models.m3dfel import M3DFEL
+from m3dfel.training.losses import (
+    IntensityAwareLoss,
+    M3DFELLoss,
+    MovementLoss,
+    TrainingModel,
+    intensity_aware_loss,
+)
 
 
 def batch(classes: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -107,3 +114,33 @@ def test_the_loss_against_votes_is_the_mean_over_the_annotators():
     votes = F.one_hot(targets, 5).float().mean(0)
     each = intensity_aware_loss(logits[:1].expand(8, -1), targets).mean()
     assert intensity_aware_loss(logits[:1], votes[None]).item() == pytest.approx(each.item())
+
+
+def test_movements_are_learned_from_the_mean_over_the_frames_of_each_instance():
+    loss = MovementLoss(torch.tensor([0.5, 1.0]))
+    movements = torch.tensor([[[0.0, 1.0], [1.0, torch.nan], [torch.nan] * 2, [torch.nan] * 2]])
+    right = torch.tensor([[[0.5, 1.0], [9.0, 9.0]]])
+    assert loss(right, movements) == 0
+    # One deviation off in one of the two that are known; what is unknown costs nothing.
+    assert loss(torch.tensor([[[1.0, 1.0], [9.0, 9.0]]]), movements) == 0.5
+
+
+def test_unknown_movements_do_not_spoil_the_gradient():
+    estimates = torch.zeros(1, 2, 1, requires_grad=True)
+    movements = torch.tensor([[[1.0], [torch.nan]]])
+    MovementLoss(torch.ones(1))(estimates, movements).backward()
+    assert estimates.grad is not None
+    assert estimates.grad.flatten().tolist() == [-2.0, 0.0]
+
+
+def test_parts_that_do_not_learn_keep_weights_and_statistics():
+    model = M3DFEL(size=16, frames=4, bag_size=2, backbone_options={"width": 8, "depth": 10})
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trained = TrainingModel(model, ["classifier"]).train()
+    clips = torch.randint(256, (2, 4, 3, 16, 16), dtype=torch.uint8)
+    logits, movements = trained(clips)
+    assert movements.shape == (2, 2, 0)
+    logits.sum().backward()
+    learning = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert learning == ["classifier.weight", "classifier.bias"]
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

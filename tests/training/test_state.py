@@ -8,9 +8,9 @@ from torch.optim import AdamW
 
 from m3dfel.errors import InputError
 from m3dfel.models.checkpoints import load_state, save_state
-from m3dfel.training.state import TrainingState, ema_model
+from m3dfel.training.state import TrainingState, ema_model, mix_weights
 from m3dfel.training.transfer import build_model
-from small_data import tiny
+from small_data import small_model, tiny
 
 
 def new_state(tmp_path: Path) -> TrainingState:
@@ -83,3 +83,14 @@ def test_the_average_forgets_the_initial_weights_soon(tmp_path: Path):
             ema.update_parameters(model)
     average = ema.module.classifier.bias[0].item()
     assert 80 < average < 99, "with a decay of 0.99 from the start it would be below 40"
+
+
+def test_weights_are_mixed_but_for_what_started_at_random():
+    config = {"movements": ["jawOpen"]}
+    initial, trained, mixed = (small_model(**config) for _ in range(3))
+    with torch.no_grad():
+        for parameter in trained.parameters():
+            parameter.add_(1)
+    mix_weights(mixed, initial.state_dict(), trained.state_dict(), keep=0.25)
+    torch.testing.assert_close(mixed.classifier.bias, initial.classifier.bias + 0.75)
+    assert torch.equal(mixed.movement_head.bias, trained.movement_head.bias)

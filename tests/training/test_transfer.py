@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from m3dfel.errors import InputError
-from m3dfel.models.checkpoints import save_model
+from m3dfel.models.checkpoints import load_model, save_model
+from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training import transfer
 from m3dfel.training.transfer import build_model, transfer_weights
 from small_data import tiny
@@ -86,16 +87,6 @@ def test_a_larger_bag_of_the_same_instances_keeps_the_bag_vector(tmp_path: Path)
     torch.testing.assert_close(pooled[0], pooled[1])
 
 
-def test_kernels_of_single_frames_start_without_the_neighboring_frames(tmp_path: Path):
-    save_model(model_with(tmp_path, seed=2, frames=1, bag_size=1), tmp_path / "trained")
-    model = model_with(tmp_path, frames=4, bag_size=1, weights=str(tmp_path / "trained"))
-    kernels = [p for p in model.backbone.parameters() if p.ndim == 5 and p.shape[2] == 3]
-    assert kernels
-    for kernel in kernels:
-        assert not kernel[:, :, [0, 2]].any()
-        assert kernel[:, :, 1].any()
-
-
 class OtherAggregation(nn.Module):
     """An aggregation whose pooling has a weight of its own shape under the name of DLIAM's."""
 
@@ -119,3 +110,45 @@ def test_a_weight_of_another_aggregation_is_not_taken_for_dliam_s_kernels(
 def test_an_exported_model_is_no_start(exported: Path, tmp_path: Path):
     with pytest.raises(InputError, match="is an exported model: start from the model that was tr"):
         model_with(tmp_path, weights=str(exported))
+
+
+def test_a_backbone_of_single_frames_treats_all_frames_of_an_instance_alike(tmp_path: Path):
+    options = {"backbone_options": {"width": 8, "depth": 10}, "aggregation": "mean", "size": 16}
+    save_model(M3DFEL(frames=1, bag_size=1, **options).eval(), tmp_path)
+    model = M3DFEL(frames=8, bag_size=2, **options).eval()
+    transfer_weights(model, str(tmp_path))
+    picture = torch.randint(256, (1, 1, 3, 16, 16), dtype=torch.uint8)
+    with torch.inference_mode():
+        single = load_model(str(tmp_path))(picture)
+        torch.testing.assert_close(model(picture.expand(-1, 8, -1, -1, -1)), single)
+        clip = torch.randint(256, (1, 8, 3, 16, 16), dtype=torch.uint8)
+        answers = []
+        for frame in range(4):
+            changed = clip.clone()
+            changed[:, frame] = 0
+            answers.append(model(changed))
+    # None is passed over: each frame of the first instance matters.
+    assert all(not torch.allclose(answer, model(clip)) for answer in answers)
+
+
+def test_movements_are_carried_over_by_name(tmp_path: Path):
+    options = {"backbone_options": {"width": 8, "depth": 10}, "size": 16, "frames": 4}
+    trained = M3DFEL(movements=["jawOpen", "eyeBlink", "mouthSmile"], bag_size=4, **options)
+    save_model(trained, tmp_path)
+    model = M3DFEL(movements=["mouthSmile", "jawOpen"], bag_size=4, motion=True, **options).eval()
+    transfer_weights(model, str(tmp_path))
+    assert torch.equal(model.movement_head.weight, trained.movement_head.weight[[2, 0]])
+    clips = torch.randint(256, (2, 4, 3, 16, 16), dtype=torch.uint8)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(clips), trained.eval()(clips))  # motion starts at 0
+
+
+def test_plain_means_start_with_the_answers_of_a_dliam_that_is_still_the_mean(tmp_path: Path):
+    options = {"backbone_options": {"width": 8, "depth": 10}, "size": 16, "frames": 4}
+    trained = M3DFEL(bag_size=4, aggregation_options={"init": "mean"}, **options).eval()
+    save_model(trained, tmp_path)
+    model = M3DFEL(bag_size=4, aggregation="mean", **options).eval()
+    transfer_weights(model, str(tmp_path))
+    clips = torch.randint(256, (2, 4, 3, 16, 16), dtype=torch.uint8)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(clips), trained(clips))

@@ -1,4 +1,4 @@
-"""`m3dfel data`: crop faces from videos, check a data set, or pack it for faster training."""
+"""`m3dfel data`: crop faces from videos, add movements, check a data set, or pack it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from m3dfel.data.packed.settings import PackSettings
 
 def parser() -> ArgumentParser:
     return Parser(
-        description="Crop faces from labeled videos, check a data set, or pack it for faster "
-        "training."
+        description="Crop faces from labeled videos, estimate what moves in them, check a data "
+        "set, or pack it for faster training."
     )
 
 
 def add_actions(parser: ArgumentParser) -> None:
     actions = parser.add_subcommands(required=True, dest="action", metavar="ACTION")
     actions.add_subcommand("crop", _crop_parser(), help="make clips of faces from labeled videos")
+    actions.add_subcommand(
+        "movements", _movements_parser(), help="estimate what moves in the faces, to learn it too"
+    )
     actions.add_subcommand("check", _check_parser(), help="read every clip and list all problems")
     actions.add_subcommand("pack", _pack_parser(), help="write all clips into one file")
 
 
 def run(options: Namespace) -> int:
-    action = {"crop": _crop, "check": _check, "pack": _pack}[options.action]
-    return action(options[options.action])
+    actions = {"crop": _crop, "movements": _movements, "check": _check, "pack": _pack}
+    return actions[options.action](options[options.action])
 
 
 def _crop_parser() -> ArgumentParser:
@@ -98,6 +101,31 @@ def _crop(options: Namespace) -> int:
             f"problems with {len(cropped.problems)} labels: see {Path(options.clips, PROBLEMS)}"
         )
     return 1 if cropped.problems else 0
+
+
+def _movements_parser() -> ArgumentParser:
+    parser = Parser(
+        description="Estimate what moves in labeled faces, as the blendshapes of ARKit, and write "
+        "it beside their table (clips.csv: clips_movements.parquet). `m3dfel train "
+        "--loss.movements 0.5` then learns it beside the emotion. Needs MediaPipe (the extra "
+        "movements). Run the same command again to continue after an interruption.",
+        epilog="Example: m3dfel data movements clips/clips.csv face_landmarker.task",
+    )
+    parser.add_argument("clips", metavar="CLIPS", help="a CSV file of clips of one aligned face")
+    parser.add_argument(
+        "landmarker",
+        metavar="LANDMARKER",
+        help="MediaPipe's face landmarker with blendshapes, a .task file",
+    )
+    return parser
+
+
+def _movements(options: Namespace) -> int:
+    from m3dfel.data.landmarker import estimate_movements
+
+    path, faces, without = estimate_movements(options.clips, options.landmarker)
+    print_sentence(f"estimated: {faces} frames, in {path}; no face was found in {without}")
+    return 0
 
 
 def _check_parser() -> ArgumentParser:

@@ -24,6 +24,7 @@ from m3dfel.config.ranges import (
 from m3dfel.emotions import EMOTIONS
 
 Precision: TypeAlias = Literal["32-true", "16-mixed", "bf16-mixed"]
+Part: TypeAlias = Literal["backbone", "aggregation", "classifier", "motion", "movement_head"]
 
 
 @dataclass
@@ -105,6 +106,11 @@ class ModelConfig:
             sides of a face.
         context: frames before and after each instance that the backbone encodes as well, so that
             instances overlap.
+        movements: names of the movements that the model estimates for each instance, such as
+            `[jawOpen, mouthSmile]`; not given, those of the model in `weights`, or all that
+            `loss.movements` learns.
+        motion: let the logits also depend on how much the features change within a bag, from 0 at
+            the start; for a face that stands still, nothing changes.
     """
 
     weights: str = "pretrained"
@@ -119,6 +125,8 @@ class ModelConfig:
     grayscale: bool | None = None
     mirror: bool | None = None
     context: NonNegativeInt | None = None
+    movements: list[str] | None = None
+    motion: bool | None = None
 
 
 @dataclass
@@ -158,11 +166,14 @@ class LossConfig:
         ial_weight: λ of the intensity-aware loss; 0 turns it off.
         label_smoothing: label smoothing of the cross entropy.
         votes: the targets are the votes of annotators, where the data have them, not the labels.
+        movements: weight of learning also what moves in the faces, from the tables that `m3dfel
+            data movements` makes; 0 learns the emotion alone.
     """
 
     ial_weight: NonNegativeFloat = 0.1
     label_smoothing: BelowOne = 0.1
     votes: bool = False
+    movements: NonNegativeFloat = 0.0
 
 
 @dataclass
@@ -181,6 +192,11 @@ class OptimConfig:
         clip_norm: largest norm of the gradient; 0 for no clipping.
         ema: decay of an exponential moving average of the weights, which is then what is evaluated
             and saved; 0 for none.
+        keep: fraction of the initial weights in those that are evaluated and saved, from 0 to below
+            1, so that a model that learns from new data forgets less (Wortsman et al., "Robust
+            fine-tuning of zero-shot models", CVPR 2022).
+        parts: the parts of the model that learn, such as `[aggregation, classifier]`; the others
+            keep the weights they start from. Empty for all.
     """
 
     epochs: PositiveInt = 300
@@ -193,6 +209,8 @@ class OptimConfig:
     weight_decay: NonNegativeFloat = 0.05
     clip_norm: NonNegativeFloat = 0.0
     ema: BelowOne = 0.0
+    keep: BelowOne = 0.0
+    parts: list[Part] = field(default_factory=list)
 
 
 @dataclass

@@ -26,11 +26,13 @@ class Batch(TypedDict):
         clips: uint8 (B, T, 3, S, S).
         targets: int64 (B,), indices into the label set, or float (B, C), votes.
         indices: int64 (B,), indices of the clips in the data set.
+        movements: float (B, T, K), NaN where unknown; None if nobody asks for them.
     """
 
     clips: Tensor
     targets: Tensor
     indices: Tensor
+    movements: Tensor | None
 
 
 class EpochBatches:
@@ -165,8 +167,10 @@ def _collate_windows(clips: list[list[Sample]]) -> Batch | None:
 
 def _collate(samples: list[Sample]) -> Batch:
     targets: list[Any] = [sample.target for sample in samples]
+    movements = [sample.movements for sample in samples if sample.movements is not None]
     return Batch(
         clips=torch.stack([sample.clip for sample in samples]),
         targets=torch.stack(targets) if isinstance(targets[0], Tensor) else torch.tensor(targets),
         indices=torch.tensor([sample.index for sample in samples]),
+        movements=torch.stack(movements) if movements else None,
     )

@@ -22,6 +22,7 @@ from m3dfel.data.augment.stills import moving_clip
 from m3dfel.data.augment.transforms import evaluation_transform, training_transform
 from m3dfel.data.frames import read_frames
 from m3dfel.data.manifest import Clip, label_distribution
+from m3dfel.data.movements import Movements
 from m3dfel.data.reading import read_clip, read_picture
 from m3dfel.data.sampling import centered_windows, random_indices
 from m3dfel.data.seeds import combine_seeds, seeded
@@ -38,11 +39,13 @@ class Sample:
         clip: uint8 (T, 3, S, S).
         target: an index into the label set or, for training on votes, float (C,) with sum 1.
         index: which clip of the data set it is.
+        movements: float (T, K), what moves in each frame, NaN where unknown; None if nobody asks.
     """
 
     clip: Tensor
     target: int | Tensor
     index: int
+    movements: Tensor | None = None
 
 
 class ClipFormat(Protocol):
@@ -123,6 +126,7 @@ class TrainingClips(Dataset[Sample]):
             sees no color.
         votes: the target is how the annotators' votes are distributed over the labels.
         window_s: seconds of the video that a clip covers, a random part of it; 0 for all of it.
+        movements: what moves in the faces, to be learned as well.
     """
 
     def __init__(
@@ -137,9 +141,10 @@ class TrainingClips(Dataset[Sample]):
         grayscale: bool = False,
         votes: bool = False,
         window_s: float = 0.0,
+        movements: Movements | None = None,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
-        self.votes = votes
+        self.votes, self.movements = votes, movements
         self.choose = partial(random_indices, window_s=window_s)
         self.augment, self.seed, self.neutral_probability = augment, seed, neutral_probability
         self.grayscale = grayscale
@@ -157,7 +162,9 @@ class TrainingClips(Dataset[Sample]):
             for step in range(len(self)):
                 index = (first + step) % len(self)
                 try:
-                    return Sample(self._read(index), self._target(self.clips[index]), index)
+                    clip, movements = self._read(self.clips[index])
+                    target = self._target(self.clips[index])
+                    return Sample(clip, target, index, movements)
                 except InputError as error:
                     logger.warning("left out: %s", error)
         raise InputError("no training clip can be read: run `m3dfel data check`")
@@ -167,10 +174,18 @@ class TrainingClips(Dataset[Sample]):
             return label_distribution(clip, self.labels)
         return self.labels.index(clip.emotion)
 
-    def _read(self, index: int) -> Tensor:
-        clip = self.clips[index]
+    def _read(self, clip: Clip) -> tuple[Tensor, Tensor | None]:
+        """Return a clip, and what moves in its frames if that is to be learned."""
+        indices: Sequence[int] = [0] * self.frames
         if clip.kind in ("frames", "video"):
-            return self.augment_frames(read_frames(clip, self.frames, self.choose))
+            frames = read_frames(clip, self.frames, self.choose)
+            indices, read = frames.indices, self.augment_frames(frames)
+        else:
+            read = self._read_picture(clip)
+        return read, self.movements.of(clip, indices) if self.movements else None
+
+    def _read_picture(self, clip: Clip) -> Tensor:
+        """Make a clip from a still, or draw a synthetic one."""
         if clip.kind == "synthetic":
             frames = read_clip(clip, self.frames, self.size, self.choose, keep_all=True)
             return self.transform(frames)

@@ -49,11 +49,13 @@ class Frames:
         names: the names of the frames, for messages.
         contents: the frames, uint8: all RGB pixels (H, W, 3), or all the bytes (L,) of a picture
             file.
+        indices: of the frames in the clip, from 0.
     """
 
     path: str
     names: Sequence[str]
     contents: Sequence[Picture]
+    indices: Sequence[int] = ()
 
     @property
     def encoded(self) -> bool:
@@ -146,18 +148,19 @@ def read_frames(clip: Clip, frames: int, choose: ChooseFrames) -> Frames:
         packed = opened_store(store)
         indices = choose(packed.frame_count(name), frames, packed.frame_rate(name)).tolist()
         names = [f"frame {index} of {clip.path}" for index in indices]
-        return Frames(clip.path, names, packed.frames(name, indices))
+        return Frames(clip.path, names, packed.frames(name, indices), indices)
     if clip.kind == "video":
         chosen, images = read_chosen(
             clip.path, lambda available, fps: choose(available, frames, fps).tolist()
         )
-        return Frames(clip.path, [f"frame {index} of {clip.path}" for index in chosen], images)
+        names = [f"frame {index} of {clip.path}" for index in chosen]
+        return Frames(clip.path, names, images, chosen)
     folder = Path(clip.path)
     changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
     files = _frame_names(clip.path, changed).split("\0")
     indices = choose(len(files), frames, PICTURES_PER_S).tolist()
     names = [f"{clip.path}/{files[index]}" for index in indices]
-    return Frames(clip.path, names, [_read_file(name) for name in names])
+    return Frames(clip.path, names, [_read_file(name) for name in names], indices)
 
 
 @lru_cache(maxsize=65536)

@@ -69,6 +69,10 @@ class M3DFEL(
             across the borders of instances is not lost; at its ends a clip repeats its last frame.
         min_confidence: the probability, from 0 to 1, that the most probable emotion must reach;
             below it the model is uncertain. Training can choose it on validation clips.
+        motion: add to the logits a linear function of how much the features change within the bag,
+            so that a moving face can mean something else than each of its frames alone. It is 0 at
+            the start, and for a face that stands still always.
+        movements: names of the movements that the model also estimates for each instance.
 
     Raises:
         InputError: a wrong label set, name, option or value.
@@ -103,6 +107,8 @@ class M3DFEL(
         mirror: bool = False,
         context: int = 0,
         min_confidence: float = 0.5,
+        motion: bool = False,
+        movements: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if not 1 <= bag_size <= frames or frames % bag_size:
@@ -144,6 +150,13 @@ class M3DFEL(
                 aggregation, aggregation_options or {}, self.backbone.out_features, bag_size
             )
         self.classifier = nn.Linear(self.aggregation.out_features, len(self.labels))
+        self.motion = None
+        if motion:
+            self.motion = nn.Linear(self.backbone.out_features, len(self.labels), bias=False)
+            nn.init.zeros_(self.motion.weight)
+        self.movements = tuple(movements)
+        if self.movements:
+            self.movement_head = nn.Linear(self.backbone.out_features, len(self.movements))
         mean = mean or getattr(self.backbone, "mean", (0.0, 0.0, 0.0))
         std = std or getattr(self.backbone, "std", (1.0, 1.0, 1.0))
         for name, values in ("mean", mean), ("std", std), ("luminance", LUMINANCE):
@@ -207,10 +220,20 @@ class M3DFEL(
             x = (x * self.luminance).sum(-3, keepdim=True).expand(x.shape)
         return (x - self.mean) / self.std
 
+    def estimate_movements(self, features: Float[Tensor, "... F"]) -> Float[Tensor, "... K"]:
+        """Return how far each of the movements goes, about 0 to 1, from the features of instances.
+
+        K is 0 for a model that has not learned any.
+        """
+        if not self.movements:
+            return features[..., :0]
+        estimates: Tensor = self.movement_head(features)
+        return estimates
+
     def fuse(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B classes"]:
         """Join the instance features of each bag into logits."""
         logits: Tensor = self.classifier(self.aggregation(features))
-        return logits
+        return logits if self.motion is None else logits + self.motion(change(features))
 
     def fuse_with_evidence(
         self, features: Float[Tensor, "B N F"]
@@ -219,10 +242,12 @@ class M3DFEL(
 
         Returns:
             The logits, and the evidence of each instance, which sums to the logits exactly: what
-            belongs to no instance, the biases, is divided evenly.
+            belongs to no single instance, the biases and `motion`, is divided evenly.
         """
         related = self.aggregation.relate(features)
         logits = self.classifier(self.aggregation.pooling(related))
+        if self.motion is not None:
+            logits = logits + self.motion(change(features))
         alone = self.aggregation.pooling.contributions(related) @ self.classifier.weight.T
         rest = logits - alone.sum(1)
         return logits, alone + rest.unsqueeze(1) / self.bag_size
@@ -256,6 +281,19 @@ class M3DFEL(
         return model.eval()
 
 
+def change(features: Float[Tensor, "B N F"]) -> Float[Tensor, "B F"]:
+    """Return how much features change from each instance to the second next, on average.
+
+    The second next, since with `mirror` the next one shows the other side of the face. Their root
+    is taken, for a little motion says much. All are 0 for a face that stands still, and in bags of
+    one or two.
+    """
+    if features.shape[1] < 3:
+        return torch.zeros_like(features[:, 0])
+    change = (features[:, 2:] - features[:, :-2]).abs().mean(1)
+    return (change + _LITTLE).sqrt() - math.sqrt(_LITTLE)
+
+
 @contextmanager
 def _no_larger_than(file: Path) -> Iterator[None]:
     """Refuse to build a model that the weights in a file cannot fill, before it takes memory."""
@@ -283,6 +321,7 @@ def _other_weights(file: Path) -> InputError:
     return InputError(f"{file.name} has the weights of another model than it describes")
 
 
+_LITTLE = 1e-3  # keeps the slope of the root finite
 _MAX_PIXELS = 2**28  # of a clip; 3 GB as the input of a backbone
 WEIGHTS = "model.safetensors"
 # Options of the hub's library, also of its older versions; all others are arguments of the model.

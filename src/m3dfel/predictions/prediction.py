@@ -52,6 +52,8 @@ class Prediction:
               emotion, confidence and `p_<emotion>` are missing), or `uncertain` if the confidence
               is below the model's `min_confidence`, or empty.
             - `raw_<emotion>`: the probabilities of this clip alone.
+            - `movement_<name>`: how far each of `movements` goes on average, from 0 to 1; missing
+              where the face is unreadable.
         instances: one row for each instance of each clip: `track`, `clip` (row number in `clips`),
             `instance` (from 0), `start_s`, `end_s`, and `evidence_<emotion>`, what the instance
             adds to that logit. The evidence of a clip's instances sums to the clip's logits.
@@ -61,6 +63,8 @@ class Prediction:
         duration_s: length of the video in seconds.
         note: a sentence for the user, such as that no face was found; usually empty.
         settings: how it was made; filled in by `m3dfel predict`.
+        movements: names of what moves in the faces, if the model has learned it: blendshapes of
+            ARKit, left and right as one (see `m3dfel.blendshapes`).
 
     Example:
         The prediction for a short video of a drawn face that smiles:
@@ -101,6 +105,7 @@ class Prediction:
     duration_s: float
     note: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
+    movements: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         counts = {column: self.clips[column].nunique() for column in ("person", "track")}
@@ -222,18 +227,19 @@ class Prediction:
         """
         try:
             record = json.loads(Path(path).read_text(encoding="utf-8"))
-            labels = tuple(record["labels"])
+            labels, movements = tuple(record["labels"]), tuple(record.get("movements", ()))
             tables: dict[str, Any] = {
                 name: pd.DataFrame(record[name], columns=columns)
-                for name, columns in table_columns(labels).items()
+                for name, columns in table_columns(labels, movements).items()
             }
             if record["clips"]:  # without a readable face, all numbers are missing
                 numbers = ["confidence", *per_label("p", labels)]
+                numbers += per_label("movement", movements)
                 tables["clips"] = tables["clips"].astype(dict.fromkeys(numbers, float))
             _check_record(record, tables)
             frames = with_probabilities(tables.pop("frames"), tables["clips"], labels)
             known = {name: record[name] for name in ("source", "duration_s", "note", "settings")}
-            return cls(labels=labels, **tables, frames=frames, **known)
+            return cls(labels=labels, movements=movements, **tables, frames=frames, **known)
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(
                 f"{path} cannot be read as a prediction: give a .json file that `m3dfel predict` "
@@ -269,7 +275,7 @@ def _check_record(record: dict[str, Any], tables: dict[str, pd.DataFrame]) -> No
 
 def _check_texts(record: dict[str, Any], words: Iterable[str]) -> None:
     labels, source = record["labels"], record["source"]
-    texts = [*labels, source, record["note"], *words]
+    texts = [*labels, *record.get("movements", ()), source, record["note"], *words]
     if not labels or not all(isinstance(text, str) for text in texts) or "\0" in source:
         raise ValueError("no labels, or a text that is none")
     "".join(texts).encode("utf-8", errors="surrogateescape")  # half a character is a ValueError

@@ -30,9 +30,10 @@ class TrackRows:
         track: its number, from 1.
         labels: C, how many labels the model has.
         bag_size: N, instances a clip.
+        movements: K, how many movements the model has learned.
     """
 
-    def __init__(self, track: int, labels: int, bag_size: int) -> None:
+    def __init__(self, track: int, labels: int, bag_size: int, movements: int = 0) -> None:
         self.track, self.frame_marks = track, list[str]()
         self._frames, self._clips = array("d"), array("d")
         self._emotions, self._clip_marks = list[str | None](), list[str]()
@@ -42,6 +43,7 @@ class TrackRows:
                 ("confidence", "f8"),
                 ("probabilities", "f8", labels),
                 ("raw", "f8", labels),
+                ("movements", "f8", movements),
                 ("borders", "f8", bag_size + 1),
                 ("evidence", "f8", (bag_size, labels)),
             ]
@@ -64,8 +66,11 @@ class TrackRows:
         self._clip_marks.append(update.mark)
         confidence = np.nan if update.confidence is None else update.confidence
         self._clips.extend([update.start_s, update.end_s, confidence])
-        for values in (update.probabilities, update.raw, update.borders_s, update.evidence):
-            self._clips.extend(values.ravel().tolist())
+        self._clips.extend(update.probabilities.tolist())
+        self._clips.extend(update.raw.tolist())
+        self._clips.extend(update.movements.values())
+        self._clips.extend(update.borders_s.tolist())
+        self._clips.extend(update.evidence.ravel().tolist())
 
     def box(self, frame: int) -> tuple[float, ...]:
         """Return left, top, right and bottom of the face in its frame of this index."""
@@ -76,7 +81,8 @@ class TrackRows:
         clips = np.frombuffer(self._clips, self._clip)
         track = np.full(len(self), self.track)
         answers = [self._emotions, clips["confidence"], *clips["probabilities"].T, self._clip_marks]
-        return [track, track, *clips["span"].T, *answers, *clips["raw"].T]
+        rest = [*clips["raw"].T, *clips["movements"].T]
+        return [track, track, *clips["span"].T, *answers, *rest]
 
     def instances(self, first_clip: int) -> list[Column]:
         """Return the columns of the table `instances`.
@@ -105,11 +111,12 @@ def build_prediction(
     tracks: Sequence[TrackRows],
     duration_s: float,
     note: str = "",
+    movements: tuple[str, ...] = (),
 ) -> Prediction:
     """Return the rows of all tracks that have clips as tables, each track a person of its own."""
     tracks = [track for track in tracks if len(track)]
     first_clips = accumulate(map(len, tracks), initial=0)
-    columns = table_columns(labels)
+    columns = table_columns(labels, movements)
     clips = _table(columns["clips"], [track.clips() for track in tracks])
     frames = _table(columns["frames"], [track.frames() for track in tracks])
     return Prediction(
@@ -123,6 +130,7 @@ def build_prediction(
         with_probabilities(frames, clips, labels),
         duration_s=round(max([duration_s, *clips["end_s"]]), 3),
         note=note,
+        movements=movements,
     )
 
 

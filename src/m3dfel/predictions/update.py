@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -33,6 +33,8 @@ class Update:
         borders_s: float64 (N + 1,), where the instances start and end in seconds.
         box: left, top, right, bottom of the face in the clip's last frame, in pixels.
         latency_s: seconds of the source that were read between the clip's end and this update.
+        movements: how far each movement that the model has learned goes on average, from 0 to 1;
+            NaN if the face is unreadable.
     """
 
     track: int
@@ -48,6 +50,7 @@ class Update:
     borders_s: Values
     box: tuple[float, ...]
     latency_s: float
+    movements: dict[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the update as numbers, words, lists and dictionaries by label, ready for JSON."""
@@ -63,6 +66,7 @@ class Update:
             "evidence": [self._by_label(instance) for instance in self.evidence],
             "box": list(self.box),
             "latency_s": self.latency_s,
+            "movements": self.movements if readable else None,
         }
 
     def _by_label(self, values: Values) -> dict[str, float]:

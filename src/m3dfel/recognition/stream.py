@@ -143,6 +143,7 @@ class Stream:
             self._rows,
             self._end_s,
             note="" if self._rows else _NO_FACE.format(self.name),
+            movements=self.model.movements,
         )
         if not self._encoder:
             return with_persons(prediction, {rows.track: 1 for rows in self._rows})
@@ -186,16 +187,16 @@ class Stream:
         bags = [(timeline, bag) for timeline, bag in completed if bag is not None]
         if not bags:
             return
-        logits, evidence = self.model.fuse_with_evidence(torch.stack([bag for _, bag in bags]))
+        features = torch.stack([bag for _, bag in bags])
+        logits, evidence = self.model.fuse_with_evidence(features)
         if not logits.isfinite().all():
             raise InputError(
                 "the model's logits are not numbers: its weights are damaged, load another model"
             )
-        probabilities = logits.softmax(1).cpu().double().numpy()
-        timelines = [timeline for timeline, _ in bags]
-        for timeline, *answer in zip(
-            timelines, probabilities, evidence.cpu().double().numpy(), strict=True
-        ):
+        movements = self.model.estimate_movements(features).mean(1).clamp(0, 1)
+        answers = (logits.softmax(1), evidence, movements)
+        columns = [answer.cpu().double().numpy() for answer in answers]
+        for (timeline, _), *answer in zip(bags, *columns, strict=True):
             timeline.add_answer(*answer)
 
     def _features(self, instances: Sequence[Instance]) -> Tensor:

@@ -35,8 +35,9 @@ class Timeline:
     """
 
     def __init__(self, track: int, model: M3DFEL, settings: RecognizerSettings) -> None:
-        self.rows = TrackRows(track, len(model.labels), model.bag_size)
+        self.rows = TrackRows(track, len(model.labels), model.bag_size, len(model.movements))
         self._labels, self._bag_size = model.labels, model.bag_size
+        self._movements = model.movements
         self._min_confidence = model.min_confidence
         self._cutter = InstanceCutter(
             model.bag_size, model.instance_length, settings.clip_s, model.context
@@ -69,8 +70,8 @@ class Timeline:
         self._features.append(features)
         return torch.stack([*self._features]) if len(self._features) == self._bag_size else None
 
-    def add_answer(self, probabilities: Values, evidence: Values) -> None:
-        """Add what the model says about the next bag: (C,) and (N, C)."""
+    def add_answer(self, probabilities: Values, evidence: Values, movements: Values) -> None:
+        """Add what the model says about the next bag: (C,), (N, C) and (K,)."""
         starts_s, ends_s, frames = zip(*islice(self._instances, self._bag_size), strict=True)
         self._instances.popleft()
         shown = np.unique(np.stack(frames))
@@ -91,6 +92,7 @@ class Timeline:
                 borders_s=np.array([*starts_s, ends_s[-1]]).round(3),
                 box=self.rows.box(int(shown[-1])),
                 latency_s=0.0,
+                movements=dict(zip(self._movements, movements.round(4).tolist(), strict=True)),
             )
         )
 
@@ -130,6 +132,8 @@ class Timeline:
         )
         mark = answer.mark if answer.emotion is None else ""
         emotion, confidence, mark = decide(self._labels, probabilities, mark, self._min_confidence)
+        if mark and emotion is None:
+            answer = replace(answer, movements=dict.fromkeys(answer.movements, np.nan))
         return replace(
             answer,
             emotion=emotion,

@@ -127,6 +127,7 @@ def write_json(prediction: Recognized, path: Path, lang: str = "en") -> None:
         "settings": prediction.settings,
         "duration_s": prediction.duration_s,
         "labels": prediction.labels,
+        "movements": prediction.movements,
     }
     tables = {
         "spans": span_table(prediction),

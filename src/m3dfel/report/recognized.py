@@ -16,17 +16,21 @@ BOX = ["x1", "y1", "x2", "y2"]
 
 
 def per_label(kind: str, labels: Sequence[str]) -> list[str]:
-    """Return the columns with a number for each label; `kind` is `p`, `raw` or `evidence`."""
+    """Return the columns with a number for each label; `kind` is `p`, `raw` or `evidence`.
+
+    Those with a number for each movement, of the kind `movement`, are named in the same way.
+    """
     return [f"{kind}_{label}" for label in labels]
 
 
-def table_columns(labels: Sequence[str]) -> dict[str, list[str]]:
+def table_columns(labels: Sequence[str], movements: Sequence[str] = ()) -> dict[str, list[str]]:
     """Return the columns of each table of a prediction; `spans.with_probabilities` adds more."""
     span = ["start_s", "end_s"]
     return {
         "clips": [
             *("track", "person", *span, "emotion", "confidence"),
             *(*per_label("p", labels), "mark", *per_label("raw", labels)),
+            *per_label("movement", movements),
         ],
         "instances": ["track", "clip", "instance", *span, *per_label("evidence", labels)],
         "frames": ["track", "person", "frame", "time_s", *BOX, "score", "mark"],
@@ -44,6 +48,7 @@ class Recognized(Protocol):
     duration_s: float
     note: str
     settings: dict[str, Any]
+    movements: tuple[str, ...]
 
     @property
     def stem(self) -> str:

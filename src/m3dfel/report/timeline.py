@@ -37,18 +37,22 @@ from m3dfel.report.style import (
     shorten,
     text_width,
 )
-from m3dfel.report.words import short_words, translate, words_for
+from m3dfel.report.words import movement_words, short_words, translate, words_for
 from m3dfel.video.decode import Picture
 from m3dfel.video.marks import NO_FACE
 from m3dfel.video.sources import source_path
 
 _ROW = 0.3  # inches
 _EVIDENCE_BASE = -1.2  # in rows; the emotion in the last row stands on 0
+_LANE = 0.6  # height of a movement, in rows
+_LANES = 4  # at most
+_LIVELY = 0.1  # what moves less is not drawn
 _PEAK = 0.9  # height of probability 1, in rows
 _SAMPLES = 2000  # of a curve
 _MIN_NAMED = 0.015  # of the width: what is shorter has no room for a line of text
 _LABEL: dict[str, Any] = {"size": 9}
 _MARK: dict[str, Any] = {"size": 8}
+_SMALL: dict[str, Any] = {"size": 7.5, "color": MUTED}
 _SPAN: dict[str, Any] = {"size": 7.5}
 _HEADING: dict[str, Any] = {"size": 10.5, "weight": "bold"}
 _PORTRAIT = 28.0  # points
@@ -67,7 +71,8 @@ def plot_timeline(
     A row's height is the emotion's probability, in strong color where it is the recognized
     emotion: the likeliest, and not marked as uncertain. Where a face is unreadable, the rows are
     empty and the mark says why. The lowest row is the evidence: the emotion that each instance
-    supports most, averaged over the clips that contain the instance.
+    supports most, averaged over the clips that contain the instance. Below it, if the model sees
+    movements, are those that change most, from 0 to 1.
 
     Of several people, portraits say who is who, if their video is still where it was.
 
@@ -89,11 +94,13 @@ def plot_timeline(
     check_fonts(words.values())
     spans = span_table(prediction)
     people = [clips for _, clips in prediction.clips.groupby("person")]
+    movements = _liveliest(prediction)
     portraits = dict[int, Picture]()
     if len(people) > 1:
         portraits = read_portraits(prediction.source, portrait_views(prediction))
     if ax is None:
-        figure, blocks = _new_figure(prediction, names, len(people), lang)
+        height = _ROW * (len(names) - _bottom(movements))
+        figure, blocks = _new_figure(prediction, names, len(people), height, lang)
     else:
         blocks = [ax] if isinstance(ax, Axes) else list(ax)
         if len(blocks) != len(people):
@@ -102,7 +109,7 @@ def plot_timeline(
             )
         figure = cast(Figure, blocks[0].get_figure(root=True))
     for index, (axes, clips) in enumerate(zip(blocks, people, strict=True)):
-        axes.set(xlim=(0, prediction.duration_s), ylim=(_EVIDENCE_BASE, len(names)))
+        axes.set(xlim=(0, prediction.duration_s), ylim=(_bottom(movements), len(names)))
         if target_frames is not None:
             name = translate(lang, "true target frames") if index == 0 else ""
             _shade_target_frames(axes, target_frames, fps, name)
@@ -116,12 +123,14 @@ def plot_timeline(
         evidence = instances[instances["track"].isin(clips["track"])]
         short = short_words(lang, prediction.labels)
         _draw_evidence(axes, evidence, names, short, translate(lang, "evidence"))
+        for lane, movement in enumerate(movements, 1):
+            _draw_movement(axes, clips, movement, _EVIDENCE_BASE - lane * _LANE, lang)
         _draw_time_axis(axes, labeled=axes is blocks[-1])
     return save(figure, path)
 
 
 def _new_figure(
-    prediction: Recognized, names: Mapping[str, str], people: int, lang: str
+    prediction: Recognized, names: Mapping[str, str], people: int, height: float, lang: str
 ) -> tuple[Figure, list[Axes]]:
     """Return a figure with its heading, and axes for each person below each other."""
     width, top, bottom, between = 8.6, 0.8, 0.5, 0.55
@@ -129,7 +138,6 @@ def _new_figure(
         1.3 if people == 1 else 1.5,
         0.3 + max(text_width(name, **_LABEL, weight="bold") for name in names.values()),
     )
-    height = _ROW * (len(names) - _EVIDENCE_BASE)
     size = left + width + 0.65, top + people * (height + between) + bottom
     figure = new_figure(*size, *_heading(prediction, people, lang))
     steps = reversed(range(people))
@@ -253,6 +261,31 @@ def _draw_evidence(
         axes.plot([starts[i[0]], ends[i[-1]]], base, color=MUTED, linewidth=0.8, clip_on=False)
         _name_spans(axes, strongest[i].tolist(), (names, short), starts[i], ends[i])
     _label_row(axes, _EVIDENCE_BASE, heading, style="italic", color=MUTED)
+
+
+def _liveliest(prediction: Recognized) -> list[str]:
+    """Return the movements that change most over the video, in their usual order."""
+    columns = per_label("movement", prediction.movements)
+    changes = prediction.clips[columns].astype(float).std().fillna(0.0)
+    chosen = set(changes[changes >= _LIVELY].nlargest(_LANES).index)
+    return [n for n, c in zip(prediction.movements, columns, strict=True) if c in chosen]
+
+
+def _bottom(movements: Sequence[str]) -> float:
+    """Return where a person's block ends, in rows."""
+    return _EVIDENCE_BASE - len(movements) * _LANE
+
+
+def _draw_movement(axes: Axes, clips: pd.DataFrame, movement: str, base: float, lang: str) -> None:
+    (column,) = per_label("movement", [movement])
+    for _, track in clips.groupby("track"):
+        start_s, end_s = track["start_s"].to_numpy(), track["end_s"].to_numpy()
+        times = np.concatenate([start_s[:1], (start_s + end_s) / 2, end_s[-1:]])
+        heights = np.pad(track[column].to_numpy(float), 1, mode="edge")
+        axes.fill_between(times, base, base + 0.8 * _LANE * heights, color=MUTED, linewidth=0)
+        axes.plot(times[[0, -1]], [base, base], color=RULE, linewidth=0.8, zorder=1)
+    words = movement_words(movement, lang)
+    _write_beside(axes, (0, base + 0.3 * _LANE), (-8, 0), words, ha="right", **_SMALL)
 
 
 def _name_spans(

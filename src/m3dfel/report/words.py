@@ -34,6 +34,16 @@ _CHINESE = CHINESE | {
         "每一条：一个人出现在画面中的时间，按表情划分。"
     ),
     "Videos without a face: {n}.": "没有人脸的视频：{n} 个。",
+    "brow inner up": "眉头上抬",
+    "brow outer up": "眉梢上抬",
+    "eye blink": "闭眼",
+    "eye look down": "向下看",
+    "eye squint": "眯眼",
+    "eye wide": "睁大眼",
+    "jaw open": "张嘴",
+    "mouth pucker": "噘嘴",
+    "mouth smile": "嘴角上扬",
+    "mouth upper up": "上唇上抬",
     "person": "人物",
     "from s": "开始（秒）",
     "to s": "结束（秒）",
@@ -92,3 +102,15 @@ def short_words(lang: str, labels: Sequence[str]) -> dict[str, str]:
     while len({names[label][:length] for label in labels}) < distinct:
         length += 1
     return {label: names[label][:length] for label in labels}
+
+
+def movement_words(name: str, lang: str) -> str:
+    """Return the name of a movement as words.
+
+    Example:
+        >>> from m3dfel.report.words import movement_words
+        >>> movement_words("mouthSmile", "en"), movement_words("mouthSmile", "zh")
+        ('mouth smile', '嘴角上扬')
+    """
+    letters = (f" {letter.lower()}" if letter.isupper() else letter for letter in name)
+    return translate(lang, "".join(letters))

@@ -77,8 +77,9 @@ def calibrate(
     temperature = fit_temperature(outputs.logits + shift, outputs.targets)
     with torch.no_grad():
         model.classifier.bias.add_(shift.to(model.classifier.bias.device))
-        for parameter in model.classifier.parameters():
-            parameter.div_(temperature)
+        for part in (model.classifier, model.motion):
+            for parameter in part.parameters() if part else ():
+                parameter.div_(temperature)
     calibrated = outputs.calibrated(shift, temperature)
     curve = risk_coverage(calibrated.logits, calibrated.targets)
     if target_accuracy:

@@ -14,6 +14,7 @@ from m3dfel.config import DataConfig, TrainConfig
 from m3dfel.data.batches import EpochBatches, training_loader
 from m3dfel.data.dataset import TrainingClips
 from m3dfel.data.manifest import Clip, Manifest, label_distribution, read_manifests
+from m3dfel.data.movements import Movements
 from m3dfel.data.splits import split_clips
 from m3dfel.models.m3dfel import M3DFEL
 
@@ -38,7 +39,11 @@ def read_data(runs: Sequence[TrainConfig]) -> list[tuple[Manifest, dict[str, lis
 
 
 def training_batches(
-    fabric: Fabric, clips: Sequence[Clip], model: M3DFEL, config: TrainConfig
+    fabric: Fabric,
+    clips: Sequence[Clip],
+    model: M3DFEL,
+    config: TrainConfig,
+    movements: Movements | None = None,
 ) -> tuple[EpochBatches, Any]:
     """Return the training batches of this process.
 
@@ -74,6 +79,7 @@ def training_batches(
         model.grayscale,
         config.loss.votes,
         data.window_s,
+        movements=movements,
     )
     on_gpu = fabric.device.type == "cuda"
     loader = training_loader(training_clips, batches, config.workers, pin_memory=on_gpu)

@@ -8,6 +8,7 @@ a run that is killed and resumed ends with the numbers of one that was never int
 
 from __future__ import annotations
 
+import copy
 import math
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,6 +22,7 @@ from m3dfel.config import TrainConfig
 from m3dfel.config.stages import stages
 from m3dfel.data.augment.transforms import mixup
 from m3dfel.data.manifest import Clip, Manifest
+from m3dfel.data.movements import read_movements
 from m3dfel.data.seeds import combine_seeds
 from m3dfel.errors import InputError
 from m3dfel.evaluation.measure import SplitOutputs
@@ -33,12 +35,12 @@ from m3dfel.training.batchnorm import share_batch_norm
 from m3dfel.training.clips import read_data, training_batches
 from m3dfel.training.environment import create_fabric, is_first_process, together
 from m3dfel.training.log import log_epoch, log_once
-from m3dfel.training.losses import M3DFELLoss
+from m3dfel.training.losses import TrainingLoss, TrainingModel
 from m3dfel.training.prepare import prepare
 from m3dfel.training.results import best_epoch, measure_split, write_results
 from m3dfel.training.run_folder import finished_results, open_run, write_problems
 from m3dfel.training.schedule import learning_rate
-from m3dfel.training.state import TrainingState, ema_model
+from m3dfel.training.state import TrainingState, ema_model, mix_weights
 from m3dfel.training.transfer import build_model
 
 
@@ -133,8 +135,9 @@ def train_stage(
     fabric.launch()
     if fabric.is_global_zero and manifest.problems:
         write_problems(manifest.problems, folder / "problems.csv")
+    movements = read_movements(config.data.paths) if config.loss.movements else None
     with fabric.rank_zero_first():
-        model = build_model(config)
+        model = build_model(config, movements.names if movements else ())
     log_once(fabric, f"{folder}: {optim.epochs} epochs on clips of {model.frames} frames")
     labels, datasets = model.labels, manifest.datasets
     if fabric.world_size > 1:
@@ -143,17 +146,25 @@ def train_stage(
     model.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
     # A third to half of the time on CPUs; on GPUs Fabric cannot clip with it in 16-mixed.
     fused = fabric.device.type == "cpu"
+    trained = TrainingModel(model, optim.parts)
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
     network, optimizer = fabric.setup(
-        model,
-        AdamW(model.parameters(), lr=optim.lr, weight_decay=optim.weight_decay, fused=fused),
+        trained,
+        AdamW(learning, lr=optim.lr, weight_decay=optim.weight_decay, fused=fused),
     )
     ema = ema_model(model, optim.ema) if optim.ema else None
-    eval_model = cast(M3DFEL, ema.module) if ema else model
-    batches, loader = training_batches(fabric, splits["train"], model, config)
+    trained_model = cast(M3DFEL, ema.module) if ema else model
+    # Resuming continues from what was trained; only what is evaluated and saved is mixed.
+    eval_model = copy.deepcopy(trained_model) if optim.keep else trained_model
+    initial = copy.deepcopy(model.state_dict()) if optim.keep else {}
+    batches, loader = training_batches(fabric, splits["train"], model, config, movements)
     eval_splits = {name: splits[name] for name in ("val", "test") if splits[name]}
-    criterion = M3DFELLoss(config.loss.ial_weight, config.loss.label_smoothing)
+    criterion = TrainingLoss(config.loss, movements.deviations() if movements else None)
+    criterion.to(fabric.device)
     state = TrainingState(model, optimizer, ema, fabric.strategy.precision)
     history = state.load(folder) if resume else []
+    if optim.keep:
+        mix_weights(eval_model, initial, trained_model.state_dict(), optim.keep)
     best_outputs: SplitOutputs | None = None
     steps = len(loader) // optim.accumulate
 
@@ -174,14 +185,16 @@ def train_stage(
                 step, remaining_part = divmod(part + 1, optim.accumulate)
                 step_complete = remaining_part == 0
                 seed = combine_seeds(config.seed, epoch, part, fabric.global_rank)
-                targets = batch["targets"]
+                targets, moving = batch["targets"], batch["movements"]
                 clips = model.normalize(batch["clips"])
-                clips, partners, weight = mixup(clips, targets, config.augment.mixup, seed)
+                clips, partners, weight = mixup(clips, config.augment.mixup, seed)
                 with fabric.no_backward_sync(network, enabled=not step_complete):
-                    logits = network(clips)
-                    loss = criterion(logits, targets)
+                    answers = network(clips)
+                    loss = criterion(answers, targets, moving)
                     if config.augment.mixup:
-                        loss = weight * loss + (1 - weight) * criterion(logits, partners)
+                        moving = None if moving is None else moving[partners]
+                        rest = criterion(answers, targets[partners], moving)
+                        loss = weight * loss + (1 - weight) * rest
                     fabric.backward(loss / optim.accumulate)
                 losses.append(loss.detach())
                 if step_complete:
@@ -205,6 +218,8 @@ def train_stage(
                     f"the loss of epoch {epoch + 1} is not a number: lower optim.lr or set "
                     "optim.clip_norm, and choose another --output"
                 )
+            if optim.keep:
+                mix_weights(eval_model, initial, trained_model.state_dict(), optim.keep)
             outputs: dict[str, SplitOutputs] = {}
             for name, clips_of_split in eval_splits.items():
                 if name == "val" or config.test_every_epoch:

@@ -7,12 +7,16 @@ compares the target with its strongest rival only. Targets can be votes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
+
+from m3dfel.config import LossConfig
+from m3dfel.models.m3dfel import M3DFEL
 
 Targets: TypeAlias = Int[Tensor, " B"] | Float[Tensor, "B C"]
 """The class of each clip, 0 to C - 1; or the fraction of its votes for each class, with sum 1."""
@@ -100,3 +104,93 @@ class M3DFELLoss(nn.Module):
         if self.ial_weight:
             loss = loss + self.ial_weight * intensity_aware_loss(x, targets)
         return loss.mean()
+
+
+class MovementLoss(nn.Module):
+    """The squared error of movements in units of their variance, averaged over what is known.
+
+    It is 1 where nothing is learned but the mean, so that rare movements count as much as others.
+
+    Args:
+        deviations: the standard deviation of each movement, (K,).
+    """
+
+    deviations: Tensor
+
+    def __init__(self, deviations: Float[Tensor, " K"]) -> None:
+        super().__init__()
+        self.register_buffer("deviations", deviations)
+
+    def forward(
+        self, estimates: Float[Tensor, "B N K"], movements: Float[Tensor, "B T K"]
+    ) -> Float[Tensor, ""]:
+        """Return the loss of a batch.
+
+        Args:
+            estimates: for each instance.
+            movements: in each frame, NaN where unknown; an instance shows the mean over its frames.
+        """
+        instances = movements.unflatten(1, (estimates.shape[1], -1)).nanmean(2)
+        known = instances.isfinite()
+        # Where nothing is known, NaN would spoil the gradient even with a weight of 0.
+        errors = (estimates.float() - instances.where(known, estimates)) / self.deviations
+        return errors.square().sum() / known.sum().clamp(min=1)
+
+
+class TrainingModel(nn.Module):
+    """What training needs of a model, in one pass: the logits of clips, and their movements.
+
+    Args:
+        model: of which the parts that learn will have gradients.
+        parts: the names of those; empty for all.
+    """
+
+    def __init__(self, model: M3DFEL, parts: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.model = model
+        self.frozen = [m for n, m in model.named_children() if parts and n not in parts]
+        for module in self.frozen:
+            module.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> TrainingModel:
+        super().train(mode)
+        for module in self.frozen:
+            module.eval()  # the statistics of its batch normalization are part of what it knows
+        return self
+
+    def forward(
+        self, clips: Shaped[Tensor, "B T 3 S S"]
+    ) -> tuple[Float[Tensor, "B C"], Float[Tensor, "B N K"]]:
+        features = self.model.instance_features(clips)
+        return self.model.fuse(features), self.model.estimate_movements(features)
+
+
+class TrainingLoss(nn.Module):
+    """All that training minimizes: `M3DFELLoss`, and the error of the movements.
+
+    Args:
+        config: the weights of its parts.
+        deviations: of the movements, as for `MovementLoss`; None if they are not learned.
+    """
+
+    def __init__(self, config: LossConfig, deviations: Tensor | None = None) -> None:
+        super().__init__()
+        self.emotion = M3DFELLoss(config.ial_weight, config.label_smoothing)
+        self.movement = None if deviations is None else MovementLoss(deviations)
+        self.movement_weight = config.movements
+
+    def forward(
+        self, outputs: tuple[Tensor, Tensor], targets: Targets, movements: Tensor | None
+    ) -> Float[Tensor, ""]:
+        """Return the loss of a batch.
+
+        Args:
+            outputs: of a `TrainingModel`.
+            targets: labels or votes.
+            movements: as for `MovementLoss`.
+        """
+        logits, estimates = outputs
+        loss: Tensor = self.emotion(logits, targets)
+        if self.movement and movements is not None:
+            loss = loss + self.movement_weight * self.movement(estimates, movements)
+        return loss

@@ -98,6 +98,25 @@ def _file(folder: Path) -> Path:
     return folder / "last" / "training.safetensors"
 
 
+@torch.no_grad()
+def mix_weights(
+    mixed: M3DFEL, initial: dict[str, Tensor], trained: dict[str, Tensor], keep: float
+) -> None:
+    """Set a model's weights to a mean of those before and after training.
+
+    The movements, which start at random, are as trained.
+
+    Args:
+        mixed: receives the mean, in place.
+        initial: the state before.
+        trained: the state after.
+        keep: weight of the state before, from 0 to 1.
+    """
+    for name, value in mixed.state_dict().items():
+        known = value.is_floating_point() and not name.startswith("movement_head.")
+        value.copy_(trained[name].lerp(initial[name], keep) if known else trained[name])
+
+
 _Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from m3dfel.config import TrainConfig
 from m3dfel.errors import InputError
@@ -20,14 +20,19 @@ from m3dfel.training.prepare import with_architecture
 _KERNELS = "aggregation.pooling.weight"  # of DLIAM's convolution over the instances, (1, N, 3)
 
 
-def build_model(config: TrainConfig) -> M3DFEL:
+def build_model(config: TrainConfig, movements: Sequence[str] = ()) -> M3DFEL:
     """Return the model that a run starts from; the random weights follow from the run's seed.
+
+    Args:
+        config: of the run.
+        movements: what the model estimates of a face, if the configuration does not say.
 
     Raises:
         InputError: the initial weights cannot be loaded or do not fit the model.
     """
     architecture = dataclasses.asdict(with_architecture(config).model)
     weights = architecture.pop("weights")
+    architecture["movements"] = architecture["movements"] or movements
     torch.manual_seed(config.seed)
     model = M3DFEL(config.data.labels, **architecture)
     if weights == "pretrained":
@@ -43,9 +48,10 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     The classifier is copied for the emotions that both models know, if its inputs are the same. A
     DLIAM that starts as the mean hands every mean feature to its classifier twice; if the trained
     model took plain means, its classifier is copied twice at half weight, so that the new model
-    starts with the trained one's answers. If the bag sizes differ, DLIAM's convolution over the
-    instances is resized. A backbone trained on single frames never used its kernels for the
-    neighboring frames, so these kernels start at zero.
+    starts with the trained one's answers; the other way round, both halves are added. If the bag
+    sizes differ, DLIAM's convolution over the instances is resized. A backbone trained on single
+    frames never used its kernels for the neighboring frames, so these kernels start at zero, or,
+    where two frames become one, as the mean of both.
 
     Args:
         model: receives the weights, in place.
@@ -63,15 +69,24 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     if kernels is not None and kernels.shape == (1, trained.bag_size, 3):
         weights[_KERNELS] = _resize_kernels(kernels, model.bag_size)
     if trained.encoded_length == 1 < model.encoded_length:
-        _clear_neighboring_frames(weights)
+        _join_frames(model, weights)
     initial = model.state_dict()
     starts_as_mean = getattr(model.aggregation, "starts_as_mean", False)
     if starts_as_mean and isinstance(trained.aggregation, MeanAggregation):
         weights["classifier.weight"] = weights["classifier.weight"].repeat(1, 2) / 2
+    if isinstance(model.aggregation, MeanAggregation) and getattr(
+        trained.aggregation, "starts_as_mean", False
+    ):
+        first, second = weights["classifier.weight"].chunk(2, 1)
+        weights["classifier.weight"] = first + second
     if weights["classifier.weight"].shape[1] == model.classifier.in_features:
-        _choose_labels(weights, trained.labels, initial, model.labels)
+        _choose_rows(weights, "classifier", trained.labels, initial, model.labels)
     else:
         del weights["classifier.weight"], weights["classifier.bias"]
+    if trained.motion and model.motion:
+        _choose_rows(weights, "motion", trained.labels, initial, model.labels)
+    if trained.movements and model.movements:
+        _choose_rows(weights, "movement_head", trained.movements, initial, model.movements)
     fitting = {n: v for n, v in weights.items() if n in initial and initial[n].shape == v.shape}
     if not all(n in fitting for n in initial if n.startswith("backbone.")):
         raise InputError(
@@ -81,17 +96,19 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     model.load_state_dict(initial | fitting)
 
 
-def _choose_labels(
+def _choose_rows(
     weights: dict[str, Tensor],
-    labels: Sequence[str],
+    layer: str,
+    names: Sequence[str],
     initial: dict[str, Tensor],
     chosen: Sequence[str],
 ) -> None:
-    """Replace the rows of a classifier by those of other labels, in place; new ones are initial."""
-    for name in "classifier.weight", "classifier.bias":
-        row_of = dict(zip(labels, weights[name], strict=True))
-        rows = zip(chosen, initial[name], strict=True)
-        weights[name] = torch.stack([row_of.get(label, row) for label, row in rows])
+    """Replace the rows of a linear layer by those of other names, in place."""
+    for name in f"{layer}.weight", f"{layer}.bias":
+        if name in weights:
+            row_of = dict(zip(names, weights[name], strict=True))
+            rows = zip(chosen, initial[name], strict=True)
+            weights[name] = torch.stack([row_of.get(word, row) for word, row in rows])
 
 
 def _resize_kernels(kernels: Tensor, bag_size: int) -> Tensor:
@@ -100,8 +117,37 @@ def _resize_kernels(kernels: Tensor, bag_size: int) -> Tensor:
     return resized * kernels.shape[1] / bag_size
 
 
-def _clear_neighboring_frames(weights: dict[str, Tensor]) -> None:
-    """Set the kernels for the frames before and after to zero, in all 3D convolutions."""
-    for value in weights.values():
-        if value.ndim == 5 and value.shape[2] == 3:
-            value[:, :, [0, 2]] = 0
+def _join_frames(model: M3DFEL, weights: dict[str, Tensor]) -> None:
+    """Let the 3D kernels of a backbone trained on single frames treat all frames alike, in place.
+
+    Its features of a face that stands still stay as they are.
+
+    Args:
+        model: says how many frames each kernel sees.
+        weights: of the trained model.
+    """
+    seen: dict[str, int] = {}
+    convolutions = {
+        name: module for name, module in model.named_modules() if isinstance(module, nn.Conv3d)
+    }
+
+    def count(name: str, inputs: tuple[Tensor, ...]) -> None:
+        seen[name] = inputs[0].shape[2]
+
+    hooks = [
+        module.register_forward_pre_hook(lambda _, inputs, name=name: count(name, inputs))
+        for name, module in convolutions.items()
+    ]
+    training = model.training
+    with torch.no_grad():
+        model.eval().backbone(torch.zeros(1, 3, model.encoded_length, model.size, model.size))
+    model.train(training)
+    for hook in hooks:
+        hook.remove()
+    for name, module in convolutions.items():
+        if module.kernel_size[0] == 3:
+            kernels = weights[f"{name}.weight"]
+            kernels[:, :, [0, 2]] = 0
+            if module.stride[0] == 2 and seen[name] % 2 == 0:
+                kernels[:, :, 1] /= 2
+                kernels[:, :, 2] = kernels[:, :, 1]

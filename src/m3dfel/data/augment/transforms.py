@@ -128,24 +128,23 @@ class CameraNoise(nn.Module):
         return (clip + noise).round_().clamp_(0, 255).to(torch.uint8)
 
 
-def mixup(clips: Tensor, targets: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor, float]:
+def mixup(clips: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor, float]:
     """Blend each clip of a batch with a partner (mixup, Zhang et al., ICLR 2018).
 
     Args:
         clips: float (B, T, 3, S, S), normalized.
-        targets: int64 (B,), or votes, float (B, C).
         alpha: parameter of the Beta distribution of the weight; 0 turns mixup off.
         seed: seed of the weight and the partners.
 
     Returns:
-        The blended clips, the targets of their partners, and the weight of the clips, 0.5 to
-        1: the weight of the loss against their own targets; the loss against the partners' targets
-        has the rest.
+        The blended clips, the indices of their partners, int64 (B,), and the weight of the clips,
+        0.5 to 1: the weight of the loss against their own targets; the loss against the partners'
+        targets has the rest.
     """
     if not alpha:
-        return clips, targets, 1.0
+        return clips, torch.arange(len(clips), device=clips.device), 1.0
     rng = np.random.default_rng(seed)
     sample = rng.beta(alpha, alpha)
     weight = float(max(sample, 1 - sample))
     partners = torch.from_numpy(rng.permutation(len(clips))).to(clips.device)
-    return torch.lerp(clips[partners], clips, weight), targets[partners], weight
+    return torch.lerp(clips[partners], clips, weight), partners, weight
