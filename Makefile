@@ -42,10 +42,29 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
-# Trains the bundled model again: make weights STILLS=…/stills.csv FERPLUS=…/ferplus.csv
+# Trains the bundled model again:
+# make weights STILLS=…/stills.csv FERPLUS=…/ferplus.csv MOVING=…/clips.csv
+SINGLE_FRAMES := --model.frames 1 --model.bag_size 1 --model.aggregation mean --stages '[]'
+MOVEMENTS := [browInnerUp, browOuterUp, eyeBlink, eyeLookDown, eyeSquint, eyeWide, mouthPucker, \
+  mouthSmile, mouthUpperUp]
 weights: $(VENV)/installed
 	$(BIN)/m3dfel train --config bundled --data.path "[$(STILLS), $(FERPLUS)]" \
-	  --output runs/bundled --resume
+	  --output runs/stills --resume
+	$(BIN)/m3dfel train --config bundled --data.path "[$(STILLS), $(FERPLUS)]" \
+	  --data.neutral_probability 0 --model.weights runs/stills $(SINGLE_FRAMES) \
+	  --loss.movements 0.5 --optim.epochs 12 --optim.epoch_clips 16000 --optim.lr 1e-3 \
+	  --optim.keep 0.5 --output runs/movements --resume
+	$(BIN)/m3dfel train --config bundled --data.path "[$(STILLS), $(FERPLUS)]" \
+	  --data.neutral_probability 0 --data.prior_correction 0 --model.weights runs/movements \
+	  $(SINGLE_FRAMES) --augment.mixup 0 --loss.movements 0.5 --optim.parts '[movement_head]' \
+	  --optim.epoch_clips 12800 --optim.warmup_epochs 0 --optim.lr 3e-3 --optim.ema 0 \
+	  --output runs/head --resume
+	$(BIN)/m3dfel train --config motion --data.path "[$(MOVING), $(STILLS), $(FERPLUS)]" \
+	  --data.mixing_weights '[0.7, 0.15, 0.15]' --data.val_fraction 0 \
+	  --data.neutral_probability 0.3 --model.weights runs/head --model.frames 16 \
+	  --model.bag_size 4 --model.aggregation dliam --model.aggregation_options '{init: mean}' \
+	  --model.movements "$(MOVEMENTS)" --loss.votes true --optim.epochs 1 \
+	  --optim.epoch_clips 4000 --target_accuracy 0.9 --output runs/bundled --resume
 	$(BIN)/python -c "from pathlib import Path; from m3dfel.models.checkpoints import *; \
 	  save_model(load_model('runs/bundled'), Path('src/m3dfel/bundled'), half=True)"
 
