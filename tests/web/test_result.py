@@ -104,6 +104,18 @@ def test_an_unreadable_face_says_why(prediction: Prediction):
     assert "No certain expression in 2.0 s; 2.0 s turned away." in page
 
 
+def test_what_moves_in_each_face_is_below_a_fold(prediction: Prediction):
+    assert "What moves in the face" not in shown_as(prediction)
+    moving = replace(prediction, movements=("mouthSmile",))
+    page = shown_as(moving, movement_mouthSmile=1.0)
+    assert page.count("What moves in the face") == 2
+    assert "<li>mouth smile</li>" in page
+    areas = re.findall(r'<path d="M[\d.]+,24L([^"]+)Z" fill="currentColor"', page)
+    assert len(areas) == 2
+    # At its highest, and back to the base at the end.
+    assert {point.split(",")[1] for point in areas[0].split()} == {"4.0", "24"}
+
+
 def test_chinese_has_the_english_word_of_the_files_beside_it(prediction: Prediction):
     page = render_result(analysis_of(prediction), "j0b", "zh")
     assert "人物 1" in page

@@ -22,9 +22,9 @@ from m3dfel.emotions import colors
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.report.drawing.boxes import person_color
 from m3dfel.report.numbers import clock, confidence, ticks
-from m3dfel.report.recognized import BOX
+from m3dfel.report.recognized import BOX, per_label
 from m3dfel.report.spans import Values, equal_spans, person_spans, probabilities_at
-from m3dfel.report.words import short_words
+from m3dfel.report.words import movement_words, short_words
 from m3dfel.web.analysis import Analysis
 from m3dfel.web.moments import Moment
 from m3dfel.web.photos import Photo, PhotoAnalysis
@@ -73,7 +73,7 @@ def render_result(analysis: Analysis | PhotoAnalysis, job: str, language: Langua
 def _render_video(analysis: Analysis, job: str, language: Language) -> str:
     labels, duration_s = analysis.prediction.labels, analysis.duration_s
     people = [
-        _person(clips, labels, duration_s, language)
+        _person(clips, labels, analysis.prediction.movements, duration_s, language)
         | {"portrait": analysis.pictures.get(view, ""), "color": person_color(view.person)}
         for (_, clips), view in zip(
             analysis.prediction.clips.groupby("person"), analysis.portraits, strict=True
@@ -233,7 +233,11 @@ def _moment(moment: Moment, analysis: Analysis) -> dict[str, Any]:
 
 
 def _person(
-    clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float, language: Language
+    clips: pd.DataFrame,
+    labels: tuple[str, ...],
+    movements: tuple[str, ...],
+    duration_s: float,
+    language: Language,
 ) -> dict[str, Any]:
     """Return what the template shows about one person."""
     spans = list(person_spans(clips))
@@ -256,6 +260,11 @@ def _person(
                 "".join(curve.area(ROW * row, PEAK, curve.recognized) for curve in tracks),
             )
             for row, (color, tracks) in enumerate(curves, start=1)
+        ],
+        "movements": [movement_words(name, language) for name in movements],
+        "movement_rows": [
+            ("currentColor", "", _movement_area(clips, name, ROW * row, duration_s))
+            for row, name in enumerate(movements, start=1)
         ],
         "spans": [
             {
@@ -299,6 +308,20 @@ class _Curve:
                 points = " ".join(f"{self.x[i]:.1f},{y[i]:.1f}" for i in range(first, last + 1))
                 areas.append(f"M{self.x[first]:.1f},{base}L{points} {self.x[last]:.1f},{base}Z")
         return "".join(areas)
+
+
+def _movement_area(clips: pd.DataFrame, movement: str, base: float, duration_s: float) -> str:
+    """Return an SVG path of the areas below a movement, one for each readable part of a track."""
+    (column,) = per_label("movement", [movement])
+    areas = []
+    for _, track in clips.groupby("track"):
+        x = WIDTH * (track["start_s"] + track["end_s"]).to_numpy() / 2 / duration_s
+        y = base - PEAK * track[column].to_numpy(float)
+        for first, last, is_known in equal_spans((~np.isnan(y)).tolist()):
+            if is_known:
+                points = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in range(first, last + 1))
+                areas.append(f"M{x[first]:.1f},{base}L{points} {x[last]:.1f},{base}Z")
+    return "".join(areas)
 
 
 def _curves(clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float) -> list[list[_Curve]]:

@@ -81,6 +81,9 @@ WORDS: dict[Language, dict[str, str]] = {
         "legend": "Height: the model’s confidence. Strong color: the recognized expression. "
         "Pale: uncertain. Click to jump there.",
         "details": "Details",
+        "movements": "What moves in the face",
+        "movements_legend": "Height: from not at all to as far as it goes. Learned from the "
+        "estimates of a face landmarker; no FACS coding.",
         "photo": "Photo",
         "face": "Face",
         "from": "From",
@@ -170,6 +173,8 @@ WORDS: dict[Language, dict[str, str]] = {
         "boxes": "方框和名称",
         "legend": "高度表示模型的置信度。实色是识别出的表情，淡色表示不确定。点击即可跳转。",
         "details": "详情",
+        "movements": "面部动作",
+        "movements_legend": "高度表示动作的幅度。从人脸关键点检测器的估计中学来，不是 FACS 编码。",
         "photo": "照片",
         "face": "人脸",
         "from": "开始",
