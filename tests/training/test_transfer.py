@@ -152,3 +152,13 @@ def test_plain_means_start_with_the_answers_of_a_dliam_that_is_still_the_mean(tm
     clips = torch.randint(256, (2, 4, 3, 16, 16), dtype=torch.uint8)
     with torch.inference_mode():
         torch.testing.assert_close(model(clips), trained(clips))
+
+
+def test_movements_that_nothing_keeps_right_are_given_up(tmp_path: Path):
+    config = tiny(tmp_path / "run", "faces")
+    config.model.movements = ["jawOpen"]
+    assert build_model(config).movements == ()
+    config.optim.parts = ["classifier"]
+    assert build_model(config).movements == ("jawOpen",)
+    config.optim.parts, config.loss.movements = [], 0.5
+    assert build_model(config).movements == ("jawOpen",)

@@ -108,7 +108,7 @@ class ModelConfig:
             instances overlap.
         movements: names of the movements that the model estimates for each instance, such as
             `[jawOpen, mouthSmile]`; not given, those of the model in `weights`, or all that
-            `loss.movements` learns.
+            `loss.movements` learns. None if the backbone learns, but not they.
         motion: let the logits also depend on how much the features change within a bag, from 0 at
             the start; for a face that stands still, nothing changes.
     """

@@ -23,6 +23,9 @@ _KERNELS = "aggregation.pooling.weight"  # of DLIAM's convolution over the insta
 def build_model(config: TrainConfig, movements: Sequence[str] = ()) -> M3DFEL:
     """Return the model that a run starts from; the random weights follow from the run's seed.
 
+    A run whose backbone learns, but not what moves, gives up the movements of the model that it
+    starts from, since nothing would keep them right.
+
     Args:
         config: of the run.
         movements: what the model estimates of a face, if the configuration does not say.
@@ -33,6 +36,9 @@ def build_model(config: TrainConfig, movements: Sequence[str] = ()) -> M3DFEL:
     architecture = dataclasses.asdict(with_architecture(config).model)
     weights = architecture.pop("weights")
     architecture["movements"] = architecture["movements"] or movements
+    parts = config.optim.parts
+    if not config.loss.movements and (not parts or "backbone" in parts):
+        architecture["movements"] = ()
     torch.manual_seed(config.seed)
     model = M3DFEL(config.data.labels, **architecture)
     if weights == "pretrained":
