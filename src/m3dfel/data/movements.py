@@ -36,7 +36,7 @@ class Movements:
     Attributes:
         names: of the K movements that occur; left and right are one.
         files: of each data set, the coefficients of each file by its name in the CSV: float32
-            (frames, K), NaN where no face was found.
+            (frames + 1, K), NaN where no face was found, and in the last row.
     """
 
     names: tuple[str, ...]
@@ -54,9 +54,7 @@ class Movements:
             return torch.full((len(indices), len(self.names)), torch.nan)
         if clip.kind == "still":
             indices = [0] * len(indices)
-        unknown = np.full_like(frames[:1], np.nan)
-        known = np.concatenate([frames, unknown])
-        return torch.from_numpy(known[np.minimum(indices, len(frames))])
+        return torch.from_numpy(frames[np.minimum(indices, len(frames) - 1)])
 
     def deviations(self) -> Tensor:
         """Return the standard deviation of each movement over all frames: float32 (K,)."""
@@ -75,23 +73,19 @@ def read_movements(paths: Sequence[str]) -> Movements:
     Raises:
         InputError: none has one, one cannot be read, or they have different movements.
     """
-    tables = [_read(file) for file in map(movements_file, map(Path, paths)) if file.is_file()]
+    places = [movements_file(Path(path)) for path in paths]
+    tables = {place: _read(place) for place in places if place.is_file()}
     if not tables:
         raise InputError(
-            f"there are no movements of {', '.join(paths)}, expected "
-            f"{movements_file(Path(paths[0]))}: make them with `m3dfel data movements`, or set "
-            "loss.movements to 0"
+            f"there are no movements of {', '.join(paths)}, expected {places[0]}: make them with "
+            "`m3dfel data movements`, or set loss.movements to 0"
         )
-    names = list(tables[0].columns)
-    if any(list(table.columns) != names for table in tables):
+    names = list(next(iter(tables.values())).columns)
+    if any(list(table.columns) != names for table in tables.values()):
         raise InputError(f"the movements of {', '.join(paths)} have different columns")
-    moving = pd.concat(tables).std() >= _MIN_DEVIATION
+    moving = pd.concat(tables.values()).std() >= _MIN_DEVIATION
     names = [name for name in names if moving[name]]
-    remaining = iter(tables)
-    files = [
-        _by_file(next(remaining)[names]) if movements_file(Path(path)).is_file() else {}
-        for path in paths
-    ]
+    files = [_by_file(tables[place][names]) if place in tables else {} for place in places]
     return Movements(tuple(names), files)
 
 
@@ -117,11 +111,11 @@ def _coefficients(table: pd.DataFrame) -> list[str]:
 
 
 def _by_file(table: pd.DataFrame) -> dict[str, npt.NDArray[np.float32]]:
-    """Return the frames of each file, in order; those without a row are NaN."""
+    """Return the frames of each file, in order, and one more; those without a row are NaN."""
     values, frames = table.to_numpy(), table.index.get_level_values(1).to_numpy()
     files: dict[str, npt.NDArray[np.float32]] = {}
     for name, rows in table.groupby(level=0, sort=False).indices.items():
-        own = np.full((frames[rows].max() + 1, values.shape[1]), np.nan, np.float32)
+        own = np.full((frames[rows].max() + 2, values.shape[1]), np.nan, np.float32)
         own[frames[rows]] = values[rows]
         files[str(name)] = own
     return files

@@ -232,8 +232,7 @@ class M3DFEL(
 
     def fuse(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B classes"]:
         """Join the instance features of each bag into logits."""
-        logits: Tensor = self.classifier(self.aggregation(features))
-        return logits if self.motion is None else logits + self.motion(change(features))
+        return self._classify(self.aggregation(features), features)
 
     def fuse_with_evidence(
         self, features: Float[Tensor, "B N F"]
@@ -245,12 +244,17 @@ class M3DFEL(
             belongs to no single instance, the biases and `motion`, is divided evenly.
         """
         related = self.aggregation.relate(features)
-        logits = self.classifier(self.aggregation.pooling(related))
-        if self.motion is not None:
-            logits = logits + self.motion(change(features))
+        logits = self._classify(self.aggregation.pooling(related), features)
         alone = self.aggregation.pooling.contributions(related) @ self.classifier.weight.T
         rest = logits - alone.sum(1)
         return logits, alone + rest.unsqueeze(1) / self.bag_size
+
+    def _classify(
+        self, bags: Float[Tensor, "B C"], features: Float[Tensor, "B N F"]
+    ) -> Float[Tensor, "B classes"]:
+        """Return the logits of joined bags, and of how their features change."""
+        logits: Tensor = self.classifier(bags)
+        return logits if self.motion is None else logits + self.motion(change(features))
 
     def _save_pretrained(self, save_directory: Path) -> None:
         if not self._parts_have_names:

@@ -132,7 +132,7 @@ class Timeline:
         )
         mark = answer.mark if answer.emotion is None else ""
         emotion, confidence, mark = decide(self._labels, probabilities, mark, self._min_confidence)
-        if mark and emotion is None:
+        if emotion is None:
             answer = replace(answer, movements=dict.fromkeys(answer.movements, np.nan))
         return replace(
             answer,
