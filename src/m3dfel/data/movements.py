@@ -73,7 +73,7 @@ def read_movements(paths: Sequence[str]) -> Movements:
     Raises:
         InputError: none has one, one cannot be read, or they have different movements.
     """
-    places = [movements_file(Path(path)) for path in paths]
+    places = [movements_file(Path(path).expanduser()) for path in paths]
     tables = {place: _read(place) for place in places if place.is_file()}
     if not tables:
         raise InputError(
