@@ -8,7 +8,7 @@ import pytest
 from m3dfel.errors import InputError
 from m3dfel.evaluation.runs import read_run
 from m3dfel.experiments.crossval import crossval
-from small_data import tiny, write_frames
+from small_data import leave_one_person_out, tiny
 
 
 def test_every_official_fold_is_measured_and_published_results_follow(dfew: Path, tmp_path: Path):
@@ -66,14 +66,7 @@ def test_a_stopped_crossval_resumes_with_the_next_fold(ferv39k: Path, tmp_path: 
 
 
 def test_each_person_can_be_left_out_once(tmp_path: Path):
-    for number in range(6):
-        write_frames(tmp_path / "faces" / str(number), 8, shade=9 * number)
-    rows = [f"{i},{('fear', 'anger')[i % 2]},train,{'cab'[i // 2]}" for i in range(6)]
-    table = tmp_path / "faces" / "faces.csv"
-    table.write_text("file,emotion,split,identity\n" + "\n".join(rows) + "\n")
-    config = tiny(tmp_path / "runs", table, epochs=1, warmup_epochs=0, batch_size=2)
-    config.data.folds, config.data.val_fraction = "identity", 0.0
-    config.data.labels = ["fear", "anger"]
+    config = leave_one_person_out(tmp_path)
     result = crossval(config).set_index("name")
     assert list(result.index) == [
         "ours, mean of the folds",

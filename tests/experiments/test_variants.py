@@ -6,8 +6,9 @@ import pytest
 
 from m3dfel.config import Stage, TrainConfig
 from m3dfel.errors import InputError
+from m3dfel.evaluation.runs import read_run
 from m3dfel.experiments.variants import Variant, train_variants
-from small_data import tiny
+from small_data import leave_one_person_out, tiny
 
 UNCHANGED = Variant("unchanged", "unchanged")
 WHOLE_CLIP = Variant("whole clip", "whole-clip", {"model.bag_size": 1})
@@ -54,3 +55,15 @@ def test_remaining_time_is_estimated_after_the_first_run(config: TrainConfig, ca
     assert "run 2 of 2, about 0 minutes left" in output
     train_variants(config, [UNCHANGED, WHOLE_CLIP], [0])
     assert "run 1" not in capsys.readouterr().err, "finished runs are not trained again"
+
+
+def test_every_person_is_left_out_once_in_each_row(tmp_path: Path):
+    config = leave_one_person_out(tmp_path)
+    result = train_variants(config, [UNCHANGED, WHOLE_CLIP], [0])
+    assert result["runs"].tolist() == [1, 1]
+    for folder in "unchanged", "whole-clip":
+        folds = [read_run(tmp_path / f"runs/{folder}/seed-0/fold-{n}") for n in (1, 2, 3)]
+        assert [set(run.clips["identity"]) for run in folds] == [{"a"}, {"b"}, {"c"}]
+    right = sum(run.clips["right"].sum() for run in folds)
+    assert result["war"].tolist()[1] == pytest.approx(100 * right / 6)
+    assert result["war_low"].notna().tolist() == [False, True], "an interval over people"

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
+from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training.losses import (
     IntensityAwareLoss,
@@ -144,3 +145,21 @@ def test_parts_that_do_not_learn_keep_weights_and_statistics():
     learning = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
     assert learning == ["classifier.weight", "classifier.bias"]
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_a_part_of_the_backbone_can_learn_while_the_rest_of_it_stays():
+    model = M3DFEL(size=16, frames=4, bag_size=2, backbone_options={"width": 8, "depth": 10})
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    trained = TrainingModel(model, ["backbone.4"]).train()
+    clips = torch.randint(256, (2, 4, 3, 16, 16), dtype=torch.uint8)
+    trained(clips)[0].sum().backward()
+    changed = [n for n, value in model.state_dict().items() if not torch.equal(value, before[n])]
+    assert changed
+    learning = [name for name, parameter in model.named_parameters() if parameter.requires_grad]
+    assert all(name.startswith("backbone.4.") for name in [*learning, *changed])
+
+
+def test_a_part_that_does_not_exist_is_an_input_error_that_names_those_that_do():
+    model = M3DFEL(size=16, backbone_options={"width": 8, "depth": 10})
+    with pytest.raises(InputError, match=r"names 'head', .* use backbone, aggregation, classifier"):
+        TrainingModel(model, ["head"])

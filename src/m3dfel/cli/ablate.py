@@ -14,7 +14,8 @@ def parser() -> ArgumentParser:
         "[--SETTING VALUE …]",
         description="Train a recipe unchanged and with one setting changed at a time; write one "
         "table (table.md, table.tex, table.csv) and one picture (table.png), each change with the "
-        "95 % interval of its difference. Run the same command again to resume.",
+        "95 % interval of its difference. With data.folds, each row measures all folds. Run "
+        "the same command again to resume.",
         epilog="Example: m3dfel ablate --config synthetic --vary model.bag_size=1,2,8,16 --seeds 0 "
         "1 2 --output runs/bag-size",
     )

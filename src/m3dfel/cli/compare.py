@@ -14,8 +14,8 @@ def parser() -> ArgumentParser:
         lists=_methods,
         description="Train M3DFEL and the methods it is compared with in the same protocol; write "
         "one table (table.md, table.tex, table.csv) and one picture (table.png), each method with "
-        "the 95 % interval of its difference to the first. Run the same command again to resume "
-        "where it stopped.",
+        "the 95 % interval of its difference to the first. With data.folds, each row measures all "
+        "folds. Run the same command again to resume.",
         epilog="Example: m3dfel compare --config synthetic --methods m3dfel r3d mil-max --output "
         "runs/methods",
     )

@@ -24,7 +24,6 @@ from m3dfel.config.ranges import (
 from m3dfel.emotions import EMOTIONS
 
 Precision: TypeAlias = Literal["32-true", "16-mixed", "bf16-mixed"]
-Part: TypeAlias = Literal["backbone", "aggregation", "classifier", "motion", "movement_head"]
 
 
 @dataclass
@@ -195,8 +194,8 @@ class OptimConfig:
         keep: fraction of the initial weights in those that are evaluated and saved, from 0 to below
             1, so that a model that learns from new data forgets less (Wortsman et al., "Robust
             fine-tuning of zero-shot models", CVPR 2022).
-        parts: the parts of the model that learn, such as `[aggregation, classifier]`; the others
-            keep the weights they start from. Empty for all.
+        parts: the parts of the model that learn, such as `[backbone.4, aggregation,
+            classifier]`; the others keep the weights they start from. Empty for all.
     """
 
     epochs: PositiveInt = 300
@@ -210,7 +209,7 @@ class OptimConfig:
     clip_norm: NonNegativeFloat = 0.0
     ema: BelowOne = 0.0
     keep: BelowOne = 0.0
-    parts: list[Part] = field(default_factory=list)
+    parts: list[str] = field(default_factory=list)
 
 
 @dataclass

@@ -18,7 +18,9 @@ from rich.console import Console
 
 from m3dfel.config import TrainConfig, with_overrides
 from m3dfel.config.stages import stages
-from m3dfel.evaluation.runs import Run, read_run
+from m3dfel.data.manifest import read_manifests
+from m3dfel.evaluation.runs import Run, pool, read_run
+from m3dfel.experiments.folds import fold_configs, fold_names
 from m3dfel.experiments.tables import compare_groups, write_tables
 from m3dfel.files import atomic_write
 from m3dfel.training.loop import train
@@ -45,8 +47,12 @@ def train_variants(
 ) -> pd.DataFrame:
     """Train every variant with every seed, and write how they compare with the first variant.
 
+    Data that `data.folds` splits are measured whole: each fold is trained, and the clips of all
+    folds count as those of one run.
+
     Args:
-        base: the configuration; its output folder receives `<folder>/seed-<seed>` and the tables.
+        base: the configuration; its output folder receives `<folder>/seed-<seed>`, with folds a
+            `fold-<fold>` in each, and the tables.
         variants: of the configuration.
         seeds: for the runs of each variant.
 
@@ -68,7 +74,7 @@ def train_variants(
         for variant in variants
         for seed in seeds
     ]
-    runs = train_all(configs)
+    runs = _train_folds(configs) if base.data.folds else train_all(configs)
     groups = {
         variant.name: runs[index * len(seeds) : (index + 1) * len(seeds)]
         for index, variant in enumerate(variants)
@@ -76,6 +82,15 @@ def train_variants(
     table = compare_groups(groups)
     write_tables(table, Path(base.output))
     return table
+
+
+def _train_folds(configs: Sequence[TrainConfig]) -> list[Run]:
+    """Train every fold of each configuration of the same data; return one run for each."""
+    data = configs[0].data
+    manifest = read_manifests(data.paths, data.official_fold, data.labels)
+    folds = range(1, len(fold_names(manifest, data)) + 1)
+    runs = train_all([run for config in configs for run in fold_configs(config, folds)])
+    return [pool(runs[i : i + len(folds)]) for i in range(0, len(runs), len(folds))]
 
 
 def train_all(configs: Sequence[TrainConfig]) -> list[Run]:

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from m3dfel.config import LossConfig
+from m3dfel.errors import InputError
 from m3dfel.models.m3dfel import M3DFEL
 
 Targets: TypeAlias = Int[Tensor, " B"] | Float[Tensor, "B C"]
@@ -142,15 +143,31 @@ class TrainingModel(nn.Module):
 
     Args:
         model: of which the parts that learn will have gradients.
-        parts: the names of those; empty for all.
+        parts: the names of those, such as `classifier` or `backbone.4`; empty for all.
+
+    Raises:
+        InputError: the model has no such part.
     """
 
     def __init__(self, model: M3DFEL, parts: Sequence[str] = ()) -> None:
         super().__init__()
         self.model = model
-        self.frozen = [m for n, m in model.named_children() if parts and n not in parts]
-        for module in self.frozen:
-            module.requires_grad_(False)
+        modules = dict(model.named_modules())
+        if unknown := [part for part in parts if part not in modules]:
+            names = ", ".join(name for name, _ in model.named_children())
+            raise InputError(
+                f"optim.parts names {unknown[0]!r}, which the model does not have: use {names}, or "
+                "a part of one, such as backbone.4"
+            )
+        model.requires_grad_(not parts)
+        for part in parts:
+            modules[part].requires_grad_(True)
+        self.frozen = [
+            module
+            for module in modules.values()
+            if any(True for _ in module.parameters())
+            and not any(parameter.requires_grad for parameter in module.parameters())
+        ]
 
     def train(self, mode: bool = True) -> TrainingModel:
         super().train(mode)

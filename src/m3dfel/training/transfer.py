@@ -36,8 +36,8 @@ def build_model(config: TrainConfig, movements: Sequence[str] = ()) -> M3DFEL:
     architecture = dataclasses.asdict(with_architecture(config).model)
     weights = architecture.pop("weights")
     architecture["movements"] = architecture["movements"] or movements
-    parts = config.optim.parts
-    if not config.loss.movements and (not parts or "backbone" in parts):
+    learning = [part.split(".")[0] for part in config.optim.parts]
+    if not config.loss.movements and (not learning or "backbone" in learning):
         architecture["movements"] = ()
     torch.manual_seed(config.seed)
     model = M3DFEL(config.data.labels, **architecture)
