@@ -22,6 +22,7 @@ from m3dfel.batch.photos import PHOTO_STEM
 from m3dfel.batch.predictor import VideoPredictor, different_settings
 from m3dfel.batch.settings import Outcome, PredictSettings, Video
 from m3dfel.batch.summary import SUMMARY_FILES, read_headers, write_summary
+from m3dfel.batch.usual import compare_over_videos
 from m3dfel.errors import DiskFullError, InputError
 from m3dfel.files import check_replaceable, only_process, start_list
 from m3dfel.predictions.prediction import Header
@@ -73,6 +74,7 @@ def predict_videos(
         if not overwrite:
             _check_settings(videos, saved, predictor)
         to_write = {video.stem: predictor.left_to_write(video) for video in videos}
+        min_confidence = predictor.recognizer.model.min_confidence
         del predictor  # its memory is for the processes, each of which has its own
         results = chain.from_iterable(files.values() for files in to_write.values())
         tables = [folder / name for name in (PROBLEMS, *SUMMARY_FILES)]
@@ -91,6 +93,9 @@ def predict_videos(
                 raise DiskFullError(outcome.problem)
         in_order = [outcomes[video.stem] for video in videos]
         _write_problems(folder / PROBLEMS, in_order)
+        if settings.baseline and settings.baseline.own and settings.persons:
+            done = [outcome.video for outcome in in_order if outcome.finished]
+            compare_over_videos(done, settings.persons, settings, min_confidence)
         headers = read_headers(folder)
         finished = [outcome.video.stem for outcome in in_order if outcome.finished]
         predictions = [headers[stem] for stem in finished if stem in headers]

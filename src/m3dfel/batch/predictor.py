@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
@@ -91,12 +91,7 @@ class VideoPredictor:
                 if finished
                 else self._predict(video, source)
             )
-            start_list(Path(self.settings.output))
-            for name, path in left.items():
-                if name == ANNOTATED:
-                    prediction.annotate(path, source, self.settings.lang, self.settings.fps)
-                else:
-                    FORMATS[name].write(prediction, path, self.settings.lang)
+            write_results(prediction, left, source, self.settings)
         return prediction
 
     def left_to_write(self, video: Video, again: bool = False) -> dict[str, Path]:
@@ -144,6 +139,31 @@ class VideoPredictor:
             return False
         version = header.settings.get("file_version")
         return header.id == video.id and version == source_version(video.source)
+
+
+def write_results(
+    prediction: Prediction,
+    files: Mapping[str, Path],
+    source: str | Sequence[str],
+    settings: PredictSettings,
+) -> None:
+    """Write the results of a video.
+
+    Args:
+        prediction: of the video.
+        files: by format, in the order they are written.
+        source: the file or files of the video, which only the annotated video needs.
+        settings: of all videos.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    start_list(Path(settings.output))
+    for name, path in files.items():
+        if name == ANNOTATED:
+            prediction.annotate(path, source, settings.lang, settings.fps)
+        else:
+            FORMATS[name].write(prediction, path, settings.lang)
 
 
 def predict_safely(predict: VideoPredictor, video: Video) -> Outcome:

@@ -19,8 +19,9 @@ seconds together,
     z'_c = log(p_c + ε) - n / (n + k) m_c,    ε = 0.01, k = 5 s
 
 so the answer is what a clip shows beyond what is usual for the person, and where there is little of
-the person, less changes. Without ε, emotions that are never probable would decide. Both were chosen
-on seven people who act and speak (docs/trials.md).
+the person, less changes. Where a table of persons says that several videos show the same person, m
+and n are of all of them, each video counting by its n (`join_usual`). Without ε, emotions that are
+never probable would decide. Both were chosen on seven people who act and speak (docs/trials.md).
 
 The same amount is taken from the evidence of the instances, in equal parts, so that it still sums
 to the logits.
@@ -28,7 +29,7 @@ to the logits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -61,7 +62,7 @@ class Baseline:
     Attributes:
         start_s: in seconds; None for the first seconds in which the model sees a person as neutral.
         end_s: in seconds.
-        own: compare with all that is seen of a person instead of with rest.
+        own: compare with all that is seen of a person, instead of with rest.
     """
 
     start_s: float | None = None
@@ -140,8 +141,7 @@ def subtract_baseline(
         raise InputError(
             f"a baseline needs a model that knows neutral, but its labels are {', '.join(labels)}"
         )
-    evidence = per_label("evidence", labels)
-    logits = prediction.instances.groupby("clip")[evidence].sum().to_numpy()
+    logits = _logits(prediction)
     subtracted = np.zeros_like(logits)
     offsets: dict[str, dict[str, float]] = {}
     notes = [prediction.note] if prediction.note else []
@@ -150,15 +150,95 @@ def subtract_baseline(
         if len(chosen):
             if baseline.own:
                 floored = np.log(softmax(logits, axis=1) + _OWN_FLOOR)
-                seen_s = _seconds(chosen)
-                offset = seen_s / (seen_s + _OWN_S) * floored[chosen.index].mean(0)
+                offset = Usual(_seconds(chosen), floored[chosen.index].mean(0)).offset()
                 subtracted[clips.index] = (logits - floored)[clips.index] + offset
             else:
                 offset = _offset(logits[chosen.index].mean(0), labels.index(NEUTRAL))
                 subtracted[clips.index] = offset
-            offsets[str(person)] = dict(zip(labels, offset.round(4).tolist(), strict=True))
+            offsets[str(person)] = dict(zip(labels, offset.tolist(), strict=True))
         else:
             notes.append(f"person {person} is not seen in the baseline: the answers are unchanged")
+    answers = _subtract(prediction, subtracted, min_confidence, smooth_s)
+    settings = prediction.settings | {"baseline": str(baseline), "baseline_offsets": offsets}
+    return replace(answers, note="; ".join(notes), settings=settings)
+
+
+@dataclass(frozen=True)
+class Usual:
+    """What the model sees in a person on average.
+
+    Attributes:
+        seconds: how long the person is seen.
+        mean: of log(p + ε), for each label.
+    """
+
+    seconds: float
+    mean: Values
+
+    def offset(self) -> Values:
+        """Return what the baseline `own` subtracts: less where little is seen of the person."""
+        return (self.seconds / (self.seconds + _OWN_S) * self.mean).round(6)
+
+
+def usual(prediction: Prediction, person: int) -> Usual | None:
+    """Return what is usual for a person in a video from which the baseline `own` is subtracted.
+
+    Returns:
+        None if the video never shows the person well enough.
+    """
+    clips = prediction.clips
+    seen = clips[(clips["person"] == person) & clips["emotion"].notna()]
+    if seen.empty:
+        return None
+    return Usual(_seconds(seen), _logits(prediction)[seen.index].mean(0) + _own(prediction, person))
+
+
+def join_usual(parts: Sequence[Usual]) -> Usual:
+    """Return what is usual for a person over several videos, each of which counts by its length."""
+    seconds = np.array([part.seconds for part in parts])
+    return Usual(seconds.sum(), np.average([part.mean for part in parts], 0, seconds))
+
+
+def compare_with(
+    prediction: Prediction, usual: Mapping[int, Usual], min_confidence: float, smooth_s: float
+) -> Prediction:
+    """Return a prediction whose persons are compared with what is usual for them elsewhere too.
+
+    Args:
+        prediction: of a video from which the baseline `own` is subtracted.
+        usual: of some of its persons, over all of their videos.
+        min_confidence: of the model.
+        smooth_s: of the `Recognizer` that made the prediction.
+    """
+    labels, offsets = prediction.labels, dict(prediction.settings["baseline_offsets"])
+    more = np.zeros((len(prediction.clips), len(labels)))
+    for person in usual.keys() & set(prediction.clips["person"]):
+        offset = usual[person].offset()
+        more[prediction.clips["person"] == person] = offset - _own(prediction, person)
+        offsets[str(person)] = dict(zip(labels, offset.tolist(), strict=True))
+    settings = prediction.settings | {"baseline_offsets": offsets}
+    return replace(_subtract(prediction, more, min_confidence, smooth_s), settings=settings)
+
+
+def _own(prediction: Prediction, person: int) -> Values:
+    """Return what was subtracted for a person."""
+    offsets = prediction.settings["baseline_offsets"].get(str(person), {})
+    return np.array([offsets.get(label, 0.0) for label in prediction.labels])
+
+
+def _logits(prediction: Prediction) -> Values:
+    """Return the logits of the clips, (M, C)."""
+    evidence = prediction.instances[per_label("evidence", prediction.labels)]
+    logits: Values = evidence.groupby(prediction.instances["clip"]).sum().to_numpy()
+    return logits
+
+
+def _subtract(
+    prediction: Prediction, subtracted: Values, min_confidence: float, smooth_s: float
+) -> Prediction:
+    """Return a prediction with other answers: (M, C) is subtracted from the logits of its clips."""
+    labels, logits = prediction.labels, _logits(prediction)
+    evidence = per_label("evidence", labels)
     instances = prediction.instances.copy()
     of_clip = instances["clip"].to_numpy(int)
     in_clip = np.bincount(of_clip, minlength=len(logits))[of_clip]
@@ -170,14 +250,8 @@ def subtract_baseline(
         spread = smooth_s * bag_size / (rows["end_s"].iloc[0] - rows["start_s"].iloc[0])
         raw = softmax(logits[i] - subtracted[i], axis=1)
         _answer(clips, i, raw, labels, spread, min_confidence)
-    return replace(
-        prediction,
-        clips=clips,
-        instances=instances,
-        frames=with_probabilities(prediction.frames, clips, labels),
-        note="; ".join(notes),
-        settings=prediction.settings | {"baseline": str(baseline), "baseline_offsets": offsets},
-    )
+    frames = with_probabilities(prediction.frames, clips, labels)
+    return replace(prediction, clips=clips, instances=instances, frames=frames)
 
 
 def _offset(logits: Values, neutral: int) -> Values:
