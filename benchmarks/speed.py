@@ -58,6 +58,12 @@ def with_padding(model: M3DFEL) -> M3DFEL:
     return plain
 
 
+def with_flow(model: M3DFEL) -> M3DFEL:
+    """The same model, which also sees the optical flow."""
+    seeing = M3DFEL(**model.settings | {"flow": True}).eval()
+    return seeing.to(memory_format=torch.channels_last_3d)
+
+
 def learn(network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> None:
     F.cross_entropy(network(inputs), targets).backward()
 
@@ -104,6 +110,13 @@ def rows(short: bool = False) -> list[Row]:
             "ms",
             "with padding around single frames",
             milliseconds(partial(read, with_padding(bundled), clip), runs),
+        ),
+        Row(
+            "one clip, bundled model with optical flow",
+            milliseconds(partial(read, with_flow(bundled), clip), runs),
+            "ms",
+            "without",
+            one_clip,
         ),
         Row(
             f"creating {BATCH} clips of one frame from stills",

@@ -43,11 +43,13 @@ def test_an_exported_model_gives_the_same_answers_for_batches_of_any_size(tmp_pa
         "grayscale": True,
         "mirror": True,
         "context": 1,
+        "flow": True,
         "std": (0.2, 0.3, 0.4),
         "min_confidence": 0.7,
     }
     model = small_model(frames=8, size=24, **settings).eval()
     torch.nn.init.normal_(model.classifier.weight)
+    torch.nn.init.normal_(model.backbone[0][0].weight)  # so that the flow matters
     model.to(memory_format=torch.channels_last_3d)  # as `load_model` returns it
     exported = export_and_load(model, tmp_path / "exported")
     assert not exported.training

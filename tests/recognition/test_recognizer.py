@@ -28,13 +28,24 @@ RAW = [f"raw_{e}" for e in EMOTIONS]
 
 @pytest.mark.parametrize("frames", [1, 5, 25, 32])
 @pytest.mark.parametrize(
-    ("bag_size", "mirror", "context"),
-    [(1, False, 0), (4, False, 0), (4, True, 0), (16, False, 0), (4, False, 2), (16, True, 1)],
+    ("bag_size", "mirror", "context", "flow"),
+    [
+        (1, False, 0, False),
+        (4, False, 0, False),
+        (4, True, 0, False),
+        (16, False, 0, False),
+        (4, False, 2, False),
+        (16, True, 1, False),
+        (4, False, 0, True),
+        (4, True, 2, True),
+    ],
 )
 def test_a_short_video_gets_the_answer_of_evaluation(
-    frames: int, bag_size: int, mirror: bool, context: int
+    frames: int, bag_size: int, mirror: bool, context: int, flow: bool
 ):
-    model, video = small_model(bag_size, mirror=mirror, context=context), noise_video(frames)
+    model = small_model(bag_size, mirror=mirror, context=context, flow=flow)
+    torch.nn.init.normal_(model.backbone[0][0].weight, std=0.1)  # also for the flow
+    video = noise_video(frames)
     row = Recognizer(model, clip_s=10)(video, aligned=True).clips.iloc[0]
     pictures = torch.from_numpy(np.stack([frame.image for frame in video])).permute(0, 3, 1, 2)
     clip = evaluation_transform(32)(pictures[centered_indices(frames, 16)])

@@ -162,3 +162,32 @@ def test_movements_that_nothing_keeps_right_are_given_up(tmp_path: Path):
     assert build_model(config).movements == ("jawOpen",)
     config.optim.parts, config.loss.movements = [], 0.5
     assert build_model(config).movements == ("jawOpen",)
+
+
+def test_a_model_that_shall_see_the_flow_starts_with_the_answers_of_one_that_does_not(
+    tmp_path: Path,
+):
+    trained = model_with(tmp_path, seed=2).eval()
+    save_model(trained, tmp_path / "trained")
+    model = model_with(tmp_path, flow=True, weights=str(tmp_path / "trained")).eval()
+    clips = torch.randint(
+        256, (2, trained.frames, 3, trained.size, trained.size), dtype=torch.uint8
+    )
+    with torch.inference_mode():
+        torch.testing.assert_close(model(clips), trained(clips), rtol=0, atol=1e-6)
+    save_model(model, tmp_path / "seeing")
+    assert model_with(tmp_path, weights=str(tmp_path / "seeing")).flow
+    with pytest.raises(InputError, match=r"and model\.flow"):
+        model_with(tmp_path, flow=False, weights=str(tmp_path / "seeing"))
+
+
+def test_single_frames_teach_a_model_that_shall_see_their_flow(tmp_path: Path):
+    single = model_with(tmp_path, seed=2, frames=1, bag_size=1, aggregation="mean", flow=True)
+    save_model(single.eval(), tmp_path / "trained")
+    weights = str(tmp_path / "trained")
+    model = model_with(tmp_path, aggregation="mean", frames=8, bag_size=2, weights=weights).eval()
+    assert model.flow
+    still = torch.randint(256, (1, 1, 3, model.size, model.size), dtype=torch.uint8)
+    with torch.inference_mode():
+        answer = model(still.expand(-1, model.frames, -1, -1, -1))
+        torch.testing.assert_close(answer, single(still))

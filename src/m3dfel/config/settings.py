@@ -110,6 +110,8 @@ class ModelConfig:
             `loss.movements` learns. None if the backbone learns, but not they.
         motion: let the logits also depend on how much the features change within a bag, from 0 at
             the start; for a face that stands still, nothing changes.
+        flow: let the backbone also see the optical flow, for brief and faint movements; its weights
+            are 0 at the start.
     """
 
     weights: str = "pretrained"
@@ -126,6 +128,7 @@ class ModelConfig:
     context: NonNegativeInt | None = None
     movements: list[str] | None = None
     motion: bool | None = None
+    flow: bool | None = None
 
 
 @dataclass

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from m3dfel.errors import InputError, first_line
 from m3dfel.files import atomic_write, write_text
 from m3dfel.models.exported import ExportedModel, import_engine, load_exported
+from m3dfel.models.flow import FLOW_CHANNELS
 from m3dfel.models.m3dfel import M3DFEL
 
 TOLERANCE = 1e-4
@@ -46,8 +47,9 @@ def export_model(model: M3DFEL, folder: Path) -> float:
         raise InputError("this model is exported already: give the one that was trained")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty: choose another --output")
+    channels = 3 + FLOW_CHANNELS * model.flow
     inputs = {
-        "instances": torch.randn(2, 3, model.encoded_length, model.size, model.size),
+        "instances": torch.randn(2, channels, model.encoded_length, model.size, model.size),
         "features": torch.randn(2, model.bag_size, model.backbone.out_features),
     }
     with atomic_write(folder) as temporary:
@@ -121,6 +123,7 @@ def _settings(model: M3DFEL) -> dict[str, Any]:
         "grayscale": model.grayscale,
         "mirror": model.mirror,
         "context": model.context,
+        "flow": model.flow,
         "min_confidence": model.min_confidence,
     }
 

@@ -29,18 +29,19 @@ class ExportedModel(M3DFEL):
 
     Args:
         settings: the content of `config.json`.
-        backbone: (M, 3, t, S, S) → (M, F).
+        backbone: (M, C, t, S, S) → (M, F), where C is 5 with optical flow, else 3.
         fusion: (B, N, F) → (B, C) and (B, N, C).
     """
 
     def __init__(self, settings: dict[str, Any], backbone: Network, fusion: Network) -> None:
         arguments = dict(settings)
-        features = arguments.pop("features")
+        features, flow = arguments.pop("features"), arguments.pop("flow")
         super().__init__(
             **arguments,
             backbone=_Exported(backbone, features),
             aggregation=_Exported(fusion, len(settings["labels"])),
         )
+        self.flow = flow  # which the network already has the channels for
         self.classifier = nn.Identity()  # type: ignore[assignment]  # it is part of the fusion
 
     def fuse_with_evidence(

@@ -27,6 +27,7 @@ from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
 from m3dfel.models.aggregations import AGGREGATIONS
 from m3dfel.models.backbones import BACKBONES
+from m3dfel.models.flow import MIN_FLOW_SIZE, add_flow_channels, optical_flow
 from m3dfel.opencv import LUMINANCE
 
 
@@ -52,7 +53,7 @@ class M3DFEL(
         size: S, height and width of a frame in pixels.
         bag_size: N, instances per clip; must divide `frames`.
         backbone: what encodes an instance: a name in `backbones.BACKBONES`, or a module that maps
-            (M, 3, t, S, S) to (M, F) and has `out_features`.
+            (M, 3, t, S, S) to (M, F) and has `out_features`. With `flow` it is given 5 channels.
         aggregation: what joins the instances of a bag: a name in `aggregations.AGGREGATIONS`, or a
             module like `models.aggregation.Aggregation`.
         backbone_options: options of a backbone given by name.
@@ -73,6 +74,8 @@ class M3DFEL(
             so that a moving face can mean something else than each of its frames alone. It is 0 at
             the start, and for a face that stands still always.
         movements: names of the movements that the model also estimates for each instance.
+        flow: let the backbone also see the optical flow (`models.flow`), for brief and faint
+            movements. The first convolution gets two more channels, with weights of 0 at the start.
 
     Raises:
         InputError: a wrong label set, name, option or value.
@@ -109,6 +112,7 @@ class M3DFEL(
         min_confidence: float = 0.5,
         motion: bool = False,
         movements: Sequence[str] = (),
+        flow: bool = False,
     ) -> None:
         super().__init__()
         if not 1 <= bag_size <= frames or frames % bag_size:
@@ -119,6 +123,10 @@ class M3DFEL(
             raise InputError(f"the size is {size} but must be 1 pixel or more")
         if not 1 <= zoom <= 4:
             raise InputError(f"the zoom is {zoom} but must be from 1 to 4")
+        if flow and size < MIN_FLOW_SIZE:
+            raise InputError(
+                f"the size is {size} but must be {MIN_FLOW_SIZE} pixels or more for optical flow"
+            )
         if context < 0:
             raise InputError(f"the context is {context} but must be 0 frames or more")
         if not 0 <= min_confidence <= 1:
@@ -144,6 +152,9 @@ class M3DFEL(
         self.backbone: Any = backbone
         if isinstance(backbone, str):
             self.backbone = BACKBONES.create(backbone, backbone_options or {})
+        self.flow = flow
+        if flow:
+            add_flow_channels(self.backbone)
         self.aggregation: Any = aggregation
         if isinstance(aggregation, str):
             self.aggregation = AGGREGATIONS.create(
@@ -210,6 +221,9 @@ class M3DFEL(
             instances = torch.where(odd, instances.flip(-1), instances)
         if instances.dtype == torch.uint8:
             instances = self.normalize(instances)
+        if self.flow:
+            gray = 255 * ((instances * self.std + self.mean) * self.luminance).sum(-3)
+            instances = torch.cat([instances, optical_flow(gray)], dim=2)
         features: Tensor = self.backbone(instances.transpose(1, 2))
         return features
 

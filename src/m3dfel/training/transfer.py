@@ -14,6 +14,7 @@ from m3dfel.errors import InputError
 from m3dfel.models.aggregations.pooled import MeanAggregation
 from m3dfel.models.checkpoints import load_model
 from m3dfel.models.exported import ExportedModel
+from m3dfel.models.flow import add_flow_channels
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training.prepare import with_architecture
 
@@ -69,6 +70,8 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     trained = load_model(name)
     if isinstance(trained, ExportedModel):
         raise InputError(f"{name} is an exported model: start from the model that was trained")
+    if model.flow and not trained.flow:
+        add_flow_channels(trained.backbone)
     weights = trained.state_dict()
     kernels = weights.get(_KERNELS)
     # An aggregation other than DLIAM may have a weight of another shape under the same name.
@@ -97,7 +100,7 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     if not all(n in fitting for n in initial if n.startswith("backbone.")):
         raise InputError(
             f"the weights of {name} do not fit this run's backbone: choose the same backbone with "
-            "the same options (width and depth)"
+            "the same options (width and depth), and model.flow if it has that"
         )
     model.load_state_dict(initial | fitting)
 
@@ -146,7 +149,8 @@ def _join_frames(model: M3DFEL, weights: dict[str, Tensor]) -> None:
     ]
     training = model.training
     with torch.no_grad():
-        model.eval().backbone(torch.zeros(1, 3, model.encoded_length, model.size, model.size))
+        instance = torch.zeros(1, model.encoded_length, 3, model.size, model.size)
+        model.eval().encode(instance, torch.tensor([0]))
     model.train(training)
     for hook in hooks:
         hook.remove()

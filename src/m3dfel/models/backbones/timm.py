@@ -60,7 +60,7 @@ class TimmBackbone(nn.Module):
                 "timm.list_models()"
             ) from error
 
-    def forward(self, instances: Float[Tensor, "M 3 t H W"]) -> Float[Tensor, "M F"]:
+    def forward(self, instances: Float[Tensor, "M C t H W"]) -> Float[Tensor, "M F"]:
         frames = instances.transpose(1, 2)
         features: Tensor = self.network(frames.flatten(0, 1))
         return features.unflatten(0, frames.shape[:2]).mean(1)

@@ -133,7 +133,7 @@ class VideoResNet(nn.Sequential):
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, input: Float[Tensor, "M 3 t H W"]) -> Float[Tensor, "M F"]:
+    def forward(self, input: Float[Tensor, "M C t H W"]) -> Float[Tensor, "M F"]:
         return super().forward(input)
 
     @staticmethod
