@@ -77,6 +77,16 @@ def test_a_frame_in_memory_too_small_for_a_face_is_named_by_its_number():
         list(read_frames(frames))
 
 
+def test_frames_have_the_size_of_the_first(tmp_path: Path):
+    for number, size in enumerate([(16, 12), (32, 24), (12, 12), (8, 5000)]):
+        Image.new("RGB", size, "white").save(tmp_path / f"{number}.png")
+    first, larger, square, strip = (frame.image for frame in read_frames(tmp_path))
+    assert first.shape == larger.shape == square.shape == strip.shape == (12, 16, 3)
+    assert larger.min() == 255
+    assert not square[:, :2].any(), "another shape is not squeezed"
+    assert square[:, 2:14].min() == 255
+
+
 def touch(root: Path, *names: str) -> list[str]:
     for name in names:
         (root / name).parent.mkdir(parents=True, exist_ok=True)

@@ -34,8 +34,10 @@ from m3dfel.video.pictures import (
     MAX_PIXELS,
     check_file,
     check_size,
+    fitting,
     read_animation,
     read_picture,
+    with_bars,
 )
 
 logger = logging.getLogger(__name__)
@@ -497,18 +499,12 @@ class OpenVideo:
         turns = _rotation(frame) // 90
         self._size = self._size or self.shown_size(frame)
         canvas = self._size[::-1] if turns % 2 else self._size
-        if (width, height) != canvas:
-            scale = min(canvas[0] / width, canvas[1] / height)
-            width, height = round(width * scale), round(height * scale)
+        width, height = fitting((width, height), canvas)
         rgb = self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
         stored = cast(Picture, rgb)
         if frame.color_trc in _HDR:
             stored = _to_sdr(stored, frame)
-        if (width, height) != canvas:  # another shape than the first
-            before = [(canvas[1] - height) // 2, (canvas[0] - width) // 2]
-            after = [canvas[1] - height - before[0], canvas[0] - width - before[1]]
-            stored = np.pad(stored, [*zip(before, after, strict=True), (0, 0)])
-        return np.ascontiguousarray(np.rot90(stored, turns))
+        return np.ascontiguousarray(np.rot90(with_bars(stored, canvas), turns))
 
 
 def _rotation(frame: VideoFrame) -> int:

@@ -172,6 +172,21 @@ def to_rgb(picture: Image.Image) -> Pixels:
     return np.repeat(scaled[..., None], 3, axis=2)
 
 
+def fitting(size: tuple[int, int], canvas: tuple[int, int]) -> tuple[int, int]:
+    """Return the width and height of a picture that is scaled to fit on a canvas."""
+    scale = min(canvas[0] / size[0], canvas[1] / size[1])
+    return max(round(size[0] * scale), 1), max(round(size[1] * scale), 1)
+
+
+def with_bars(picture: Pixels, canvas: tuple[int, int]) -> Pixels:
+    """Return a picture in the middle of a canvas, with black bars where their shapes differ."""
+    height, width = picture.shape[:2]
+    before = [(canvas[1] - height) // 2, (canvas[0] - width) // 2]
+    after = [canvas[1] - height - before[0], canvas[0] - width - before[1]]
+    bars = [*zip(before, after, strict=True), (0, 0)]
+    return np.pad(picture, bars) if any(before + after) else picture
+
+
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
     """Open a picture, with its size checked; errors while it is read become sentences, too."""

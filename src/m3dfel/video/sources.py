@@ -39,10 +39,12 @@ from m3dfel.video.pictures import (
     ANIMATION_SUFFIXES,
     PICTURE_SUFFIXES,
     by_number,
+    fitting,
     frame_files,
     is_animation,
     is_picture_name,
     to_rgb,
+    with_bars,
 )
 from m3dfel.video.remote import (
     changed_s,
@@ -91,6 +93,9 @@ class Sources(NamedTuple):
 def read_frames(source: Source, fps: float | None = None) -> Iterator[Frame]:
     """Yield the frames of a source in the order they are shown.
 
+    All have the size of the first: others are scaled to fit, with black bars where their shape is
+    another one.
+
     Args:
         source: one video or photo.
         fps: frames per second of pictures and arrays, which know no times; None for 25.
@@ -99,6 +104,7 @@ def read_frames(source: Source, fps: float | None = None) -> Iterator[Frame]:
         InputError: on the first frame if the source cannot be read; later, if a picture cannot be
             read or a frame is less than `MIN_SIDE` pixels high or wide.
     """
+    canvas: tuple[int, int] | None = None
     for name, frame in _named_frames(source, PICTURES_PER_S if fps is None else fps):
         height, width = frame.image.shape[:2]
         if min(height, width) < MIN_SIDE:
@@ -106,7 +112,12 @@ def read_frames(source: Source, fps: float | None = None) -> Iterator[Frame]:
                 f"{name} is {width}×{height} pixels, too small to show a face: "
                 f"every frame must be at least {MIN_SIDE} pixels wide and high"
             )
-        yield frame
+        canvas = canvas or (width, height)
+        if (width, height) == canvas:
+            yield frame
+        else:
+            scaled = Image.fromarray(frame.image).resize(fitting((width, height), canvas))
+            yield replace(frame, image=with_bars(np.array(scaled), canvas))
 
 
 def _named_frames(source: Source, fps: float) -> Iterator[tuple[str, Frame]]:
