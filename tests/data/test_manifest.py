@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -45,12 +46,15 @@ def test_files_that_are_no_clips_are_reported(tmp_path: Path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "notes.doc").write_text("x")
     (tmp_path / "good.mp4").write_bytes(b"x")
-    (tmp_path / "all.txt").write_text("empty.mp4 1 0\nnotes.doc 1 0\ngood.mp4 1 0\n")
+    os.mkfifo(tmp_path / "pipe.mp4")
+    names = "empty.mp4", "notes.doc", "pipe.mp4", "good.mp4"
+    (tmp_path / "all.txt").write_text("".join(f"{name} 1 0\n" for name in names))
     manifest = read_manifest(str(tmp_path / "all.txt"))
     assert [clip.kind for clip in manifest.clips] == ["video"]
     assert reasons(manifest) == {
         "empty.mp4": "an empty file",
         "notes.doc": "neither a picture, a video nor a folder of frames",
+        "pipe.mp4": "a pipe or a device",
     }
 
 

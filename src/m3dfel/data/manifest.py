@@ -306,6 +306,8 @@ def _usable_clip(entry: Entry, known: Sequence[str], numbered: Sequence[str]) ->
 
 def _known_votes(votes: Mapping[str, float], known: Sequence[str]) -> tuple[tuple[str, float], ...]:
     """Return the votes for emotions; annotators may also have chosen words such as `unknown`."""
+    if not votes:
+        return ()
     counts = dict.fromkeys(known, 0.0)
     for word, count in votes.items():
         if _is_known(word, known):

@@ -166,6 +166,17 @@ def test_parts_of_a_video_are_no_clips_yet(tmp_path: Path):
     assert manifest.problems[0].what == "a part of a video: cut it out with `m3dfel data crop`"
 
 
+@pytest.mark.parametrize(
+    "cells",
+    ["nan,2", "0,nan", "-1,2", "2,1", "inf,inf", "0,1e999999x", "0,2,left,0,9,9", "0,2,nan,0,9,9"],
+)
+def test_times_and_regions_that_are_no_numbers_are_problems(cells: str, tmp_path: Path):
+    columns = "file,emotion,start_s,end_s,x1,y1,x2,y2"
+    table = write(tmp_path / "faces.csv", f"{columns}\n1.jpg,fear,{cells}\n2.jpg,fear\n")
+    (problem,) = read_manifest(table).problems
+    assert "must" in problem.what
+
+
 def write(path: Path, text: str) -> str:
     write_frames(path.parent / "faces", 2)
     path.write_text(text)

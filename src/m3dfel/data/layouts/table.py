@@ -12,11 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from m3dfel.data.archives import zip_members
-from m3dfel.data.layouts import LAYOUTS, VOTES, Entry, Layout, parse_votes
+from m3dfel.data.layouts import LAYOUTS, VOTES, Entry, Layout, parse_votes, path_in
 from m3dfel.data.tables import read_rows
 from m3dfel.errors import InputError
 from m3dfel.files import exists
@@ -53,23 +52,23 @@ class Table(Layout):
             files.append(values[file])
             has_splits |= split_column >= 0 and bool(values[split_column])
         voted = [name for name in columns if name.startswith(VOTES)]
+        has_parts = not {*_SPAN, *_REGION}.isdisjoint(columns)
         locate = _locator(path, files[:: max(len(files) // 100, 1)])
         del files
         for values in read_rows(path)[1]:
             row = dict(zip(columns, values, strict=True))
             person = row.get("person", "")
             split, identity = row.get("split", ""), row.get("identity") or person
-            entry = Entry(locate(row["file"]), row["emotion"], split, identity, person=person)
+            problem = "no split, unlike others" if has_splits and not split else ""
+            votes, span_s, region = dict[str, float](), None, None
             try:
-                yield replace(
-                    entry,
-                    votes=parse_votes({name[len(VOTES) :]: row[name] for name in voted}),
-                    span_s=_span(row),
-                    region=_region(row),
-                    problem="no split, unlike others" if has_splits and not split else "",
-                )
+                votes = parse_votes({name[len(VOTES) :]: row[name] for name in voted})
+                if has_parts:
+                    span_s, region = _span(row), _region(row)
             except InputError as error:
-                yield replace(entry, problem=str(error))
+                problem = str(error)
+            labels = row["emotion"], split, identity, votes, problem
+            yield Entry(locate(row["file"]), *labels, span_s, person, region)
 
 
 def _span(row: Mapping[str, str]) -> tuple[float, float] | None:
@@ -109,14 +108,14 @@ def _locator(table: Path, names: Sequence[str]) -> Callable[[str], str]:
     sample = list(map(_slashes, names))
     folders = [table.parent, *sorted(item for item in table.parent.iterdir() if item.is_dir())]
     counts = [sum(exists(folder / name) for name in sample) for folder in folders]
-    best = folders[counts.index(max(counts))]
     archives = sorted(table.parent.glob("*.zip"))
     members = [zip_members(str(archive)) for archive in archives]
     in_archives = [sum(name in names for name in sample) for names in members]
     if max(in_archives, default=0) > max(counts):
         archive = archives[in_archives.index(max(in_archives))]
         return lambda name: f"{archive}!{_slashes(name)}"
-    return lambda name: str(best / _slashes(name))
+    folder = str(folders[counts.index(max(counts))])
+    return lambda name: path_in(folder, _slashes(name))
 
 
 def _slashes(name: str) -> str:

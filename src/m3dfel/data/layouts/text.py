@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from m3dfel.data.layouts import LAYOUTS, Entry, Layout, label_lines, parse_split
+from m3dfel.data.layouts import LAYOUTS, Entry, Layout, label_lines, parse_split, path_in
 from m3dfel.errors import InputError
 
 
@@ -32,13 +32,13 @@ class Text(Layout):
 
 
 def _read_file(file: Path) -> Iterator[Entry]:
-    split = _split_in_name(file)
+    split, folder = _split_in_name(file), str(file.parent)
     for number, line in label_lines(file):
         words = line.rsplit(maxsplit=2)
         if len(words) != 3:
             raise InputError(f"{file} line {number} is {line!r}, expected `path frames label`")
         clip, _, label = words
-        yield Entry(str(file.parent / clip), _word_or_index(label), split)
+        yield Entry(path_in(folder, clip), _word_or_index(label), split)
 
 
 def _word_or_index(label: str) -> str | int:
