@@ -1,4 +1,5 @@
 import json
+import math
 from base64 import b64decode
 from collections.abc import Callable
 from dataclasses import replace
@@ -184,6 +185,10 @@ def test_a_prediction_without_a_readable_face_is_loaded_as_it_was(tmp_path: Path
         lambda record: record["clips"][0].update(end_s=1e300),
         lambda record: record["clips"][0].update(start_s=-1),
         lambda record: record["clips"][0].update(start_s=None),
+        lambda record: record["clips"][0].update(start_s=math.nan),
+        lambda record: record["clips"][0].update(end_s=math.inf),
+        lambda record: record["frames"][0].update(time_s=math.nan),
+        lambda record: record["frames"][0].update(x1=math.nan),
         lambda record: record["clips"][0].update(mark=5),
         lambda record: record["clips"][0].update(mark="odd"),
         lambda record: record["clips"][0].update(emotion="odd"),
@@ -191,7 +196,7 @@ def test_a_prediction_without_a_readable_face_is_loaded_as_it_was(tmp_path: Path
         lambda record: record.update(note="\ud800"),
         lambda record: record["frames"][0].update(x1="left"),
         lambda record: record["frames"][0].update(track=None),
-        lambda record: record["instances"][0].update(evidence_fear=float("inf")),
+        lambda record: record["instances"][0].update(evidence_fear=math.inf),
         lambda record: record.update(source=5),
         lambda record: record.update(source="a\0.mp4"),
         lambda record: record.update(labels=[]),

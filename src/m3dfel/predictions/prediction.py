@@ -250,6 +250,8 @@ class Prediction:
 _MAX_S = 1e6
 """Of a video: more than eleven days."""
 
+_IDS = ("track", "person", "clip", "instance", "frame")
+
 
 def _check_record(record: dict[str, Any], tables: dict[str, pd.DataFrame]) -> None:
     """Check what was read from a file, since figures and tables take it for granted.
@@ -267,8 +269,8 @@ def _check_record(record: dict[str, Any], tables: dict[str, pd.DataFrame]) -> No
         raise ValueError("a readable face without an emotion, or the opposite")
     for table in tables.values():
         numbers = table[table.columns.difference(["emotion", "mark"])].astype(float)
-        ids = numbers.columns.intersection(["track", "person", "clip", "instance", "frame"])
-        if np.isinf(numbers.to_numpy()).any() or numbers[ids].isna().to_numpy().any():
+        known = numbers.columns.intersection([*_IDS, *BOX])
+        if np.isinf(numbers.to_numpy()).any() or numbers[known].isna().to_numpy().any():
             raise ValueError("a number is missing or infinite")
         _check_times(record["duration_s"], table)
 
