@@ -65,9 +65,9 @@ def test_a_layout_from_outside_the_package_comes_before_the_generic_ones(
 
 
 def test_the_message_about_an_unknown_layout_lists_all_layouts(own_layout, tmp_path: Path):
-    (tmp_path / "pictures").mkdir()
+    (tmp_path / "unknown" / "pictures").mkdir(parents=True)
     with pytest.raises(InputError) as caught:
-        find_layout(tmp_path)
+        find_layout(tmp_path / "unknown")
     message = str(caught.value)
     assert "found pictures" in message
     assert "Interviews: interviews.train.txt" in message
