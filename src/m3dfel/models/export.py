@@ -47,6 +47,7 @@ def export_model(model: M3DFEL, folder: Path) -> float:
         raise InputError("this model is exported already: give the one that was trained")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty: choose another --output")
+    import_engine("onnxruntime", "fast", "m3dfel.onnxruntime")  # before the work, not after it
     channels = 3 + FLOW_CHANNELS * model.flow
     inputs = {
         "instances": torch.randn(2, channels, model.encoded_length, model.size, model.size),
