@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 MKDOCS := NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-.PHONY: demo test soak fuzz bench docs weights clean
+.PHONY: demo test types tests soak fuzz bench docs weights clean
 
 demo: $(VENV)/installed
 	$(BIN)/m3dfel demo --output demo $(if $(VIDEO),--video "$(VIDEO)")
@@ -12,10 +12,15 @@ demo: $(VENV)/installed
 test: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(MAKE) --jobs types docs tests
+
+# The type check and the site use one core for a minute each: they run beside the tests.
+types: $(VENV)/installed
+	$(BIN)/mypy
+
+tests: $(VENV)/installed
 	$(BIN)/pytest -n auto --dist worksteal --maxfail 10 --cov --cov-report term:skip-covered --cov-fail-under=95
-	$(MKDOCS)
 
 # Kills, several nodes, hours of video, millions of rows: about an hour on two cores.
 soak: $(VENV)/installed
@@ -36,10 +41,10 @@ bench: $(VENV)/installed
 	$(BIN)/python benchmarks/all.py
 
 # The versions in constraints.txt are those the tests were last run with; users of the package
-# itself get the ranges of pyproject.toml.
+# itself get the ranges of pyproject.toml. Python compiles what it imports; all would take minutes.
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable ".[dev]"
 	touch $@
 
 # Trains the bundled model again:
