@@ -1,10 +1,17 @@
-"""Fixtures that several rooms share: the folder of real data, and small made-up data sets."""
+"""Fixtures that several rooms share: the folder of real data, and small made-up data sets.
+
+They import what they need themselves: with pytest-xdist, the process that hands out the tests loads
+this file too, before any worker starts.
+"""
+
+from __future__ import annotations
 
 import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 # One thread per process, also in processes that tests start: tests run in parallel, and the last
 # bits of a sum depend on the number of threads.
@@ -15,15 +22,11 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import pytest
 from hypothesis import settings
 
-import small_data
-from m3dfel.models.export import export_model
-from m3dfel.predictions.prediction import Prediction
-from m3dfel.recognition.recognizer import Recognizer
-from small_data import write_frames
-from small_videos import ScriptedDetector, noise_video, small_model
+if TYPE_CHECKING:
+    from m3dfel.predictions.prediction import Prediction
 
 # No test depends on how fast the machine is.
-settings.register_profile("any speed", deadline=None)
+settings.register_profile("any speed", deadline=None, max_examples=30)
 settings.load_profile("any speed")
 
 
@@ -78,8 +81,26 @@ def guarded() -> Iterator[Path]:
 
 
 @pytest.fixture
+def own_parts(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Parts that are registered and plugins that are loaded meanwhile are forgotten afterwards."""
+    from m3dfel.data.layouts import LAYOUTS
+    from m3dfel.models.aggregations import AGGREGATIONS
+    from m3dfel.models.backbones import BACKBONES
+    from m3dfel.plugins import PLUGINS
+
+    for table in (BACKBONES, AGGREGATIONS, LAYOUTS):
+        table.names()  # which loads those of the package
+        monkeypatch.setattr(table, "_classes", dict(table._classes))
+    before = list(PLUGINS)
+    yield
+    PLUGINS[:] = before
+
+
+@pytest.fixture
 def dfew(tmp_path: Path) -> Path:
     """A made-up data set in the layout of DFEW: 14 training and 7 test clips in fold 1."""
+    from small_data import write_frames
+
     root = tmp_path / "DFEW"
     for split, first, count in (("train", 1, 14), ("test", 15, 7)):
         labels = root / "EmoLabel_DataSplit" / f"{split}(single-labeled)" / "set_1.csv"
@@ -96,6 +117,8 @@ def dfew(tmp_path: Path) -> Path:
 @pytest.fixture
 def ferv39k(tmp_path: Path) -> Path:
     """A made-up data set in the layout of FERV39k: 14 training and 7 test clips."""
+    from small_data import write_frames
+
     root = tmp_path / "FERV39k"
     words = ["Happy", "Sad", "Neutral", "Angry", "Surprise", "Disgust", "Fear"]
     for split, count in (("train", 14), ("test", 7)):
@@ -114,6 +137,8 @@ def ferv39k(tmp_path: Path) -> Path:
 @pytest.fixture
 def mafw(tmp_path: Path) -> Path:
     """A made-up data set in the layout of MAFW: 22 training and 11 test clips in fold 1."""
+    from small_data import write_frames
+
     root = tmp_path / "MAFW"
     words = [
         *("anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise"),
@@ -131,18 +156,11 @@ def mafw(tmp_path: Path) -> Path:
     return root
 
 
-@pytest.fixture(scope="session")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`small_data.small_model`, exported; tests leave it as it is."""
-    pytest.importorskip("onnxscript")
-    pytest.importorskip("onnxruntime")
-    folder = tmp_path_factory.mktemp("model") / "exported"
-    export_model(small_data.small_model().eval(), folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def prediction() -> Prediction:
     """One face from 0 to 2 s, and one elsewhere that is gone from 2 to 3 s."""
+    from m3dfel.recognition.recognizer import Recognizer
+    from small_videos import ScriptedDetector, noise_video, small_model
+
     detector = ScriptedDetector((0, set(range(50))), (70, {*range(50), *range(75, 100)}))
     return Recognizer(small_model(), detector=detector)(noise_video(100, side=128))

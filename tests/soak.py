@@ -10,7 +10,9 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,9 @@ import pytest
 import yaml
 from PIL import Image
 
+import worker_stubs
+from m3dfel.batch.cluster import predict_on_cluster
+from m3dfel.batch.settings import PredictSettings, Video
 from m3dfel.config import TrainConfig
 from m3dfel.data.manifest import read_manifest
 from m3dfel.data.packed.packing import pack
@@ -196,3 +201,41 @@ def test_two_nodes_go_on_after_a_process_is_killed(dfew: Path, tmp_path: Path):
     assert history[: len(second)] == second
     assert second[: len(first)] == first
     print(f"two nodes: killed after {len(first)} and {len(second)} epochs")
+
+
+# --- a cluster ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ray(monkeypatch):
+    """A cluster of this machine, with two workers."""
+    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'm3dfel[scale]'")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # on a busy machine, it would wait for minutes
+    folders = [Path(__file__).parents[1] / "src", Path(__file__).parent]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield ray
+    ray.shutdown()
+
+
+def test_a_killed_worker_loses_nothing_and_repeats_nothing(ray, tmp_path: Path):
+    """One actor is killed from outside, and one video kills every actor that predicts it."""
+
+    def kill():
+        while not (tmp_path / "pid").exists():
+            time.sleep(0.02)
+        os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill, daemon=True)
+    killer.start()
+    videos = [Video(f"{s}.mp4", s) for s in ("killed", "a", "b", "fatal", "bad", "c")]
+    outcomes = predict_on_cluster(
+        videos, PredictSettings(str(tmp_path)), "auto", jobs=2, start=worker_stubs.start
+    )
+    problems = {outcome.video.stem: outcome.problem for outcome in outcomes}
+    assert not killer.is_alive()
+    assert {stem for stem, problem in problems.items() if not problem} == {*("killed", *"abc")}
+    assert "the process or the machine that predicted it ended" in problems["fatal"]
+    assert problems["bad"] == "bad is not a video"
+    attempts = Counter((tmp_path / "log.txt").read_text().split())
+    assert attempts == {"killed": 2, "fatal": 2, "bad": 2, "a": 1, "b": 1, "c": 1}

@@ -9,12 +9,9 @@ builds the site, which fails for links that lead nowhere.
 import ast
 import doctest
 import inspect
-import os
 import pkgutil
 import re
 import shlex
-import subprocess
-import sys
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from itertools import pairwise
@@ -69,32 +66,23 @@ def test_the_public_names_are_listed():
     assert expected <= set(dir(m3dfel))
 
 
-def test_importing_m3dfel_does_not_import_torch():
-    code = "import sys, m3dfel; assert m3dfel.EMOTIONS; assert 'torch' not in sys.modules"
-    run_python("-c", code, folder=ROOT)
-
-
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'m3dfel' has no attribute 'nothing'"):
         m3dfel.nothing  # noqa: B018
 
 
-PUBLIC = {f"{m3dfel._MODULES[name]}.{name}" for name in m3dfel.__all__}
-OTHERS = [
-    test
-    for module in pkgutil.walk_packages(m3dfel.__path__, "m3dfel.")
-    if module.name != "m3dfel.__main__"
-    for test in doctest.DocTestFinder(exclude_empty=True).find(import_module(module.name))
-    if test.examples and test.name not in PUBLIC
-]
-
-
-@pytest.mark.parametrize("test", OTHERS, ids=lambda test: test.name)
-def test_the_examples_of_other_names_run(test: doctest.DocTest, tmp_path: Path, monkeypatch):
+def test_the_examples_of_other_names_run(tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    public = {f"{m3dfel._MODULES[name]}.{name}" for name in m3dfel.__all__}
+    runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     report: list[str] = []
-    doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(test, out=report.append)
+    for module in pkgutil.walk_packages(m3dfel.__path__, "m3dfel."):
+        if module.name != "m3dfel.__main__":
+            for test in doctest.DocTestFinder().find(import_module(module.name)):
+                if test.name not in public:
+                    runner.run(test, out=report.append)
     assert not report, "".join(report)
+    assert runner.tries
 
 
 @pytest.mark.parametrize("name", m3dfel.__all__)
@@ -108,20 +96,6 @@ def test_the_example_of_every_public_name_runs(name: str, tmp_path: Path, monkey
 
 
 # --- README and CONTRIBUTING ---------------------------------------------------------------------
-
-
-def run_python(*arguments: str, folder: Path) -> str:
-    """Run Python with the package in a folder and return what it prints."""
-    finished = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(SOURCE)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-    return finished.stdout
 
 
 def write_portrait_video(path: Path) -> None:
@@ -155,19 +129,19 @@ def run_blocks(document: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
     plt.close("all")
 
 
-@pytest.mark.parametrize("document", [name for name in DOCUMENTS if code_blocks(name, "sh")])
-def test_commands_can_be_parsed(document: str):
-    for words in commands(document):
+def test_commands_can_be_parsed():
+    parser = cli.parser()
+    for command in {command for document in DOCUMENTS for command in commands(document)}:
+        words = shlex.split(command)
         if words[:1] == ["--plugin"]:
             del words[:2]
-        cli.parser().parse_args(with_recipes(words))  # raises an error that names the word
+        parser.parse_args(with_recipes(words))  # raises an error that names the word
 
 
-def commands(document: str) -> list[list[str]]:
-    """Return the words after `m3dfel` of every command in a document's blocks for the shell."""
+def commands(document: str) -> list[str]:
+    """Return what follows `m3dfel` in the commands of a document's blocks for the shell."""
     text = "\n".join(code_blocks(document, "sh")).replace("\\\n", " ")
-    found = re.findall(r"(?:^|\bdo |-m )m3dfel ([^#;…\n]+)", text, re.M)
-    return [shlex.split(words) for words in found]
+    return re.findall(r"(?:^|\bdo |-m )m3dfel ([^#;…\n]+)", text, re.M)
 
 
 def test_the_way_from_annotations_to_clips_can_be_gone(tmp_path: Path, monkeypatch):
@@ -281,15 +255,18 @@ def test_contributing_shows_how_to_add_each_kind_of_part():
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=[words[2] for words in COMMANDS])
-def test_a_part_of_ones_own_works_without_editing_the_package(words: list[str], workplace: Path):
+def test_a_part_of_ones_own_works_without_editing_the_package(
+    words: list[str], workplace: Path, monkeypatch, capsys, own_parts
+):
+    monkeypatch.chdir(workplace)
     if "train" not in words:
-        assert "happiness" in run_python("-m", "m3dfel", *words[1:], folder=workplace)
+        assert cli.main(words[1:]) == 0
+        assert "happiness" in capsys.readouterr().out
         return
     plugin, run = words[2], words[words.index("--output") + 1]
+    assert cli.main(words[1:] + SMALL) == 0
     then = f"--plugin {plugin} evaluate --model {run} --data faces.csv --output results"
-    # One after the other in one process, as importing torch takes most of the time.
-    both = f"from m3dfel.cli import main; main({words[1:] + SMALL}) or main({then.split()})"
-    run_python("-c", both, folder=workplace)
+    assert cli.main(then.split()) == 0
     assert (workplace / "results" / "results.json").is_file()
 
 

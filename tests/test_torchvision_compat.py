@@ -1,21 +1,6 @@
-import subprocess
-import sys
-
 import pytest
 
 from m3dfel import torchvision_compat
-
-
-def test_predicting_does_without_torchvision_which_is_slow_to_import():
-    code = (
-        "import sys\n"
-        "from m3dfel import Recognizer\n"
-        "Recognizer()\n"
-        "print([name for name in ('torchvision', 'torch._dynamo') if name in sys.modules])"
-    )
-    words = [sys.executable, "-c", code]
-    finished = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert finished.stdout.strip() == "[]"
 
 
 def test_what_is_needed_of_torchvision_is_imported_on_first_use():

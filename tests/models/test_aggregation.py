@@ -6,9 +6,8 @@ from m3dfel.errors import InputError
 from small_data import small_model as small
 
 PARTS = [
-    {"backbone": kind, "aggregation": name}
-    for kind in ("r3d", "r2plus1d", "mc3", "resnet")
-    for name in ("dliam", "lstm", "transformer", "mean", "max", "attention")
+    *({"aggregation": name} for name in ("dliam", "lstm", "transformer", "mean", "max")),
+    *({"backbone": kind, "aggregation": "attention"} for kind in ("r2plus1d", "mc3", "resnet")),
 ]
 
 
@@ -26,7 +25,7 @@ ABLATIONS = [
 ]
 
 
-@pytest.mark.parametrize("bag_size", [1, 2, 4, 8])
+@pytest.mark.parametrize("bag_size", [1, 4])
 @pytest.mark.parametrize(
     "parts", [*PARTS, *ABLATIONS], ids=lambda p: " ".join(map(str, p.values()))
 )

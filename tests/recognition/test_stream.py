@@ -44,7 +44,7 @@ def table_of(updates: list[Update], prediction: Prediction) -> pd.DataFrame:
 # --- the same answers ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("smooth_s", [0, 0.05, 0.2])
+@pytest.mark.parametrize("smooth_s", [0, 0.2])
 @pytest.mark.parametrize("live", [False, True])
 def test_the_updates_are_the_very_table_of_a_prediction(live: bool, smooth_s: float):
     """Also one by one, as from a camera: then up to the rounding of other batches."""
@@ -162,19 +162,19 @@ def test_faces_of_several_people_are_read_together():
     assert set(read[1:-1]) == {3 * 2}, "four at a time or a few more"
 
 
-def test_a_frame_that_is_held_for_minutes_is_read_in_small_batches():
+def test_a_frame_that_is_held_for_a_minute_is_read_in_small_batches():
     model = small_model()
     read: list[int] = []
     model.backbone.register_forward_hook(lambda module, inputs, output: read.append(len(output)))
     video = [
-        frame if frame.index < 3 else replace(frame, time_s=300 + frame.time_s)
+        frame if frame.index < 3 else replace(frame, time_s=60 + frame.time_s)
         for frame in noise_video(6)
     ]
     with Recognizer(model, detector=ScriptedDetector((0, set(range(6))))).stream(video) as stream:
         updates = list(stream)
     assert updates[0].start_s == 0
-    assert updates[-1].end_s == pytest.approx(300.24)
-    assert sum(read) == pytest.approx(300.24 / 0.16, abs=1)
+    assert updates[-1].end_s == pytest.approx(60.24)
+    assert sum(read) == pytest.approx(60.24 / 0.16, abs=1)
     assert max(read) <= 16
 
 

@@ -133,10 +133,8 @@ def test_a_face_takes_over_the_card_and_the_lane_of_one_that_left():
     assert sizes[2][0] > sizes[1][0], "two faces at once need two lanes"
 
 
-@pytest.mark.parametrize("faces", [1, 2, 3, 9, 40])
-@pytest.mark.parametrize(
-    ("width", "height"), [(640, 360), (360, 640), (1920, 1080), (47, 33), (16, 8)]
-)
+@pytest.mark.parametrize("faces", [1, 3, 40])
+@pytest.mark.parametrize(("width", "height"), [(640, 360), (360, 640), (47, 33), (16, 8)])
 def test_any_size_and_number_of_faces_gives_even_sides(faces: int, width: int, height: int):
     prediction = film_of(*[(0, 4)] * faces, width=max(width, 64))
     canvas = drawn(prediction, 1.0, width, height)

@@ -5,7 +5,6 @@ import pytest
 
 from m3dfel.batch.summary import summarize
 from m3dfel.data.manifest import Clip, Manifest, Problem
-from m3dfel.emotions import EMOTIONS
 from m3dfel.report.terminal import (
     print_failures,
     print_manifest,
@@ -60,7 +59,7 @@ def test_the_fit_to_the_votes_and_the_answers_are_printed(results, capsys):
     assert "or more" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("labels", [TWO, EMOTIONS, MAFW])
+@pytest.mark.parametrize("labels", [TWO, MAFW])
 def test_metrics_of_any_label_set_fit_80_columns(labels, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     print_metrics(random_results(labels), "run")

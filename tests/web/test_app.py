@@ -190,7 +190,7 @@ def in_window(page: Page, selector: str) -> bool:
 # --- a result ------------------------------------------------------------------------------------
 
 
-def test_a_video_plays_beside_timelines_that_steer_it(page: Page, server: Server, woman: Path):
+def test_a_video_plays_with_boxes_beside_timelines_that_steer_it(page: Page, woman: Path):
     assert_accessible(page)
     choose(page, woman)
     wait_for_result(page)
@@ -220,12 +220,7 @@ def test_a_video_plays_beside_timelines_that_steer_it(page: Page, server: Server
     moment.click()
     assert time_of(page) == pytest.approx(float(moment.get_attribute("data-seek")), abs=0.05)
 
-
-def test_boxes_are_drawn_over_the_face_and_can_be_switched_off(page: Page, woman: Path):
-    choose(page, woman)
-    wait_for_result(page)
     box = page.locator(".box")
-    expect(box).to_be_visible()
     expect(box).to_contain_text("happiness")
     around, screen = box.bounding_box(), page.locator(".screen").bounding_box()
     assert screen["x"] < around["x"] + around["width"] / 2 < screen["x"] + screen["width"]
@@ -281,8 +276,9 @@ def test_several_people_fit_beside_the_video(
 
 
 def test_all_files_can_be_downloaded_until_the_user_is_done(
-    page: Page, server: Server, woman: Path, tmp_path: Path
+    page: Page, server: Server, woman: Path, tmp_path: Path, monkeypatch
 ):
+    monkeypatch.setattr("m3dfel.web.jobs._LEFT_S", 60.0)
     choose(page, woman)
     wait_for_result(page)
     assert in_window(page, ".files .pill")
@@ -299,21 +295,11 @@ def test_all_files_can_be_downloaded_until_the_user_is_done(
     ]
     assert set(pd.read_csv(tmp_path / "woman.csv")["emotion"]) == {"happiness"}
     assert "happiness" in (tmp_path / "woman.srt").read_text()
-    page.get_by_role("button", name="Choose another file").click()
-    expect(page.locator("#drop")).to_be_visible()
-    wait_for(lambda: server.files() == [])
-
-
-def test_a_page_that_is_reloaded_finds_its_result(
-    page: Page, server: Server, woman: Path, monkeypatch
-):
-    monkeypatch.setattr("m3dfel.web.jobs._LEFT_S", 60.0)
-    choose(page, woman)
-    wait_for_result(page)
     page.reload()
     wait_for_result(page)
     assert "woman_annotated.mp4" in server.files()
     page.get_by_role("button", name="Choose another file").click()
+    expect(page.locator("#drop")).to_be_visible()
     wait_for(lambda: server.files() == [])
 
 
