@@ -6,7 +6,6 @@ A reader may refuse a file with an `InputError`; anything else is a bug. Atheris
 input that shows it to `fuzz/<target>/crash-…`; give that file as an argument to see it again.
 """
 
-import hashlib
 import json
 import logging
 import math
@@ -22,7 +21,6 @@ import atheris
 with atheris.instrument_imports(include=["m3dfel", "pympi"]):
     from m3dfel.data.dataset import EvaluationClips
     from m3dfel.data.manifest import read_manifest
-    from m3dfel.data.packed import store as stores
     from m3dfel.data.packed.packing import pack
     from m3dfel.emotions import EMOTIONS
     from m3dfel.errors import InputError
@@ -96,29 +94,21 @@ def predictions() -> tuple[Target, list[bytes]]:
 
 
 def stores_() -> tuple[Target, list[bytes]]:
-    """A packed store: the first byte chooses the file that is replaced, the checksum is mended."""
+    """A packed store."""
     for emotion in "fear", "joy":
         write_frames(WORK / "faces" / "train" / emotion / "clip", 3)
     folder = WORK / "store"
     pack(str(WORK / "faces"), str(folder))
-    names = [stores.INFO, stores.CLIPS, stores.FRAMES]
-    whole = {name: (folder / name).read_bytes() for name in names}
+    file = folder / "clips.arrow"
 
     def target(data: bytes) -> None:
-        files = whole | {names[data[0] % 3]: data[1:]}
-        with suppress(ValueError, TypeError, AttributeError):
-            info = json.loads(files[stores.INFO])
-            info["bytes"] = {name: len(files[name]) for name in (stores.CLIPS, stores.FRAMES)}
-            info["sha256"] = hashlib.sha256(files[stores.CLIPS]).hexdigest()
-            files[stores.INFO] = json.dumps(info).encode()
-        for name, content in files.items():
-            (folder / name).write_bytes(content)
-        stores._OPEN.clear()
+        file.unlink()  # what is still mapped must not change
+        file.write_bytes(data)
         clips = read_manifest(str(folder)).clips
         for samples in map(EvaluationClips(clips, EMOTIONS, 4, 16).__getitem__, range(len(clips))):
             assert len(samples) < 2
 
-    return target, [bytes([index]) + whole[name] for index, name in enumerate(names)]
+    return target, [file.read_bytes()]
 
 
 def _write(path: Path) -> None:
@@ -214,7 +204,7 @@ def main() -> None:
 
     limits = ["-timeout=30", "-rss_limit_mb=4000", "-max_len=100000", f"-artifact_prefix={found}/"]
     inputs = [] if any(Path(option).is_file() for option in options) else [f"{found}/corpus"]
-    mutator = mutate_json if name in ("predictions", "stores") else None
+    mutator = mutate_json if name == "predictions" else None
     atheris.Setup([sys.argv[0], *limits, *options, *inputs], one, custom_mutator=mutator)
     atheris.Fuzz()
 

@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from m3dfel.data.manifest import Clip
-from m3dfel.data.packed.store import opened_store, split_address
+from m3dfel.data.packed.store import open_store, split_address
 from m3dfel.data.sampling import ChooseFrames
 from m3dfel.errors import InputError
 from m3dfel.opencv import cv2
@@ -145,10 +145,11 @@ def read_frames(clip: Clip, frames: int, choose: ChooseFrames) -> Frames:
     """
     store, name = split_address(clip.path)
     if store:
-        packed = opened_store(store)
-        indices = choose(packed.frame_count(name), frames, packed.frame_rate(name)).tolist()
+        files, fps = open_store(store).frames(name)
+        indices = choose(len(files), frames, fps).tolist()
         names = [f"frame {index} of {clip.path}" for index in indices]
-        return Frames(clip.path, names, packed.frames(name, indices), indices)
+        contents = [np.frombuffer(files[index].as_buffer(), np.uint8) for index in indices]
+        return Frames(clip.path, names, contents, indices)
     if clip.kind == "video":
         chosen, images = read_chosen(
             clip.path, lambda available, fps: choose(available, frames, fps).tolist()

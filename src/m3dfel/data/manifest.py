@@ -21,7 +21,7 @@ from torch import Tensor
 
 from m3dfel.data.archives import split_member, zip_members
 from m3dfel.data.layouts import GENERIC, Entry, find_layout, parse_split, unknown_layout
-from m3dfel.data.packed.store import opened_store, split_address
+from m3dfel.data.packed.store import open_store, split_address
 from m3dfel.emotions import EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
 from m3dfel.synthetic.clips import is_synthetic
@@ -333,7 +333,7 @@ def _kind(path: str) -> Kind:
         return "synthetic"
     store, name = split_address(path)
     if store:
-        return opened_store(store).kind(name)
+        return open_store(store).kind(name)
     archive, member = split_member(path)
     if member:
         if member not in zip_members(archive):

@@ -17,7 +17,7 @@ from m3dfel.data.archives import read_bytes
 from m3dfel.data.augment.stills import static_clip
 from m3dfel.data.frames import not_a_picture, read_frames
 from m3dfel.data.manifest import Clip
-from m3dfel.data.packed.store import opened_store, split_address
+from m3dfel.data.packed.store import open_store, split_address
 from m3dfel.data.sampling import ChooseFrames
 from m3dfel.opencv import cv2
 from m3dfel.synthetic.clips import SyntheticClip, parse_synthetic, render
@@ -92,7 +92,7 @@ def picture_bytes(path: str) -> bytes:
         InputError: it is missing or cannot be read.
     """
     store, name = split_address(path)
-    return bytes(opened_store(store).frames(name, [0])[0]) if store else read_bytes(path)
+    return open_store(store).frames(name)[0][0].as_py() if store else read_bytes(path)
 
 
 def _channels_first(frames: np.ndarray) -> Tensor:

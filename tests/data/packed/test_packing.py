@@ -1,5 +1,4 @@
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from m3dfel.data.manifest import read_manifest
 from m3dfel.data.packed import packing
 from m3dfel.data.packed.packing import pack
 from m3dfel.data.packed.settings import PackSettings
+from m3dfel.data.packed.store import read_batches
 from m3dfel.data.reading import read_clip
 from m3dfel.data.sampling import centered_indices
 from m3dfel.data.splits import hold_out
@@ -29,11 +29,16 @@ from m3dfel.files import LOCK, only_process
 from m3dfel.video.encode import write_video
 from small_data import small_model, write_frames
 
-FILES = ("frames.bin", "clips.parquet", "store.json")
+
+def content(store: Path) -> bytes:
+    assert {item.name for item in store.iterdir()} - {LOCK} == {"clips.arrow"}
+    return (store / "clips.arrow").read_bytes()
 
 
-def contents(store: Path) -> dict[str, bytes]:
-    return {name: (store / name).read_bytes() for name in FILES}
+@pytest.fixture(autouse=True)
+def small_batches(monkeypatch):
+    """Write after every few clips, as packing does with data sets of a usual size."""
+    monkeypatch.setattr(packing, "_BATCH", 20_000)
 
 
 def facts(clips) -> list[tuple[str, str, str, str]]:
@@ -117,12 +122,6 @@ def test_votes_are_kept(tmp_path: Path):
         for manifest in (source, packed)
     ]
     assert torch.equal(*targets)
-
-
-def test_a_store_without_votes_has_no_columns_for_them(store: Path):
-    columns = ["name", "kind", "emotion", "identity", "split_1", "order_1", "frames"]
-    columns += ["fps", "offset", "length", "sha256"]
-    assert list(pd.read_parquet(store / "clips.parquet").columns) == columns
 
 
 def test_a_store_knows_the_frame_rate_of_videos(tmp_path: Path):
@@ -222,68 +221,53 @@ def test_evaluation_gives_nearly_the_same_results(tmp_path: Path):
 def test_a_killed_process_continues_to_the_same_bytes(dfew: Path, tmp_path: Path):
     pack(str(dfew), str(tmp_path / "whole"), folds=[1])
     slow = (
-        "import sys, time; from m3dfel.data.packed import packing; real = packing._record\n"
-        "packing._record = lambda *a: (time.sleep(0.05), real(*a))[1]\n"
+        "import sys, time; from m3dfel.data.packed import packing; real = packing._row\n"
+        "packing._row, packing._BATCH = lambda *a: (time.sleep(0.05), real(*a))[1], 20_000\n"
         "packing.pack(sys.argv[1], sys.argv[2], folds=[1])\n"
     )
     store = tmp_path / "store"
     process = subprocess.Popen([sys.executable, "-c", slow, str(dfew), str(store)])
-    journal = store / "packing.jsonl"
+    file = store / "clips.arrow"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        if journal.exists() and journal.read_bytes().count(b"\n") > 5:
+        if file.exists() and file.stat().st_size > 60_000:
             break
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert not (store / "store.json").exists()
     with pytest.raises(InputError, match="is not complete: run the same `m3dfel data pack` again"):
         read_manifest(str(store))
     pack(str(dfew), str(store), folds=[1])
-    assert contents(store) == contents(tmp_path / "whole")
-    assert {item.name for item in store.iterdir()} - {LOCK} == set(FILES)
+    assert content(store) == content(tmp_path / "whole")
 
 
-def test_a_process_killed_at_any_byte_continues_to_the_same_bytes(
-    dfew: Path, tmp_path: Path, monkeypatch
-):
-    """Whatever part of the journal and of the records is on the disk."""
+def test_a_process_killed_at_any_byte_continues_to_the_same_bytes(dfew: Path, tmp_path: Path):
+    """Whatever part of the file is on the disk, and if its end is not what was written."""
     store = tmp_path / "store"
-    with monkeypatch.context() as context:
-        context.setattr(packing, "_write_index", lambda *_: sys.exit(1))
-        with pytest.raises(SystemExit):
-            pack(str(dfew), str(store), folds=[1])
-    journal, data = ((store / name).read_bytes() for name in ("packing.jsonl", "frames.bin"))
     pack(str(dfew), str(store), folds=[1])
-    expected = contents(store)
+    expected = content(store)
+    start = len(read_batches(store / "clips.arrow")[0].schema().serialize())
     rng = np.random.default_rng(0)
-    cuts = [(0, 0), (10, 0), (len(journal), 0), (0, 50), (len(journal), len(data))]
-    for _ in range(12):
-        cuts.append((int(rng.integers(len(journal))), int(rng.integers(len(data)))))
-    for journal_end, data_end in cuts:
-        shutil.rmtree(store)
-        store.mkdir()
-        (store / "packing.jsonl").write_bytes(journal[:journal_end])
-        if journal[:journal_end].count(b"\n"):
-            (store / "frames.bin").write_bytes(data[:data_end])
-        pack(str(dfew), str(store), folds=[1])
-        assert contents(store) == expected
+    for end in (start, *rng.integers(start, len(expected), 12), len(expected) - 1):
+        for lost in (b"", bytes(50)):
+            part = expected[: end - len(lost)] + lost if end > start else expected[:end]
+            (store / "clips.arrow").write_bytes(part)
+            pack(str(dfew), str(store), folds=[1])
+            assert content(store) == expected
 
 
 def test_packing_again_changes_nothing(dfew: Path, tmp_path: Path):
     store = tmp_path / "store"
     first = pack(str(dfew), str(store), folds=[1])
-    before = contents(store)
+    before = content(store)
     assert pack(str(dfew), str(store), folds=[1]) == first
-    assert contents(store) == before
+    assert content(store) == before
 
 
-def test_other_settings_or_files_are_not_overwritten(dfew: Path, tmp_path: Path, monkeypatch):
+def test_other_settings_or_files_are_not_overwritten(dfew: Path, tmp_path: Path):
     store = tmp_path / "store"
-    with monkeypatch.context() as context:
-        context.setattr(packing, "_write_index", lambda *_: sys.exit(1))
-        with pytest.raises(SystemExit):
-            pack(str(dfew), str(store), folds=[1])
+    pack(str(dfew), str(store), folds=[1])
+    os.truncate(store / "clips.arrow", 50_000)
     with pytest.raises(InputError, match=r"holds a store with settings .*'size': 128.*'size': 64"):
         pack(str(dfew), str(store), PackSettings(size=64), folds=[1])
     pack(str(dfew), str(store), folds=[1])

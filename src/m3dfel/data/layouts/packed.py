@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from m3dfel.data.layouts import LAYOUTS, VOTES, DataSet, Entry, Layout, parse_votes
-from m3dfel.data.packed.store import INFO, JOURNAL, address, open_store
+from m3dfel.data.layouts import LAYOUTS, DataSet, Entry, Layout
+from m3dfel.data.packed.store import CLIPS, address, open_store
 from m3dfel.errors import InputError
 
 
@@ -19,16 +19,16 @@ from m3dfel.errors import InputError
 class PackedStore(Layout):
     """The clips of a store, in one of the folds that were packed."""
 
-    expects = f"a folder with {INFO}, written by `m3dfel data pack`"
+    expects = f"a folder with {CLIPS}, written by `m3dfel data pack`"
 
     @staticmethod
     def recognizes(path: Path) -> bool:
-        return (path / INFO).is_file() or (path / JOURNAL).is_file()
+        return (path / CLIPS).is_file()
 
     @classmethod
     def describe(cls, path: Path) -> DataSet:
         info = open_store(path).info
-        return DataSet(info.dataset, info.folds, tuple(info.labels))
+        return DataSet(info.dataset, info.folds, info.labels)
 
     @staticmethod
     def read(path: Path, fold: int) -> Iterator[Entry]:
@@ -39,10 +39,8 @@ class PackedStore(Layout):
                 f"the store {path} holds only fold {', '.join(map(str, packed))}, not fold {fold}: "
                 "pack the data set again without --fold"
             )
-        split, order = (f"{name}_{fold if packed else 0}" for name in ("split", "order"))
-        rows = store.table[store.table[order] >= 0].sort_values(order)
-        names = [str(name) for name in rows.columns if str(name).startswith(VOTES)]
-        for row in rows.to_dict("records"):
-            votes = parse_votes({name.removeprefix(VOTES): row[name] for name in names})
-            clip = address(path, row["name"])
-            yield Entry(clip, row["emotion"], row[split], row["identity"], votes)
+        index = packed.index(fold) if packed else 0
+        in_fold = (row for row in store.rows() if row["orders"][index] >= 0 and not row["problem"])
+        for row in sorted(in_fold, key=lambda row: row["orders"][index]):
+            clip, votes = address(path, row["name"]), dict(row["votes"])
+            yield Entry(clip, row["emotion"], row["splits"][index], row["identity"], votes)

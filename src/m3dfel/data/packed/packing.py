@@ -1,50 +1,52 @@
 """Packing: write all clips of a data set into a store (`store.py`), for training at speed.
 
-Clips are read in several threads and written in the order of the manifest. A journal has one line
-per clip written, so that a process killed at any moment continues where it stopped and the store
-ends with the same bytes.
+Clips are read in several threads and written in the order of the manifest, some megabytes at a
+time, so that a process killed at any moment continues where it stopped and the store ends with the
+same bytes.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-import numpy as np
-import pandas as pd
+import pyarrow as pa
 import torch
 
-from m3dfel.data.frames import Frames, Picture, read_frames
-from m3dfel.data.layouts import VOTES
+from m3dfel.data.frames import Frames, read_frames
 from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
 from m3dfel.data.packed.settings import PackSettings
 from m3dfel.data.packed.store import (
     CLIPS,
     FORMAT,
-    FRAMES,
-    INFO,
-    JOURNAL,
-    digest,
+    StoreInfo,
+    checksum,
+    is_intact,
+    listing_checksum,
     open_store,
+    read_batches,
     split_address,
 )
 from m3dfel.data.reading import picture_bytes, read_picture
 from m3dfel.data.sampling import centered_indices
 from m3dfel.errors import InputError
-from m3dfel.files import LOCK, atomic_write, only_process, write_text
+from m3dfel.files import LOCK, atomic_write, only_process
 from m3dfel.opencv import cv2
 from m3dfel.progress import progress_bar
 from m3dfel.video.decode import PICTURES_PER_S
 
 T = TypeVar("T")
 R = TypeVar("R")
+Row: TypeAlias = dict[str, Any]
+"""What the store holds of a clip, by `store.COLUMNS`."""
+
+_BATCH = 16 * 2**20  # bytes that are written at a time, and may be lost by a kill
 
 
 @dataclass(frozen=True)
@@ -89,33 +91,34 @@ def pack(
     settings.check()
     manifests = _read_folds(data, folds, labels)
     clips = _all_clips(manifests)
-    names = _names(clips, Path(data).expanduser())
-    table = _splits_table(manifests, clips, names)
+    rows = _listing(manifests, clips, Path(data).expanduser())
     first = next(iter(manifests.values()))
-    problems = tuple(dict.fromkeys(p for m in manifests.values() for p in m.problems))
-    info = {
-        "version": FORMAT,
-        "dataset": first.dataset,
-        "folds": first.folds,
-        "packed_folds": list(manifests) if first.folds else [],
-        "labels": list(first.labels),
-        "settings": asdict(settings),
-        "listing": digest(table.to_csv(index=False).encode()),
-    }
+    listed = dict.fromkeys(problem for m in manifests.values() for problem in m.problems)
+    info = StoreInfo(
+        version=FORMAT,
+        dataset=first.dataset,
+        folds=first.folds,
+        packed_folds=tuple(manifests) if first.folds else (),
+        labels=first.labels,
+        settings=settings,
+        clips=len(rows),
+        listing=listing_checksum(rows),
+    )
     folder = Path(store).expanduser()
     with only_process(folder, "packing"):
-        if (folder / INFO).exists():
-            _require_same(asdict(open_store(folder).info), info, folder)
-        else:
-            rows, unreadable = _write_records(folder, info, clips, names, settings)
-            problems += unreadable
-            if not rows:
-                raise InputError(f"no clip of {data} can be read: run `m3dfel data check {data}`")
-            _write_index(folder, info, table.merge(pd.DataFrame(rows), on="name"))
-        (folder / JOURNAL).unlink(missing_ok=True)
-    packed = open_store(folder).table
-    size = sum((folder / name).stat().st_size for name in (FRAMES, CLIPS, INFO))
-    return Packed(len(packed), int(packed["frames"].sum()), size, problems)
+        _write(folder, info, clips, rows)
+    reasons = [row["problem"] for row in open_store(folder).rows()]
+    pairs = zip(clips, reasons, strict=True)
+    unreadable = [Problem(clip.path, reason) for clip, reason in pairs if reason]
+    if len(unreadable) == len(clips):
+        raise InputError(f"no clip of {data} can be read: run `m3dfel data check {data}`")
+    _, batches, borders = read_batches(folder / CLIPS)
+    return Packed(
+        clips=len(clips) - len(unreadable),
+        frames=sum(len(batch["frames"].flatten()) for batch in batches),
+        size=borders[-1],
+        problems=(*listed, *unreadable),
+    )
 
 
 # --- the listing of clips ------------------------------------------------------------------------
@@ -162,131 +165,96 @@ def _names(clips: Sequence[Clip], root: Path) -> list[str]:
     return [path.replace(os.sep, "/") for path in paths]
 
 
-def _splits_table(
-    manifests: dict[int, Manifest], clips: Sequence[Clip], names: Sequence[str]
-) -> pd.DataFrame:
-    """Return a row per clip: its label, its votes, and for each fold its split and order there."""
-    table = pd.DataFrame(
+def _listing(manifests: dict[int, Manifest], clips: Sequence[Clip], root: Path) -> list[Row]:
+    """Return what the store holds of each clip apart from its frames."""
+    orders = [
+        {clip.path: index for index, clip in enumerate(manifest.clips)}
+        for manifest in manifests.values()
+    ]
+    splits = [{clip.path: clip.split for clip in m.clips} for m in manifests.values()]
+    return [
         {
-            "name": names,
-            "kind": ["still" if clip.kind == "still" else "frames" for clip in clips],
-            "emotion": [clip.emotion for clip in clips],
-            "identity": [clip.identity for clip in clips],
+            "name": name,
+            "kind": "still" if clip.kind == "still" else "frames",
+            "emotion": clip.emotion,
+            "identity": clip.identity,
+            "votes": clip.votes,
+            "splits": [of_fold.get(clip.path, "") for of_fold in splits],
+            "orders": [of_fold.get(clip.path, -1) for of_fold in orders],
         }
-    )
-    voted = dict.fromkeys(emotion for clip in clips for emotion, _ in clip.votes)
-    for emotion in voted:
-        table[f"{VOTES}{emotion}"] = [dict(clip.votes).get(emotion, 0.0) for clip in clips]
-    for fold, manifest in manifests.items():
-        order = {clip.path: index for index, clip in enumerate(manifest.clips)}
-        splits = {clip.path: clip.split for clip in manifest.clips}
-        table[f"split_{fold}"] = [splits.get(clip.path, "") for clip in clips]
-        table[f"order_{fold}"] = [order.get(clip.path, -1) for clip in clips]
-    return table
+        for clip, name in zip(clips, _names(clips, root), strict=True)
+    ]
 
 
 # --- writing -------------------------------------------------------------------------------------
 
 
-def _write_records(
-    folder: Path,
-    info: dict[str, Any],
-    clips: Sequence[Clip],
-    names: Sequence[str],
-    settings: PackSettings,
-) -> tuple[list[dict[str, Any]], tuple[Problem, ...]]:
-    """Write the missing records; return the journal's rows, and the clips that cannot be read."""
+def _write(folder: Path, info: StoreInfo, clips: Sequence[Clip], rows: Sequence[Row]) -> None:
+    """Write the rows that are missing."""
+    total = len(rows)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lines = _resume(folder, info)
-        done, total = len(lines), len(clips)
+        done = _resume(folder, info)
         with (
-            (folder / FRAMES).open("ab") as data,
-            (folder / JOURNAL).open("ab") as journal,
+            (folder / CLIPS).open("ab") as file,
             ThreadPoolExecutor(os.cpu_count()) as readers,
             progress_bar("packing", total, "{:.0f} clips/s", done) as advance,
         ):
-            records = _in_order(readers, lambda clip: _record(clip, settings), clips[done:])
-            for name, (record, facts) in zip(names[done:], records, strict=True):
-                line = {"name": name, **facts}
-                if record:
-                    span = {"offset": data.tell(), "length": len(record)}
-                    line |= {**span, "sha256": digest(record)}
-                    data.write(record)
-                    data.flush()
-                _append(journal, line)
-                lines.append(line)
+            left = zip(clips[done:], rows[done:], strict=True)
+            read = _in_order(readers, lambda pair: _row(*pair, info.settings), left)
+            waiting, size = list[Row](), 0
+            for number, row in enumerate(read, done + 1):
+                waiting.append(row)
+                size += sum(map(len, row["frames"]))
+                if size > _BATCH or number == total:
+                    file.write(pa.RecordBatch.from_pylist(waiting, info.schema()).serialize())
+                    file.flush()
+                    waiting, size = [], 0
                 advance()
-            os.fsync(data.fileno())
+            os.fsync(file.fileno())
     except OSError as error:
         raise InputError(
             f"cannot write the store {folder} ({error.strerror or error}): make room, or choose "
             "another path"
         ) from error
-    return (
-        [line for line in lines if "problem" not in line],
-        tuple(Problem(line["path"], line["problem"]) for line in lines if "problem" in line),
-    )
 
 
-def _resume(folder: Path, info: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the journal's lines whose records are complete, and cut both files after them."""
-    journal, data = folder / JOURNAL, folder / FRAMES
-    whole = journal.read_bytes().rpartition(b"\n")[0].splitlines() if journal.exists() else []
-    if not whole:
-        others = [item.name for item in folder.iterdir() if item.name not in (JOURNAL, LOCK)]
+def _resume(folder: Path, info: StoreInfo) -> int:
+    """Return how many rows are complete, and cut the file after them."""
+    file = folder / CLIPS
+    if not file.exists():
+        others = [item.name for item in folder.iterdir() if item.name != LOCK]
         if others:
             raise InputError(
                 f"{folder} already holds other files ({others[0]}): choose another folder"
             )
-        with journal.open("wb") as opened:
-            _append(opened, info)
-        return []
-    _require_same(json.loads(whole[0]), info, folder)
-    lines: list[dict[str, Any]] = []
-    end = 0
-    if data.exists():
-        with data.open("r+b") as opened:
-            for line in map(json.loads, whole[1:]):
-                # After a power failure, the journal may be ahead of the records.
-                if "problem" not in line:
-                    if digest(opened.read(line["length"])) != line["sha256"]:
-                        break
-                    end += line["length"]
-                lines.append(line)
-            opened.truncate(end)
-    with atomic_write(journal) as temporary, temporary.open("wb") as opened:
-        for line in (info, *lines):
-            _append(opened, line)
-    return lines
+        with atomic_write(file) as temporary:
+            temporary.write_bytes(info.schema().serialize())
+        return 0
+    packed, batches, borders = read_batches(file)
+    _require_same(asdict(packed), asdict(info), folder)
+    if sum(map(len, batches)) == info.clips:
+        return info.clips
+    # After a power failure, not all of a batch need be on the disk.
+    intact = list(takewhile(_is_intact, batches))
+    done, end = sum(map(len, intact)), borders[len(intact)]
+    del batches, intact  # some systems cut no file that is mapped
+    os.truncate(file, end)
+    return done
 
 
-def _append(journal: BinaryIO, line: dict[str, Any]) -> None:
-    journal.write(json.dumps(line).encode() + b"\n")
-    journal.flush()
+def _is_intact(batch: pa.RecordBatch) -> bool:
+    return all(is_intact(batch.slice(row, 1)) for row in range(len(batch)))
 
 
 def _require_same(packed: dict[str, Any], wanted: dict[str, Any], folder: Path) -> None:
     """Check that a store, complete or not, is the one that is asked for."""
-    for name in wanted:
-        if packed.get(name) != wanted[name]:
-            was, now = packed.get(name), wanted[name]
-            what = "other clips" if name == "listing" else f"{name} {was}, not {now}"
+    for name in ("dataset", "folds", "packed_folds", "labels", "settings", "listing"):
+        if packed[name] != wanted[name]:
+            what = f"{name} {packed[name]}, not {wanted[name]}"
             raise InputError(
-                f"{folder} holds a store with {what}: give the same data and settings as before, "
-                "delete it, or choose another folder"
+                f"{folder} holds a store with {'other clips' if name == 'listing' else what}: give "
+                "the same data and settings as before, delete it, or choose another folder"
             )
-
-
-def _write_index(folder: Path, info: dict[str, Any], table: pd.DataFrame) -> None:
-    """Write `clips.parquet`, then `store.json`, which completes the store."""
-    content = io.BytesIO()
-    table.to_parquet(content, index=False)
-    with atomic_write(folder / CLIPS) as temporary:
-        temporary.write_bytes(content.getvalue())
-    sizes = {name: (folder / name).stat().st_size for name in (FRAMES, CLIPS)}
-    info = info | {"bytes": sizes, "sha256": digest(content.getvalue())}
-    write_text(folder / INFO, json.dumps(info, indent=2) + "\n")
 
 
 def _in_order(
@@ -302,23 +270,23 @@ def _in_order(
         yield waiting.popleft().result()
 
 
-# --- records -------------------------------------------------------------------------------------
+# --- rows ----------------------------------------------------------------------------------------
 
 
-def _record(clip: Clip, settings: PackSettings) -> tuple[bytes, dict[str, Any]]:
-    """Return the record of a clip and its facts, or no record and the problem."""
+def _row(clip: Clip, listed: Row, settings: PackSettings) -> Row:
+    """Return what the store holds of a clip: its frames, or the problem."""
+    frames, fps, problem = list[bytes](), 0.0, ""
     try:
         if clip.kind == "still":
             read_picture(clip.path)  # if it can be read
-            contents, fps = [np.frombuffer(picture_bytes(clip.path), np.uint8)], PICTURES_PER_S
+            frames, fps = [picture_bytes(clip.path)], PICTURES_PER_S
         else:
-            frames, fps = _all_frames(clip, settings.frames)
-            contents = _contents(frames, settings)
+            read, fps = _all_frames(clip, settings.frames)
+            frames = _contents(read, settings)
     except InputError as error:
-        return b"", {"path": clip.path, "problem": str(error)}
-    borders = np.cumsum([8 * (len(contents) + 1), *(content.size for content in contents)])
-    record = borders.astype("<u8").tobytes() + b"".join(map(bytes, contents))
-    return record, {"frames": len(contents), "fps": round(fps, 3)}
+        problem = str(error)
+    row = listed | {"fps": round(fps, 3), "problem": problem, "frames": frames}
+    return row | {"checksum": checksum(row)}
 
 
 def _all_frames(clip: Clip, limit: int) -> tuple[Frames, float]:
@@ -337,7 +305,7 @@ def _all_frames(clip: Clip, limit: int) -> tuple[Frames, float]:
     return read_frames(clip, 0, choose), rates[0]
 
 
-def _contents(frames: Frames, settings: PackSettings) -> list[Picture]:
+def _contents(frames: Frames, settings: PackSettings) -> list[bytes]:
     """Return the frames as the store keeps them: as picture files."""
     # Larger frames are reduced.
     factor = min(settings.size / min(frames.size), 1.0) if settings.size else 1.0
@@ -347,10 +315,10 @@ def _contents(frames: Frames, settings: PackSettings) -> list[Picture]:
         picture = frames.picture(index)
         keeps_size = picture.shape[:2] == (height, width)
         if frames.encoded and keeps_size:
-            contents.append(frames.contents[index])
+            contents.append(frames.contents[index].tobytes())
             continue
         if not keeps_size:
             picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
         quality = [cv2.IMWRITE_JPEG_QUALITY, settings.quality]
-        contents.append(cv2.imencode(".jpg", picture, quality)[1])
+        contents.append(cv2.imencode(".jpg", picture, quality)[1].tobytes())
     return contents
