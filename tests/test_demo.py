@@ -17,7 +17,7 @@ def short(monkeypatch):
 
     def config(run: Path):
         settings = demo_config(run)
-        settings.stages[0].epochs = settings.optim.epochs = 1
+        settings.stages[0]["optim.epochs"] = settings.optim.epochs = 1
         settings.model.backbone_options["width"] = 4
         return settings
 

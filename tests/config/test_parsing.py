@@ -3,13 +3,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from m3dfel.config import Stage, TrainConfig, from_settings, read_recipe, with_overrides
+from m3dfel.config import TrainConfig, from_settings, read_recipe, with_overrides
 from m3dfel.errors import InputError
 
 
 def some_config() -> TrainConfig:
     config = TrainConfig(output="run")
-    config.stages = [Stage(frames=4, bag_size=1, epochs=3, lr=1e-3)]
+    config.stages = [{"model.frames": 4, "optim.lr": 1e-3}]
     return config
 
 
@@ -52,10 +52,6 @@ def test_naming_an_aggregation_resets_its_options():
         ({"model.bag_size": "many"}, "model.bag_size: expected int, got many"),
         ({"optim.lr": -1}, "optim.lr is -1.0 but must be greater than 0"),
         ({"select_metric": "f1"}, "select_metric: expected Literal['war', 'uar', 'mean']"),
-        (
-            {"stages": [{"frames": 0, "bag_size": 1, "epochs": 1, "lr": 1}]},
-            "stages.0.frames is 0 but must be greater than 0",
-        ),
     ],
 )
 def test_a_change_that_cannot_be_made_says_why(changes: dict, words: str):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from m3dfel.config import Stage, TrainConfig
+from m3dfel.config import TrainConfig
 from m3dfel.errors import InputError
 from m3dfel.evaluation.runs import read_run
 from m3dfel.experiments.variants import Variant, train_variants
@@ -18,7 +18,7 @@ NARROW = Variant("narrow", "narrow", {"model.backbone_options.width": 2})
 @pytest.fixture
 def config(ferv39k: Path, tmp_path: Path) -> TrainConfig:
     config = tiny(tmp_path / "runs", ferv39k, epochs=1, warmup_epochs=0)
-    config.stages = [Stage(frames=2, bag_size=1, aggregation="mean", epochs=1, lr=0.01)]
+    config.stages = [{"model.frames": 2, "model.bag_size": 1, "model.aggregation": "mean"}]
     return config
 
 

@@ -8,7 +8,6 @@ from m3dfel.config.settings import (
     LossConfig,
     ModelConfig,
     OptimConfig,
-    Stage,
     TrainConfig,
 )
 
@@ -18,7 +17,6 @@ __all__ = [
     "LossConfig",
     "ModelConfig",
     "OptimConfig",
-    "Stage",
     "TrainConfig",
     "find_recipe",
     "from_settings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -64,7 +65,7 @@ def with_overrides(config: TrainConfig, overrides: Mapping[str, Any]) -> TrainCo
     Raises:
         InputError: an unknown setting, or a value of the wrong type or out of range.
     """
-    settings = asdict(config)
+    settings = plain_settings(config)
     if "model.aggregation" in overrides:
         settings["model"]["aggregation_options"] = {}
     for name, value in overrides.items():
@@ -80,6 +81,12 @@ def with_overrides(config: TrainConfig, overrides: Mapping[str, Any]) -> TrainCo
             raise InputError(f"no setting {name!r}: `m3dfel train --help` explains all of them")
         group[last] = value
     return from_settings(settings)
+
+
+def plain_settings(config: TrainConfig) -> dict[str, Any]:
+    """Return the settings as they are read back from YAML: with lists instead of tuples."""
+    settings: dict[str, Any] = json.loads(json.dumps(asdict(config)))
+    return settings
 
 
 _GROUPS = ("data", "model", "augment", "loss", "optim")

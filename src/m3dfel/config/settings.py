@@ -216,39 +216,6 @@ class OptimConfig:
 
 
 @dataclass
-class Stage:
-    """Cheaper epochs on smaller clips that come first; the run continues from their weights.
-
-    Attributes:
-        frames: frames per clip.
-        bag_size: instances per clip.
-        epochs: passes over the training clips.
-        lr: learning rate after the warm-up.
-        path: other data to learn from first, in their own splits; as in `DataConfig`.
-        aggregation: another aggregation, without options; the model's own if not given.
-        epoch_clips: as in `OptimConfig`.
-        balance: as in `DataConfig`.
-        neutral_probability: as in `DataConfig`.
-        size: height and width of a frame in pixels; the model's own if not given. Smaller frames
-            train faster, and the next stage takes over what they taught (Tan and Le,
-            "EfficientNetV2", ICML 2021).
-        precision: as in `TrainConfig`; the run's own if not given.
-    """
-
-    frames: PositiveInt
-    bag_size: PositiveInt
-    epochs: PositiveInt
-    lr: PositiveFloat
-    path: str = ""
-    aggregation: str | None = None
-    epoch_clips: NonNegativeInt = 0
-    balance: UnitInterval = 0.0
-    neutral_probability: UnitInterval = 0.0
-    size: FrameSize | None = None
-    precision: Precision | None = None
-
-
-@dataclass
 class TrainConfig:
     """A whole training run.
 
@@ -259,7 +226,10 @@ class TrainConfig:
         augment: random changes of the training clips.
         loss: what is minimized.
         optim: how it is minimized.
-        stages: what is trained first, in this order.
+        stages: cheaper epochs that come first, each from the weights of the one before, such as
+            `[{model.frames: 1, model.bag_size: 1, optim.epochs: 12}]`: what differs from the run
+            itself, which continues from their weights. Smaller frames (`model.size`) train faster,
+            too (Tan and Le, "EfficientNetV2", ICML 2021).
         select_metric: what decides which epoch is best on validation clips: `war`, `uar`, or
             `mean`, the mean of both, for data so uneven that either alone is blind to half of the
             classes.
@@ -287,7 +257,7 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
-    stages: list[Stage] = field(default_factory=list)
+    stages: list[dict[str, Any]] = field(default_factory=list)
     select_metric: Literal["war", "uar", "mean"] = "war"
     target_accuracy: UnitInterval = 0.0
     test_every_epoch: bool = False

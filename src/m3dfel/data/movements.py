@@ -35,11 +35,13 @@ class Movements:
 
     Attributes:
         names: of the K movements that occur; left and right are one.
+        deviations: the standard deviation of each over all frames.
         files: of each data set, the coefficients of each file by its name in the CSV: float32
             (frames + 1, K), NaN where no face was found, and in the last row.
     """
 
     names: tuple[str, ...]
+    deviations: tuple[float, ...]
     files: Sequence[dict[str, npt.NDArray[np.float32]]]
 
     def of(self, clip: Clip, indices: Sequence[int]) -> Tensor:
@@ -55,11 +57,6 @@ class Movements:
         if clip.kind == "still":
             indices = [0] * len(indices)
         return torch.from_numpy(frames[np.minimum(indices, len(frames) - 1)])
-
-    def deviations(self) -> Tensor:
-        """Return the standard deviation of each movement over all frames: float32 (K,)."""
-        frames = np.concatenate([frames for files in self.files for frames in files.values()])
-        return torch.from_numpy(np.nanstd(frames, axis=0, dtype=np.float64)).float()
 
 
 def movements_file(clips: Path) -> Path:
@@ -83,10 +80,11 @@ def read_movements(paths: Sequence[str]) -> Movements:
     names = list(next(iter(tables.values())).columns)
     if any(list(table.columns) != names for table in tables.values()):
         raise InputError(f"the movements of {', '.join(paths)} have different columns")
-    moving = pd.concat(tables.values()).std() >= _MIN_DEVIATION
-    names = [name for name in names if moving[name]]
+    deviations = pd.concat(tables.values()).astype(float).std(ddof=0)
+    deviations = deviations[deviations >= _MIN_DEVIATION]
+    names = [str(name) for name in deviations.index]
     files = [_by_file(tables[place][names]) if place in tables else {} for place in places]
-    return Movements(tuple(names), files)
+    return Movements(tuple(names), tuple(deviations), files)
 
 
 def _read(file: Path) -> pd.DataFrame:

@@ -22,6 +22,9 @@ class Aggregation(nn.Module):
         channels: C, features per instance as they enter the pooling.
         pooling: a sum over the instances.
 
+    Attributes:
+        starts_as_mean: whether it starts as the mean of the instances, twice (see `DLIAM`).
+
     Example:
         >>> import torch
         >>> from m3dfel.models.aggregation import Aggregation
@@ -37,6 +40,8 @@ class Aggregation(nn.Module):
         >>> Centered(features=8, bag_size=4)(torch.randn(2, 4, 8)).shape
         torch.Size([2, 8])
     """
+
+    starts_as_mean = False
 
     def __init__(self, channels: int, pooling: Pooling) -> None:
         super().__init__()

@@ -159,7 +159,7 @@ def train_stage(
     initial = copy.deepcopy(model.state_dict()) if optim.keep else {}
     batches, loader = training_batches(fabric, splits["train"], model, config, movements)
     eval_splits = {name: splits[name] for name in ("val", "test") if splits[name]}
-    criterion = TrainingLoss(config.loss, movements.deviations() if movements else None)
+    criterion = TrainingLoss(config.loss, movements.deviations if movements else ())
     criterion.to(fabric.device)
     state = TrainingState(model, optimizer, ema, fabric.strategy.precision)
     history = state.load(folder) if resume else []

@@ -187,13 +187,13 @@ class TrainingLoss(nn.Module):
 
     Args:
         config: the weights of its parts.
-        deviations: of the movements, as for `MovementLoss`; None if they are not learned.
+        deviations: of the movements, as for `MovementLoss`; empty if they are not learned.
     """
 
-    def __init__(self, config: LossConfig, deviations: Tensor | None = None) -> None:
+    def __init__(self, config: LossConfig, deviations: Sequence[float] = ()) -> None:
         super().__init__()
         self.emotion = M3DFELLoss(config.ial_weight, config.label_smoothing)
-        self.movement = None if deviations is None else MovementLoss(deviations)
+        self.movement = MovementLoss(torch.tensor(deviations)) if deviations else None
         self.movement_weight = config.movements
 
     def forward(

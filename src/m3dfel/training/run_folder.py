@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import logging
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ import yaml
 
 from m3dfel.config import TrainConfig, from_settings
 from m3dfel.config.bounded_yaml import read_yaml
+from m3dfel.config.parsing import plain_settings
 from m3dfel.data.manifest import Problem
 from m3dfel.errors import InputError
 from m3dfel.files import write_text
@@ -35,7 +35,7 @@ def open_run(config: TrainConfig, resume: bool) -> None:
     file = folder / "config.yaml"
     if not (file.exists() and _has_started(folder)):
         if is_first_process():
-            write_text(file, yaml.safe_dump(_plain_settings(config), sort_keys=False))
+            write_text(file, yaml.safe_dump(plain_settings(config), sort_keys=False))
     elif resume:
         _require_same_settings(config, file)
     else:
@@ -90,7 +90,7 @@ def _require_same_settings(config: TrainConfig, file: Path) -> None:
         saved = from_settings(read_yaml(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"cannot resume from {file}: {error}") from error
-    old, new = _flat(_plain_settings(saved)), _flat(_plain_settings(config))
+    old, new = _flat(plain_settings(saved)), _flat(plain_settings(config))
     changes = ", ".join(
         f"{name} was {old.get(name)!r}, is now {new.get(name)!r}"
         for name in {**new, **old}
@@ -101,12 +101,6 @@ def _require_same_settings(config: TrainConfig, file: Path) -> None:
             f"{config.output} was started with different settings ({changes}): "
             "choose another --output"
         )
-
-
-def _plain_settings(config: TrainConfig) -> dict[str, Any]:
-    """Return the settings as they are read back from YAML: with lists instead of tuples."""
-    settings: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(config)))
-    return settings
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -80,12 +80,10 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
     if trained.encoded_length == 1 < model.encoded_length:
         _join_frames(model, weights)
     initial = model.state_dict()
-    starts_as_mean = getattr(model.aggregation, "starts_as_mean", False)
-    if starts_as_mean and isinstance(trained.aggregation, MeanAggregation):
+    new, old = model.aggregation, trained.aggregation
+    if new.starts_as_mean and isinstance(old, MeanAggregation):
         weights["classifier.weight"] = weights["classifier.weight"].repeat(1, 2) / 2
-    if isinstance(model.aggregation, MeanAggregation) and getattr(
-        trained.aggregation, "starts_as_mean", False
-    ):
+    if isinstance(new, MeanAggregation) and old.starts_as_mean:
         first, second = weights["classifier.weight"].chunk(2, 1)
         weights["classifier.weight"] = first + second
     if weights["classifier.weight"].shape[1] == model.classifier.in_features:

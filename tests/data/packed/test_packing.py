@@ -38,7 +38,7 @@ def content(store: Path) -> bytes:
 @pytest.fixture(autouse=True)
 def small_batches(monkeypatch):
     """Write after every few clips, as packing does with data sets of a usual size."""
-    monkeypatch.setattr(packing, "_BATCH", 20_000)
+    monkeypatch.setattr(packing, "_BATCH", 4)
 
 
 def facts(clips) -> list[tuple[str, str, str, str]]:
@@ -222,7 +222,7 @@ def test_a_killed_process_continues_to_the_same_bytes(dfew: Path, tmp_path: Path
     pack(str(dfew), str(tmp_path / "whole"), folds=[1])
     slow = (
         "import sys, time; from m3dfel.data.packed import packing; real = packing._row\n"
-        "packing._row, packing._BATCH = lambda *a: (time.sleep(0.05), real(*a))[1], 20_000\n"
+        "packing._row, packing._BATCH = lambda *a: (time.sleep(0.05), real(*a))[1], 4\n"
         "packing.pack(sys.argv[1], sys.argv[2], folds=[1])\n"
     )
     store = tmp_path / "store"
@@ -230,7 +230,7 @@ def test_a_killed_process_continues_to_the_same_bytes(dfew: Path, tmp_path: Path
     file = store / "clips.arrow"
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        if file.exists() and file.stat().st_size > 60_000:
+        if file.exists() and file.stat().st_size > 20_000:
             break
         time.sleep(0.01)
     os.kill(process.pid, signal.SIGKILL)
@@ -267,7 +267,7 @@ def test_packing_again_changes_nothing(dfew: Path, tmp_path: Path):
 def test_other_settings_or_files_are_not_overwritten(dfew: Path, tmp_path: Path):
     store = tmp_path / "store"
     pack(str(dfew), str(store), folds=[1])
-    os.truncate(store / "clips.arrow", 50_000)
+    os.truncate(store / "clips.arrow", 20_000)
     with pytest.raises(InputError, match=r"holds a store with settings .*'size': 128.*'size': 64"):
         pack(str(dfew), str(store), PackSettings(size=64), folds=[1])
     pack(str(dfew), str(store), folds=[1])

@@ -1,20 +1,19 @@
 """Packing: write all clips of a data set into a store (`store.py`), for training at speed.
 
-Clips are read in several threads and written in the order of the manifest, some megabytes at a
-time, so that a process killed at any moment continues where it stopped and the store ends with the
-same bytes.
+Clips are read in several threads and written in the order of the manifest, some at a time, so that
+a process killed at any moment continues where it stopped and the store ends with the same bytes.
 """
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import torch
@@ -41,12 +40,10 @@ from m3dfel.opencv import cv2
 from m3dfel.progress import progress_bar
 from m3dfel.video.decode import PICTURES_PER_S
 
-T = TypeVar("T")
-R = TypeVar("R")
 Row: TypeAlias = dict[str, Any]
 """What the store holds of a clip, by `store.COLUMNS`."""
 
-_BATCH = 16 * 2**20  # bytes that are written at a time, and may be lost by a kill
+_BATCH = 32  # clips that are written at a time, and may be lost by a kill
 
 
 @dataclass(frozen=True)
@@ -199,17 +196,13 @@ def _write(folder: Path, info: StoreInfo, clips: Sequence[Clip], rows: Sequence[
             ThreadPoolExecutor(os.cpu_count()) as readers,
             progress_bar("packing", total, "{:.0f} clips/s", done) as advance,
         ):
-            left = zip(clips[done:], rows[done:], strict=True)
-            read = _in_order(readers, lambda pair: _row(*pair, info.settings), left)
-            waiting, size = list[Row](), 0
-            for number, row in enumerate(read, done + 1):
-                waiting.append(row)
-                size += sum(map(len, row["frames"]))
-                if size > _BATCH or number == total:
-                    file.write(pa.RecordBatch.from_pylist(waiting, info.schema()).serialize())
-                    file.flush()
-                    waiting, size = [], 0
-                advance()
+            for start in range(done, total, _BATCH):
+                part, batch = slice(start, start + _BATCH), list[Row]()
+                for row in readers.map(partial(_row, info.settings), clips[part], rows[part]):
+                    batch.append(row)
+                    advance()
+                file.write(pa.RecordBatch.from_pylist(batch, info.schema()).serialize())
+                file.flush()
             os.fsync(file.fileno())
     except OSError as error:
         raise InputError(
@@ -257,23 +250,10 @@ def _require_same(packed: dict[str, Any], wanted: dict[str, Any], folder: Path) 
             )
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, work: Callable[[T], R], items: Iterable[T], ahead: int = 32
-) -> Iterator[R]:
-    """Yield the results of `work` in order, with few of them in memory."""
-    waiting: deque[Future[R]] = deque()
-    for item in items:
-        waiting.append(pool.submit(work, item))
-        if len(waiting) >= ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
 # --- rows ----------------------------------------------------------------------------------------
 
 
-def _row(clip: Clip, listed: Row, settings: PackSettings) -> Row:
+def _row(settings: PackSettings, clip: Clip, listed: Row) -> Row:
     """Return what the store holds of a clip: its frames, or the problem."""
     frames, fps, problem = list[bytes](), 0.0, ""
     try:
