@@ -22,7 +22,7 @@ from PIL import Image
 
 import worker_stubs
 from m3dfel.batch.cluster import predict_on_cluster
-from m3dfel.batch.settings import PredictSettings, Video
+from m3dfel.batch.settings import Outcome, Predict, PredictSettings, Video
 from m3dfel.config import TrainConfig
 from m3dfel.data.manifest import read_manifest
 from m3dfel.data.packed.packing import pack
@@ -206,18 +206,19 @@ def test_two_nodes_go_on_after_a_process_is_killed(dfew: Path, tmp_path: Path):
 
 
 @pytest.fixture
-def ray(monkeypatch):
-    """A cluster of this machine, with two workers."""
-    ray = pytest.importorskip("ray", reason="Ray is not installed: pip install 'm3dfel[scale]'")
+def cluster(monkeypatch):
+    """A cluster of one machine with two cores, which other machines can join."""
+    utilities = pytest.importorskip("ray.cluster_utils", reason="pip install 'm3dfel[scale]'")
     monkeypatch.setenv("RAY_worker_niceness", "0")  # on a busy machine, it would wait for minutes
     folders = [Path(__file__).parents[1] / "src", Path(__file__).parent]
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    yield ray
-    ray.shutdown()
+    cluster = utilities.Cluster(initialize_head=True, head_node_args={"num_cpus": 2})
+    yield cluster
+    utilities.ray.shutdown()
+    cluster.shutdown()
 
 
-def test_a_killed_worker_loses_nothing_and_repeats_nothing(ray, tmp_path: Path):
+def test_a_killed_worker_loses_nothing_and_repeats_nothing(cluster, tmp_path: Path):
     """One actor is killed from outside, and one video kills every actor that predicts it."""
 
     def kill():
@@ -229,7 +230,7 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(ray, tmp_path: Path):
     killer.start()
     videos = [Video(f"{s}.mp4", s) for s in ("killed", "a", "b", "fatal", "bad", "c")]
     outcomes = predict_on_cluster(
-        videos, PredictSettings(str(tmp_path)), "auto", jobs=2, start=worker_stubs.start
+        videos, PredictSettings(str(tmp_path)), cluster.address, jobs=2, start=worker_stubs.start
     )
     problems = {outcome.video.stem: outcome.problem for outcome in outcomes}
     assert not killer.is_alive()
@@ -238,3 +239,31 @@ def test_a_killed_worker_loses_nothing_and_repeats_nothing(ray, tmp_path: Path):
     assert problems["bad"] == "bad is not a video"
     attempts = Counter((tmp_path / "log.txt").read_text().split())
     assert attempts == {"killed": 2, "fatal": 2, "bad": 2, "a": 1, "b": 1, "c": 1}
+
+
+def start_on_machine(settings: PredictSettings) -> Predict:
+    """Return what takes a while, and notes in the file of its machine that it was there."""
+    import ray
+
+    machine = Path(settings.output, ray.get_runtime_context().get_node_id())
+
+    def predict(video: Video) -> Outcome:
+        time.sleep(2)
+        with machine.open("a") as file:
+            file.write(f"{video.stem}\n")
+        return Outcome(video, "", finished=True)
+
+    return predict
+
+
+def test_a_machine_that_joins_a_cluster_helps(cluster, tmp_path: Path):
+    videos = [Video(f"{number}.mp4", str(number)) for number in range(60)]
+    settings = PredictSettings(str(tmp_path))
+    outcomes = predict_on_cluster(videos, settings, cluster.address, start=start_on_machine)
+    next(outcomes)
+    cluster.add_node(num_cpus=2)
+    assert len(list(outcomes)) == len(videos) - 1
+    done = [len(file.read_text().split()) for file in tmp_path.iterdir()]
+    print(f"a machine that joins: {done} videos on each")
+    assert len(done) == 2
+    assert sum(done) == len(videos)

@@ -11,7 +11,8 @@ from m3dfel.errors import InputError
 
 
 def test_without_videos_left_nothing_is_run(tmp_path: Path):
-    assert list(cluster._run([], PredictSettings(str(tmp_path)), 1, {}, worker_stubs.start)) == []
+    settings = PredictSettings(str(tmp_path))
+    assert list(cluster._run([], settings, (0, 0), {}, worker_stubs.start)) == []
 
 
 def test_no_cluster_at_an_address_is_an_input_error(tmp_path: Path, monkeypatch):

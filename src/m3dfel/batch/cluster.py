@@ -40,7 +40,8 @@ def predict_on_cluster(
         videos: the videos.
         settings: of all videos.
         address: of the cluster, such as `ray://head:10001`, or `auto`.
-        jobs: number of actors; None for one on each core of the cluster (each GPU with `cuda`).
+        jobs: number of actors; None for one on each core of the cluster (each GPU with `cuda`),
+            also of machines that join it meanwhile.
         start: prepares the process of an actor.
 
     Raises:
@@ -52,12 +53,13 @@ def predict_on_cluster(
     on_gpu = device.startswith("cuda") or (device == "auto" and "GPU" in resources)
     needs = {"num_gpus": 1} if on_gpu else {"num_cpus": 1}
     available = resources.get("GPU" if on_gpu else "CPU", 1)
-    actors = jobs or int(available)
+    least = min(jobs or int(available), len(videos))
+    most = least if jobs else len(videos)
     left = {video.stem: video for video in videos}
     attempts = [_attempts(video, settings) for video in videos]
     _remove(attempts)
     try:
-        for outcome in _run(videos, settings, actors, needs, start):
+        for outcome in _run(videos, settings, (least, most), needs, start):
             del left[outcome.video.stem]
             yield outcome
     except ray.exceptions.RayError as error:
@@ -119,7 +121,7 @@ def _no_stderr() -> Iterator[None]:
 def _run(
     videos: Sequence[Video],
     settings: PredictSettings,
-    actors: int,
+    actors: tuple[int, int],
     needs: dict[str, int],
     start: Start,
 ) -> Iterator[Outcome]:
@@ -136,7 +138,7 @@ def _run(
     outcomes = ray_data.from_items(rows, override_num_blocks=len(rows)).map(
         _Actor,
         fn_constructor_args=(start, settings, str(Path.cwd())),
-        compute=ray_data.ActorPoolStrategy(size=min(actors, len(videos))),
+        compute=ray_data.ActorPoolStrategy(min_size=actors[0], max_size=actors[1]),
         **needs,
     )
     by_stem = {video.stem: video for video in videos}
