@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -35,6 +36,20 @@ def test_timeline_names_every_row_of_every_face(tmp_path):
     assert all(words.count(emotion) >= 3 for emotion in EMOTIONS)
     assert len({axes.get_xlim() for axes in figure.axes}) == 1, "all faces share one time scale"
     assert not shaded(figure)
+
+
+def test_evidence_has_white_edges_only_where_they_leave_room_for_it():
+    def edges(prediction) -> float:
+        (axes,) = plot_timeline(prediction).axes
+        (bars,) = (c for c in axes.collections if type(c) is PolyCollection)
+        return float(bars.get_linewidth()[0])
+
+    prediction = made_up_prediction((0, 4))
+    assert edges(prediction) > 0
+    instances = prediction.instances.loc[prediction.instances.index.repeat(50)]
+    instances["start_s"] += np.linspace(0, 0.4, len(instances))
+    prediction.instances = instances
+    assert edges(prediction) == 0
 
 
 def test_recognized_emotions_are_bold():
