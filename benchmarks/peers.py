@@ -1,12 +1,16 @@
 """The bundled model beside two expression networks that anyone can install.
 
     python benchmarks/peers.py stills.csv ferplus.csv --output peers.json
+    python benchmarks/peers.py --moving clips/clips.csv runs/moving
 
 Reads the same aligned validation pictures with `fer` (PyPI), `@vladmandic/face-api` (npm) and
 m3dfel, and prints one table. Each peer gets the crop that suits it best on these very pictures,
 which is in its favor; ours gets the crop it was trained on and sees each picture as a clip without
-motion, as `m3dfel evaluate` does. All choose among the emotions that the data set has enough
-pictures of; one that a network does not know counts as missed.
+motion, as `m3dfel evaluate` does. Of moving faces, the peers get eight frames a clip and answer
+with the mean of their probabilities; ours answers by a cross-validation that leaves one person out
+at a time (`m3dfel crossval`), since the model that ships has learned from these people. All choose
+among the emotions that the data set has enough pictures of; one that a network does not know counts
+as missed.
 
 Each network runs alone in a process of its own and may use two threads; the peers, as they are
 installed, use one. In the time for one face, the peers read a picture, and ours a whole clip. The
@@ -33,10 +37,12 @@ import pandas as pd
 import torch
 
 from m3dfel.data.manifest import read_manifest
-from m3dfel.data.reading import read_picture
+from m3dfel.data.reading import read_clip, read_picture
+from m3dfel.data.sampling import centered_indices
 from m3dfel.data.splits import keep_labels
 from m3dfel.emotions import EMOTIONS, parse_label_set
 from m3dfel.errors import InputError
+from m3dfel.evaluation.runs import pool, read_run
 from m3dfel.files import write_text
 from m3dfel.models.checkpoints import BUNDLED, load_model
 from m3dfel.torchvision_compat import v2
@@ -47,6 +53,7 @@ THREADS = 2
 ZOOMS = (1.0, 1.1, 1.2, 1.3)
 # Recall says little about an emotion with fewer pictures: no network is asked for it.
 MIN_PICTURES = 10
+FRAMES_PER_CLIP = 8
 
 FER = "fer==25.10.3"
 # What fer imports to recognize expressions. It also asks for face detectors and video editors,
@@ -72,19 +79,21 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Faces:
-    """The aligned validation pictures of a data set.
+    """The aligned validation pictures of a data set, or frames of clips.
 
     Attributes:
         name: the name of the data set.
-        pixels: uint8 (M, 3, S, S).
-        emotions: the label of each picture.
+        pixels: uint8 (M, 3, S, S); of clips, `per_clip` frames after each other.
+        emotions: the label of each picture or clip.
         left_out: emotions with too few pictures, and how many these are.
+        per_clip: frames of a clip, 1 for pictures.
     """
 
     name: str
     pixels: torch.Tensor
     emotions: pd.Series
     left_out: dict[str, int]
+    per_clip: int = 1
 
     def crops(self, zoom: float) -> np.ndarray:
         """Return the middle 1/zoom of the width and height, uint8 (M, side, side, 3)."""
@@ -122,6 +131,15 @@ def read_faces(path: str) -> Faces:
         pd.Series([clip.emotion for clip in clips]),
         counts.drop(common).to_dict(),
     )
+
+
+def read_moving(path: str) -> Faces:
+    clips = [clip for clip in read_manifest(path).clips if clip.kind == "video"]
+    if not clips:
+        raise InputError(f"{path} has no videos: make clips of faces with `m3dfel data crop`")
+    pixels = [read_clip(clip, FRAMES_PER_CLIP, 0, centered_indices) for clip in clips]
+    emotions = pd.Series([clip.emotion for clip in clips])
+    return Faces(Path(path).stem, torch.cat(pixels), emotions, {}, FRAMES_PER_CLIP)
 
 
 # --- the networks --------------------------------------------------------------------------------
@@ -190,12 +208,36 @@ def measure(network: Network, data: Sequence[Faces]) -> list[Result]:
         read = json.loads(answers.read_text())
     labels = parse_label_set(read["words"])
     tables = (pd.DataFrame(rows, columns=labels) for rows in read["probabilities"])
-    return [
-        {"data": faces.name, "pictures": len(faces.emotions), "left_out": faces.left_out}
-        | {"network": network.name, "ms": read["ms"]}
-        | best([{"zoom": zoom} | score(next(tables), faces.emotions) for zoom in network.zooms])
-        for faces in data
-    ]
+    results = []
+    for faces in data:
+        by_clip = np.arange(len(faces.pixels)) // faces.per_clip
+        means = [next(tables).groupby(by_clip).mean() for _ in network.zooms]
+        zooms = zip(network.zooms, means, strict=True)
+        results.append(
+            {"data": faces.name, "pictures": len(faces.emotions), "left_out": faces.left_out}
+            | {"network": network.name, "ms": read["ms"]}
+            | best([{"zoom": zoom} | score(mean, faces.emotions) for zoom, mean in zooms])
+        )
+    return results
+
+
+def left_out_people(faces: Faces, folder: str) -> Result:
+    """Return our result on moving faces: of a cross-validation that measured every clip once."""
+    folds = [read_run(fold) for fold in sorted(Path(folder).glob("fold-*"))]
+    if not folds or sum(len(fold.clips) for fold in folds) != len(faces.emotions):
+        raise InputError(
+            f"{folder} has no cross-validation that measured the {len(faces.emotions)} clips of "
+            f"{faces.name}: run `m3dfel crossval --config motion --data.folds identity`"
+        )
+    clips = pool(folds).clips
+    probabilities = clips.filter(regex="^p_").rename(columns=lambda name: name.removeprefix("p_"))
+    return {
+        "data": faces.name,
+        "pictures": len(clips),
+        "left_out": {},
+        "network": "m3dfel, people left out",
+        **score(probabilities, clips["emotion"]),
+    }
 
 
 def score(probabilities: pd.DataFrame, emotions: pd.Series) -> Result:
@@ -224,12 +266,12 @@ def format_table(results: Sequence[Result]) -> str:
         {
             "pictures": f"{result['data']} ({result['pictures']:,})",
             "network": result["network"],
-            "zoom": f"{result['zoom']:.2f}",
+            "zoom": f"{result['zoom']:.2f}" if "zoom" in result else "",
             "WAR": f"{result['war']:.3f}",
             "UAR": f"{result['uar']:.3f}",
         }
         | {emotion: format_recall(result["recall"], emotion) for emotion in EMOTIONS}
-        | {"ms per face": f"{result['ms']:.1f}"}
+        | {"ms per face": f"{result['ms']:.1f}" if "ms" in result else ""}
         for result in results
     ]
     return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
@@ -250,7 +292,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", nargs="+", help="data sets of aligned still pictures")
+    parser.add_argument("data", nargs="*", help="data sets of aligned still pictures")
+    parser.add_argument(
+        "--moving",
+        nargs=2,
+        metavar=("CLIPS", "RUNS"),
+        help="clips that `m3dfel data crop` made, and the folder of our cross-validation on them",
+    )
     parser.add_argument("--model", default=BUNDLED, help="our model (default: %(default)s)")
     parser.add_argument(
         "--environments", type=Path, default=ENVIRONMENTS, help="default: %(default)s"
@@ -260,9 +308,12 @@ def main() -> None:
     try:
         own = ours(options.model)
         data = [read_faces(path) for path in options.data]
+        moving = [read_moving(options.moving[0])] if options.moving else []
         folder = options.environments.resolve()
         peers = [face_api(folder / "face-api"), fer(folder / "fer")]
-        by_network = [measure(network, data) for network in (*peers, own)]
+        by_network = [measure(network, data + moving) for network in peers]
+        by_network.append(measure(own, data) if data else [])
+        by_network[-1] += [left_out_people(faces, options.moving[1]) for faces in moving]
         results = list(chain.from_iterable(zip(*by_network, strict=True)))
         print(format_table(results))
         for faces in data:
