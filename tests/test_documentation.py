@@ -166,6 +166,7 @@ def test_options_named_in_the_text_exist():
     known = options_of(cli.parser())
     others = {"--nproc_per_node", "--nnodes", "--max", "--rdzv_backend", "--rdzv_endpoint"}
     others |= {"--rdzv_id", "--head", "--address"}  # of torchrun, and of ray
+    others |= {"--moving"}  # of benchmarks/peers.py
     others |= {"--nodes", "--ntasks", "--gpus", "--requeue"}  # of Slurm
     others |= {"--editable", "--find", "--no", "--wheel"}  # of pip, without what follows a hyphen
     for document in DOCUMENTS:
