@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 
+from m3dfel.batch.predictor import VideoPredictor, predict_safely
+from m3dfel.batch.settings import Outcome, PredictSettings, Video
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.video.decode import Frame
 from m3dfel.video.faces import Detection
@@ -17,6 +19,12 @@ def small_model(bag_size: int = 4, **arguments) -> M3DFEL:
     model = M3DFEL(bag_size=bag_size, **small, **arguments).eval()
     torch.nn.init.normal_(model.classifier.weight, std=3)
     return model
+
+
+def predict_here(videos: list[Video], settings: PredictSettings, jobs: int = 1) -> list[Outcome]:
+    """Predict videos in this process, since others would import torch first, for seconds."""
+    predictor = VideoPredictor(settings)
+    return [predict_safely(predictor, video) for video in videos]
 
 
 def noise_video(frames: int, fps: float = 25.0, side: int = 48) -> list[Frame]:

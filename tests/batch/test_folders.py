@@ -21,7 +21,7 @@ from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.settings import RecognizerSettings
 from m3dfel.video.encode import write_video
 from m3dfel.video.sources import find_sources
-from small_videos import noise_video, small_model
+from small_videos import noise_video, predict_here, small_model
 
 
 @pytest.fixture(scope="module")
@@ -43,12 +43,6 @@ def folder(tmp_path_factory) -> Path:
     return folder
 
 
-def here(videos, settings):
-    """Predict videos in this process."""
-    predict = VideoPredictor(settings)
-    return [predict_safely(predict, video) for video in videos]
-
-
 def tables(folder: Path) -> dict[str, bytes]:
     files = (path for path in folder.iterdir() if path.name != ".m3dfel")
     return {path.name: path.read_bytes() for path in files if path.suffix != ".png"}
@@ -59,7 +53,7 @@ def finished(model: Path, folder: Path, tmp_path_factory) -> Path:
     """The results of a run that was never stopped."""
     output = tmp_path_factory.mktemp("finished")
     settings = PredictSettings(str(output), ("csv",), model=str(model), aligned=True)
-    predict_videos(find_sources([folder]).videos, settings, here)
+    predict_videos(find_sources([folder]).videos, settings, predict_here)
     return output
 
 
@@ -106,7 +100,7 @@ def test_a_killed_run_ends_with_the_same_tables_as_one_that_was_never_stopped(
     for path in (half, old):
         path.write_text("half a table")
     os.utime(old, (0, 0))
-    predict_videos(sources, settings, here)
+    predict_videos(sources, settings, predict_here)
     assert half.exists(), "another run may be writing it"
     assert not old.exists()
     half.unlink()
@@ -130,7 +124,7 @@ def test_videos_at_urls_have_the_tables_of_local_ones(
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     settings = PredictSettings(str(output), ("csv",), annotate=True, model=str(model), aligned=True)
-    predict_videos(find_sources([bucket]).videos, settings, here)
+    predict_videos(find_sources([bucket]).videos, settings, predict_here)
     for path in finished.glob("?.csv"):
         assert (output / path.name).read_bytes() == path.read_bytes()
     problems = pd.read_csv(output / "problems.csv")
@@ -151,7 +145,7 @@ def test_videos_at_urls_are_predicted_again_only_if_they_changed(
 
     def noted(videos, settings):
         left.append([video.stem for video in videos])
-        return here(videos, settings)
+        return predict_here(videos, settings)
 
     predict_videos(sources, settings, noted)
     predict_videos(sources, settings, noted)
@@ -166,12 +160,12 @@ def test_formats_that_are_asked_for_later_need_no_model(
 ):
     settings = PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True)
     sources = find_sources([folder]).videos[:2]
-    predict_videos(sources, settings, here)
+    predict_videos(sources, settings, predict_here)
     monkeypatch.setattr(VideoPredictor, "_predict", None)
     more = PredictSettings(
         str(tmp_path), ("csv", "srt"), annotate=True, model=str(model), aligned=True
     )
-    predict_videos(sources, more, here)
+    predict_videos(sources, more, predict_here)
     assert sorted(path.name for path in tmp_path.glob("0*")) == [
         *("0.csv", "0.json", "0.srt", "0_annotated.mp4")
     ]
@@ -187,7 +181,7 @@ def test_a_video_that_changed_is_predicted_again(model: Path, tmp_path: Path):
 
     def noted(videos, settings):
         left.append([video.stem for video in videos])
-        return here(videos, settings)
+        return predict_here(videos, settings)
 
     predict_videos(sources, settings, noted)
     write_video(tmp_path / "2.mp4", frames[:10], 25)
@@ -210,7 +204,7 @@ def test_a_video_of_pictures_is_predicted_again_if_any_of_them_changed(
 
     def noted(videos, settings):
         left.append(len(videos))
-        return here(videos, settings)
+        return predict_here(videos, settings)
 
     predict_videos([source], settings, noted)
     predict_videos([source], settings, noted)
@@ -241,7 +235,7 @@ def test_a_video_that_is_replaced_while_it_is_read_is_predicted_again(model: Pat
 
     predict_videos([str(video)], settings, replaced)
     assert Prediction.load(tmp_path / "out" / "1.json").frames["frame"].max() == 19
-    predict_videos([str(video)], settings, here)
+    predict_videos([str(video)], settings, predict_here)
     assert Prediction.load(tmp_path / "out" / "1.json").frames["frame"].max() == 9
 
 
@@ -269,7 +263,9 @@ def test_other_settings_are_named_and_results_replaced_only_when_asked(
 ):
     sources = find_sources([folder]).videos[:2]
     predict_videos(
-        sources, PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True), here
+        sources,
+        PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True),
+        predict_here,
     )
     other = PredictSettings(
         str(tmp_path),
@@ -279,8 +275,8 @@ def test_other_settings_are_named_and_results_replaced_only_when_asked(
         recognizer=RecognizerSettings(clip_s=1.0),
     )
     with pytest.raises(InputError, match=r"0\.json .* \(clip_s was 0\.64, is now 1\.0\)"):
-        predict_videos(sources, other, here)
-    predict_videos(sources, other, here, overwrite=True)
+        predict_videos(sources, other, predict_here)
+    predict_videos(sources, other, predict_here, overwrite=True)
     assert Prediction.load(tmp_path / "0.json").settings["clip_s"] == 1.0
 
 
@@ -302,7 +298,7 @@ def test_the_same_relative_name_in_another_folder_is_another_video(
         shutil.copy(folder / f"{number}.mp4", tmp_path / day / "a.mp4")
         shutil.copy(folder / f"{number}.mp4", tmp_path / day / "b.mp4")
         monkeypatch.chdir(tmp_path / day)
-        predict_videos(find_sources(["a.mp4", "b.mp4"]).videos, settings, here)
+        predict_videos(find_sources(["a.mp4", "b.mp4"]).videos, settings, predict_here)
     stems = sorted(path.stem for path in (tmp_path / "out").glob("*.json"))
     assert stems == ["a", "b", "tuesday-a", "tuesday-b"]
 
@@ -320,7 +316,7 @@ def test_results_keep_their_names_when_sources_are_added(model: Path, folder: Pa
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "0.mp4").write_bytes((folder / "0.mp4").read_bytes())
     first, second = str(folder / "0.mp4"), str(tmp_path / "other" / "0.mp4")
-    predict_videos([second, str(folder / "1.mp4")], settings, here)
+    predict_videos([second, str(folder / "1.mp4")], settings, predict_here)
     videos, _ = plan_videos([first, second], settings)
     assert [video.stem for video in videos] == [f"{folder.name}-0", "0"]
 
@@ -343,7 +339,7 @@ def test_what_is_wrong_with_a_video_that_was_read_is_kept_for_the_next_run(
     settings = PredictSettings(str(tmp_path / "out"), ("csv",), model=str(model), aligned=True)
     problems = []
     for _ in range(2):
-        predict_videos(find_sources([tmp_path]).videos, settings, here)
+        predict_videos(find_sources([tmp_path]).videos, settings, predict_here)
         problems.append((tmp_path / "out" / "problems.csv").read_text())
     assert "cut off or damaged" in problems[0]
     assert problems[0] == problems[1]
@@ -362,7 +358,7 @@ def test_an_unexpected_error_is_a_problem_of_that_video_alone(
 
     monkeypatch.setattr(VideoPredictor, "_predict", fragile)
     settings = PredictSettings(str(tmp_path), ("csv",), model=str(model), aligned=True)
-    outcomes, summary = predict_videos(find_sources([folder]).videos[:2], settings, here)
+    outcomes, summary = predict_videos(find_sources([folder]).videos[:2], settings, predict_here)
     assert [outcome.problem for outcome in outcomes] == ["MemoryError: too much", ""]
     assert len(summary) == 1
     assert isinstance(outcomes[0], Outcome)
@@ -382,7 +378,7 @@ def test_files_of_the_user_are_not_replaced_and_said_before_the_work(
         with pytest.raises(InputError, match=rf"{name} was not written by m3dfel"):
             predict_videos(sources, settings, never)
         (tmp_path / name).unlink()
-    predict_videos(sources, settings, here)
+    predict_videos(sources, settings, predict_here)
     (tmp_path / "0.csv").write_text("corrected by hand")
     predict_videos(sources, settings, never)
     assert (tmp_path / "0.csv").read_text() == "corrected by hand"

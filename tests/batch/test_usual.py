@@ -7,13 +7,12 @@ import pandas as pd
 import pytest
 
 from m3dfel.batch.folders import predict_videos
-from m3dfel.batch.predictor import VideoPredictor, predict_safely
 from m3dfel.batch.settings import PredictSettings
 from m3dfel.predictions.baseline import Baseline
 from m3dfel.predictions.persons import PersonMap
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.video.encode import write_video
-from small_videos import noise_video, small_model
+from small_videos import noise_video, predict_here, small_model
 
 NAMES = ("a", "b", "c")
 
@@ -38,14 +37,9 @@ def study(tmp_path: Path) -> PredictSettings:
 
 
 def predict(settings: PredictSettings) -> dict[str, Prediction]:
-    def here(videos, settings):
-        predictor = VideoPredictor(settings)
-        return [predict_safely(predictor, video) for video in videos]
-
     folder = Path(settings.output)
-    outcomes, _ = predict_videos(
-        [str(folder.parent / f"{name}.mp4") for name in NAMES], settings, here
-    )
+    videos = [str(folder.parent / f"{name}.mp4") for name in NAMES]
+    outcomes, _ = predict_videos(videos, settings, predict_here)
     assert all(outcome.finished for outcome in outcomes)
     return {name: Prediction.load(folder / f"{name}.json") for name in NAMES}
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from m3dfel.batch import workers
 from m3dfel.models.m3dfel import M3DFEL
+from small_videos import predict_here
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +24,9 @@ def model(tmp_path_factory) -> Path:
 def said(capsys) -> Callable[[], str]:
     """What was printed about errors since the last call, in one line."""
     return lambda: " ".join(capsys.readouterr().err.split())
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Several videos are predicted in this process."""
+    monkeypatch.setattr(workers, "predict_in_processes", predict_here)

@@ -58,7 +58,7 @@ def test_prediction_writes_the_formats_and_the_video_asked_for(model: Path, tmp_
 
 
 def test_a_folder_with_one_video_is_summarized_like_any_folder(
-    model: Path, tmp_path: Path, monkeypatch
+    model: Path, tmp_path: Path, monkeypatch, in_this_process
 ):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "films").mkdir()
@@ -96,7 +96,9 @@ def test_what_is_said_about_persons_over_time_is_refused_for_photos(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bad_video_among_good_ones_is_told_and_passed_over(model: Path, tmp_path: Path, said):
+def test_a_bad_video_among_good_ones_is_told_and_passed_over(
+    model: Path, tmp_path: Path, said, in_this_process
+):
     (tmp_path / "bad.mp4").write_bytes(b"not a video")
     write_video(tmp_path / "good.mp4", np.zeros((20, 48, 48, 3), np.uint8), 25)
     words = ["--model", str(model), "--output", str(tmp_path / "out"), "--aligned"]
