@@ -248,7 +248,7 @@ def start_on_machine(settings: PredictSettings) -> Predict:
     machine = Path(settings.output, ray.get_runtime_context().get_node_id())
 
     def predict(video: Video) -> Outcome:
-        time.sleep(2)
+        time.sleep(6)
         with machine.open("a") as file:
             file.write(f"{video.stem}\n")
         return Outcome(video, "", finished=True)
