@@ -6,6 +6,7 @@ person with the same video alone.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from m3dfel.batch.predictor import write_results
@@ -34,12 +35,8 @@ def compare_over_videos(
         InputError: a file cannot be read or written.
     """
     named = {video.stem: set(persons.of(video.name).values()) for video in videos}
-    several = {
-        person
-        for people in named.values()
-        for person in people
-        if sum(person in others for others in named.values()) > 1
-    }
+    counts = Counter(person for people in named.values() for person in people)
+    several = {person for person, videos_of in counts.items() if videos_of > 1}
     videos = [video for video in videos if named[video.stem] & several]
     if not videos:
         return

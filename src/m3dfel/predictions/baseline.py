@@ -259,7 +259,7 @@ def _offset(logits: Values, neutral: int) -> Values:
     q, others = _NEUTRAL_AT_REST, len(logits) - 1
     offset = np.maximum(0.0, logits - logits[neutral] - np.log((1 - q) / (q * others)))
     offset[neutral] = 0.0
-    return offset
+    return offset.round(6)
 
 
 def _seconds(clips: pd.DataFrame) -> float:
