@@ -50,7 +50,7 @@ m3dfel shows what the faces in a video express, and when.
   m3dfel app             a page in the browser, for your videos and the webcam
   m3dfel predict VIDEO   a timeline for each person, as a table and a picture
   m3dfel live            what a camera sees now
-  m3dfel demo            train a small model on drawn faces, in three minutes
+  m3dfel demo            train a small model on drawn faces, in a few minutes
   m3dfel --help          all commands"""
 
 

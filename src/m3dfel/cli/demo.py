@@ -12,7 +12,7 @@ from m3dfel.cli.options import Parser
 def parser() -> ArgumentParser:
     parser = Parser(
         description="Train a small model on drawn faces, evaluate it on faces it has never seen, "
-        "and run it on a video: three minutes on two cores, without downloads."
+        "and run it on a video: a few minutes on two cores, without downloads."
     )
     parser.add_argument("--output", default="demo", help="folder for the results")
     parser.add_argument(
