@@ -231,7 +231,7 @@ def test_a_video_that_is_replaced_while_it_is_read_is_predicted_again(model: Pat
             return prediction
 
         predict.recognizer.predict = replacing
-        return [predict_safely(predict, video) for video in videos]
+        return [predict_safely(predict, planned) for planned in videos]
 
     predict_videos([str(video)], settings, replaced)
     assert Prediction.load(tmp_path / "out" / "1.json").frames["frame"].max() == 19

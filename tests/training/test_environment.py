@@ -28,7 +28,7 @@ def test_an_accelerator_that_is_missing_is_an_input_error(tmp_path: Path):
 def test_the_environment_names_the_device_and_the_versions(tmp_path: Path):
     environment = environment_info(create_fabric(tiny(tmp_path / "run", "faces")))
     assert (environment["device"], environment["processes"]) == ("cpu", 1)
-    assert environment["packages"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(environment["packages"]["torch"])  # without +cu130
 
 
 @pytest.mark.parametrize(
