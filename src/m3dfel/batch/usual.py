@@ -8,10 +8,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+
+import numpy as np
 
 from m3dfel.batch.predictor import write_results
 from m3dfel.batch.settings import ANNOTATED, PredictSettings, Video
-from m3dfel.predictions.baseline import Usual, compare_with, join_usual, usual
+from m3dfel.predictions.baseline import (
+    Usual,
+    Values,
+    compare_with,
+    join_usual,
+    own_offset,
+    usual,
+)
 from m3dfel.predictions.persons import PersonMap
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.progress import progress
@@ -41,42 +51,30 @@ def compare_over_videos(
     if not videos:
         return
     parts: dict[int, list[Usual]] = {person: [] for person in several}
+    subtracted: dict[str, dict[int, Values]] = {}
     for video in videos:
         prediction = _load(video, settings)
-        for person in named[video.stem] & several:
+        seen_here = named[video.stem] & several & set(prediction.clips["person"])
+        subtracted[video.stem] = {person: own_offset(prediction, person) for person in seen_here}
+        for person in seen_here:
             if part := usual(prediction, person):
                 parts[person].append(part)
     over_videos = {person: join_usual(seen) for person, seen in parts.items() if seen}
     for video in progress(videos, "comparing persons over videos", len(videos), "{:.1f} videos/s"):
-        people = {p: over_videos[p] for p in named[video.stem] & over_videos.keys()}
-        _compare(video, people, settings, min_confidence)
+        old = subtracted[video.stem]
+        people = {p: over_videos[p] for p in old.keys() & over_videos.keys()}
+        if any(np.abs(people[p].offset() - old[p]).max() >= _SAME for p in people):
+            _compare(video, people, settings, min_confidence)
 
 
 def _compare(
     video: Video, people: Mapping[int, Usual], settings: PredictSettings, min_confidence: float
 ) -> None:
-    prediction = _load(video, settings)
-    new = compare_with(prediction, people, min_confidence, settings.recognizer.smooth_s)
-    if _largest_difference(prediction, new) < _SAME:
-        return
-    files = video.files(settings)
-    if ANNOTATED in files:
-        with readable(video.source) as source:
-            write_results(new, files, source, settings)
-    else:
-        write_results(new, files, video.source, settings)
-
-
-def _largest_difference(old: Prediction, new: Prediction) -> float:
-    before, after = (prediction.settings["baseline_offsets"] for prediction in (old, new))
-    return max(
-        (
-            abs(offset - before.get(person, {}).get(label, 0.0))
-            for person, offsets in after.items()
-            for label, offset in offsets.items()
-        ),
-        default=0.0,
-    )
+    smooth_s, files = settings.recognizer.smooth_s, video.files(settings)
+    prediction = compare_with(_load(video, settings), people, min_confidence, smooth_s)
+    needs_frames = ANNOTATED in files
+    with readable(video.source) if needs_frames else nullcontext(video.source) as source:
+        write_results(prediction, files, source, settings)
 
 
 def _load(video: Video, settings: PredictSettings) -> Prediction:

@@ -142,6 +142,7 @@ def subtract_baseline(
             f"a baseline needs a model that knows neutral, but its labels are {', '.join(labels)}"
         )
     logits = _logits(prediction)
+    floored = np.log(softmax(logits, axis=1) + _OWN_FLOOR)
     subtracted = np.zeros_like(logits)
     offsets: dict[str, dict[str, float]] = {}
     notes = [prediction.note] if prediction.note else []
@@ -149,7 +150,6 @@ def subtract_baseline(
         chosen = clips[baseline.clips(clips)]
         if len(chosen):
             if baseline.own:
-                floored = np.log(softmax(logits, axis=1) + _OWN_FLOOR)
                 offset = Usual(_seconds(chosen), floored[chosen.index].mean(0)).offset()
                 subtracted[clips.index] = (logits - floored)[clips.index] + offset
             else:
@@ -158,7 +158,7 @@ def subtract_baseline(
             offsets[str(person)] = dict(zip(labels, offset.tolist(), strict=True))
         else:
             notes.append(f"person {person} is not seen in the baseline: the answers are unchanged")
-    answers = _subtract(prediction, subtracted, min_confidence, smooth_s)
+    answers = _subtract(prediction, logits, subtracted, min_confidence, smooth_s)
     settings = prediction.settings | {"baseline": str(baseline), "baseline_offsets": offsets}
     return replace(answers, note="; ".join(notes), settings=settings)
 
@@ -190,7 +190,9 @@ def usual(prediction: Prediction, person: int) -> Usual | None:
     seen = clips[(clips["person"] == person) & clips["emotion"].notna()]
     if seen.empty:
         return None
-    return Usual(_seconds(seen), _logits(prediction)[seen.index].mean(0) + _own(prediction, person))
+    return Usual(
+        _seconds(seen), _logits(prediction)[seen.index].mean(0) + own_offset(prediction, person)
+    )
 
 
 def join_usual(parts: Sequence[Usual]) -> Usual:
@@ -214,14 +216,15 @@ def compare_with(
     more = np.zeros((len(prediction.clips), len(labels)))
     for person in usual.keys() & set(prediction.clips["person"]):
         offset = usual[person].offset()
-        more[prediction.clips["person"] == person] = offset - _own(prediction, person)
+        more[prediction.clips["person"] == person] = offset - own_offset(prediction, person)
         offsets[str(person)] = dict(zip(labels, offset.tolist(), strict=True))
     settings = prediction.settings | {"baseline_offsets": offsets}
-    return replace(_subtract(prediction, more, min_confidence, smooth_s), settings=settings)
+    answers = _subtract(prediction, _logits(prediction), more, min_confidence, smooth_s)
+    return replace(answers, settings=settings)
 
 
-def _own(prediction: Prediction, person: int) -> Values:
-    """Return what was subtracted for a person."""
+def own_offset(prediction: Prediction, person: int) -> Values:
+    """Return what was subtracted for a person, for each label."""
     offsets = prediction.settings["baseline_offsets"].get(str(person), {})
     return np.array([offsets.get(label, 0.0) for label in prediction.labels])
 
@@ -234,10 +237,14 @@ def _logits(prediction: Prediction) -> Values:
 
 
 def _subtract(
-    prediction: Prediction, subtracted: Values, min_confidence: float, smooth_s: float
+    prediction: Prediction,
+    logits: Values,
+    subtracted: Values,
+    min_confidence: float,
+    smooth_s: float,
 ) -> Prediction:
     """Return a prediction with other answers: (M, C) is subtracted from the logits of its clips."""
-    labels, logits = prediction.labels, _logits(prediction)
+    labels = prediction.labels
     evidence = per_label("evidence", labels)
     instances = prediction.instances.copy()
     of_clip = instances["clip"].to_numpy(int)

@@ -165,8 +165,7 @@ class TrainingModel(nn.Module):
         self.frozen = [
             module
             for module in modules.values()
-            if any(True for _ in module.parameters())
-            and not any(parameter.requires_grad for parameter in module.parameters())
+            if {parameter.requires_grad for parameter in module.parameters()} == {False}
         ]
 
     def train(self, mode: bool = True) -> TrainingModel:

@@ -105,7 +105,6 @@ class Store:
             )
         if listing_checksum(self.rows()) != self.info.listing:
             raise _damaged(self.file)
-        # Only the pages that are read come into memory, and processes share them.
         self._places: dict[str, tuple[pa.RecordBatch, int]] = {
             name: (batch, row)
             for batch in self._batches
@@ -166,6 +165,7 @@ def read_batches(file: Path) -> tuple[StoreInfo, list[pa.RecordBatch], list[int]
         InputError: the start of the file is damaged, or of another version.
     """
     try:
+        # Only the pages that are read come into memory, and processes share them.
         source = pa.memory_map(str(file))
         stream = pa.ipc.open_stream(source)
         text = stream.schema.metadata[_METADATA]
