@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
@@ -23,8 +24,7 @@ def from_settings(settings: Mapping[str, Any]) -> TrainConfig:
     Raises:
         InputError: an unknown setting, or a value of the wrong type or out of range.
     """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_class_arguments(TrainConfig)
+    parser = _parser()
     try:
         config = TrainConfig(**parser.instantiate(parser.parse_object(dict(settings))).as_dict())
     except ArgumentError as error:
@@ -32,6 +32,13 @@ def from_settings(settings: Mapping[str, Any]) -> TrainConfig:
     if problems := out_of_range(config):
         raise InputError("wrong configuration: " + "; ".join(problems))
     return config
+
+
+@cache
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(TrainConfig)
+    return parser
 
 
 def read_recipe(name: str, overrides: Mapping[str, Any] | None = None) -> TrainConfig:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, TypeAlias, get_type_hints
+from functools import cache
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
@@ -32,12 +33,18 @@ Zoom: TypeAlias = Annotated[float, Ge(1), Le(4)]
 
 def out_of_range(settings: DataclassInstance) -> list[str]:
     """Return a sentence for each setting that its type does not allow."""
-    types = get_type_hints(type(settings), include_extras=True)
+    types = _types(type(settings))
     sentences = []
     for name, value in asdict(settings).items():
         try:
-            TypeAdapter(types[name]).validate_python(value)
+            types[name].validate_python(value)
         except ValidationError as error:
             for problem in error.errors():
                 sentences.append(wrong_value(".".join(map(str, (name, *problem["loc"]))), problem))
     return sentences
+
+
+@cache
+def _types(settings: type[DataclassInstance]) -> dict[str, TypeAdapter[Any]]:
+    hints = get_type_hints(settings, include_extras=True)
+    return {name: TypeAdapter(hint) for name, hint in hints.items()}
