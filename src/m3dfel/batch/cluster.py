@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from m3dfel.batch.settings import Outcome, PredictSettings, Start, Video, start_predictor
-from m3dfel.batch.workers import silence
 from m3dfel.errors import InputError
+from m3dfel.processes import silence
 
 AUTO = "auto"
 """The cluster that this machine belongs to, or else a new one of this machine alone."""

@@ -69,9 +69,9 @@ def _crop_parser() -> ArgumentParser:
 
 
 def _crop(options: Namespace) -> int:
-    from m3dfel.batch.workers import usable_cores
     from m3dfel.data.cropping.crop import PROBLEMS, crop
     from m3dfel.predictions.persons import parse_region
+    from m3dfel.processes import usable_cores
 
     region = parse_region(options.region) if options.region else None
     jobs = options.jobs or usable_cores()

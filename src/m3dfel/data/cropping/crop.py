@@ -13,12 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ from m3dfel.data.manifest import Problem
 from m3dfel.emotions import EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write, check_replaceable, start_list, write_text
+from m3dfel.processes import run_in_processes
 from m3dfel.progress import progress
 from m3dfel.video.decode import PICTURES_PER_S, probe
 from m3dfel.video.faces import CenterFace
@@ -210,7 +208,7 @@ def _plan(entries: Sequence[Entry], root: Path, size: int, region: Region | None
 # --- one video -----------------------------------------------------------------------------------
 
 
-def _crop_video(video: _Video, folder: Path) -> list[dict[str, Any]]:
+def _crop_video(video: _Video, folder: Path, detector: CenterFace) -> list[dict[str, Any]]:
     """Write the clips of a video; return for each label the facts of its clip, or the problem."""
     try:
         path = Path(video.path)
@@ -218,7 +216,7 @@ def _crop_video(video: _Video, folder: Path) -> list[dict[str, Any]]:
             raise InputError("there is no such video: check the path")
         fps = PICTURES_PER_S if path.is_dir() else min(probe(path).fps, _MAX_FPS)
         spans = [Span(label, video.size, fps, video.region) for label in video.labels]
-        for tracked in track_faces(read_frames(path), _detector(), video.size):
+        for tracked in track_faces(read_frames(path), detector, video.size):
             for span in spans:
                 span.add_frame(tracked.frame.time_s)
                 for face in tracked.faces:
@@ -237,11 +235,6 @@ def _crop_video(video: _Video, folder: Path) -> list[dict[str, Any]]:
             fact["file"] = file
         facts.append(fact)
     return facts
-
-
-@cache
-def _detector() -> CenterFace:
-    return CenterFace()
 
 
 def _rivals(span: Span, spans: Sequence[Span]) -> dict[str, Any]:
@@ -265,25 +258,18 @@ def _run(
 ) -> Iterator[tuple[_Video, list[dict[str, Any]]]]:
     """Crop videos in several processes, and yield the facts of each as it is done."""
     if min(jobs, len(videos)) <= 1:
-        for video in videos:
-            yield video, _crop_video(video, folder)
-        return
-    waiting = list(reversed(videos))
-    while waiting:
-        running: dict[Future[list[dict[str, Any]]], _Video] = {}
-        with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
-            try:
-                while waiting or running:
-                    while waiting and len(running) < jobs:
-                        video = waiting.pop()
-                        running[pool.submit(_crop_video, video, folder)] = video
-                    for future in wait(running, return_when=FIRST_COMPLETED).done:
-                        facts = future.result()
-                        yield running.pop(future), facts
-            except BrokenProcessPool:
-                problem = "a process ended while this video was read: read it alone with --jobs 1"
-                for video in running.values():
-                    yield video, [{"problem": problem}] * len(video.labels)
+        return map(_start(folder), videos)
+    return run_in_processes(videos, partial(_start, folder), _died, jobs)
+
+
+def _start(folder: Path) -> Callable[[_Video], tuple[_Video, list[dict[str, Any]]]]:
+    detector = CenterFace()
+    return lambda video: (video, _crop_video(video, folder, detector))
+
+
+def _died(video: _Video, how: str) -> tuple[_Video, list[dict[str, Any]]]:
+    problem = f"the process that read it {how}, twice: perhaps the memory is too small for it"
+    return video, [{"problem": problem}] * len(video.labels)
 
 
 # --- files ---------------------------------------------------------------------------------------
