@@ -87,10 +87,11 @@ def test_the_average_forgets_the_initial_weights_soon(tmp_path: Path):
 
 def test_weights_are_mixed_but_for_what_started_at_random():
     config = {"movements": ["jawOpen"]}
-    initial, trained, mixed = (small_model(**config) for _ in range(3))
+    initial, trained = (small_model(**config) for _ in range(2))
     with torch.no_grad():
         for parameter in trained.parameters():
             parameter.add_(1)
-    mix_weights(mixed, initial.state_dict(), trained.state_dict(), keep=0.25)
+    mixed = mix_weights(initial.state_dict(), trained, keep=0.25)
     torch.testing.assert_close(mixed.classifier.bias, initial.classifier.bias + 0.75)
     assert torch.equal(mixed.movement_head.bias, trained.movement_head.bias)
+    assert mix_weights({}, trained, keep=0.0) is trained

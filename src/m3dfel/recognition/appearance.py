@@ -84,7 +84,8 @@ def _shades(gray: npt.NDArray[np.uint8]) -> Vectors:
     return _unit(small.ravel() - small.mean())
 
 
-def _edges(gray: npt.NDArray[np.uint8], cells: int = 8, directions: int = 9) -> Vectors:
+def _edges(gray: npt.NDArray[np.uint8]) -> Vectors:
+    cells, directions = 8, 9
     smooth = cv2.GaussianBlur(gray.astype(np.float32), (0, 0), 1.0)
     x, y = cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1)
     direction = (np.arctan2(y, x) % np.pi / np.pi * directions).astype(int) % directions

@@ -154,8 +154,6 @@ def train_stage(
     )
     ema = ema_model(model, optim.ema) if optim.ema else None
     trained_model = cast(M3DFEL, ema.module) if ema else model
-    # Resuming continues from what was trained; only what is evaluated and saved is mixed.
-    eval_model = copy.deepcopy(trained_model) if optim.keep else trained_model
     initial = copy.deepcopy(model.state_dict()) if optim.keep else {}
     batches, loader = training_batches(fabric, splits["train"], model, config, movements)
     eval_splits = {name: splits[name] for name in ("val", "test") if splits[name]}
@@ -163,8 +161,8 @@ def train_stage(
     criterion.to(fabric.device)
     state = TrainingState(model, optimizer, ema, fabric.strategy.precision)
     history = state.load(folder) if resume else []
-    if optim.keep:
-        mix_weights(eval_model, initial, trained_model.state_dict(), optim.keep)
+    # Resuming continues from what was trained; only what is evaluated and saved is mixed.
+    eval_model = mix_weights(initial, trained_model, optim.keep)
     best_outputs: SplitOutputs | None = None
     steps = len(loader) // optim.accumulate
 
@@ -218,8 +216,7 @@ def train_stage(
                     f"the loss of epoch {epoch + 1} is not a number: lower optim.lr or set "
                     "optim.clip_norm, and choose another --output"
                 )
-            if optim.keep:
-                mix_weights(eval_model, initial, trained_model.state_dict(), optim.keep)
+            eval_model = mix_weights(initial, trained_model, optim.keep)
             outputs: dict[str, SplitOutputs] = {}
             for name, clips_of_split in eval_splits.items():
                 if name == "val" or config.test_every_epoch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -99,22 +100,23 @@ def _file(folder: Path) -> Path:
 
 
 @torch.no_grad()
-def mix_weights(
-    mixed: M3DFEL, initial: dict[str, Tensor], trained: dict[str, Tensor], keep: float
-) -> None:
-    """Set a model's weights to a mean of those before and after training.
+def mix_weights(initial: dict[str, Tensor], trained: M3DFEL, keep: float) -> M3DFEL:
+    """Return a model whose weights are a mean of those before and after training.
 
     The movements, which start at random, are as trained.
 
     Args:
-        mixed: receives the mean, in place.
         initial: the state before.
-        trained: the state after.
-        keep: weight of the state before, from 0 to 1.
+        trained: the model after.
+        keep: weight of the state before, from 0 to 1; with 0, the trained model itself is returned.
     """
+    if not keep:
+        return trained
+    mixed = copy.deepcopy(trained)
     for name, value in mixed.state_dict().items():
-        known = value.is_floating_point() and not name.startswith("movement_head.")
-        value.copy_(trained[name].lerp(initial[name], keep) if known else trained[name])
+        if value.is_floating_point() and not name.startswith("movement_head."):
+            value.lerp_(initial[name], keep)
+    return mixed
 
 
 _Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
