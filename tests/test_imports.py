@@ -24,9 +24,10 @@ def state():
 environment = dict(os.environ)
 import m3dfel
 import m3dfel.recognition.settings
+import m3dfel.data.cropping.crop
 
 assert m3dfel.EMOTIONS
-assert "torch" not in sys.modules, "m3dfel --help would take seconds"
+assert "torch" not in sys.modules, "m3dfel --help and data crop would take seconds"
 assert os.environ == environment
 before = state()
 from m3dfel import Recognizer

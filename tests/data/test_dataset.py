@@ -7,7 +7,7 @@ import torch
 from m3dfel.config import AugmentConfig
 from m3dfel.data.augment.stills import moving_clip
 from m3dfel.data.augment.transforms import evaluation_transform, training_transform
-from m3dfel.data.dataset import EvaluationClips, TrainingClips
+from m3dfel.data.dataset import EvaluationClips, TrainingClips, label_distribution
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.reading import read_clip, read_picture
 from m3dfel.data.sampling import random_indices
@@ -141,3 +141,15 @@ def test_the_target_of_a_training_clip_is_its_votes_if_asked(tmp_path: Path):
     ]
     assert targets[0] == 2
     assert targets[1].tolist() == [0.0, 0.25, 0.75]
+
+
+def voted(**votes: float) -> Clip:
+    return Clip("a.mp4", "video", "fear", "train", votes=tuple(votes.items()))
+
+
+def test_votes_are_distributed_over_the_labels():
+    labels = ["happiness", "fear", "anger"]
+    votes = voted(fear=6, happiness=2, disgust=2)
+    assert label_distribution(votes, labels).tolist() == [0.25, 0.75, 0.0]
+    for clip in (voted(), voted(disgust=3)):
+        assert label_distribution(clip, labels).tolist() == [0.0, 1.0, 0.0]

@@ -7,7 +7,6 @@ from m3dfel.data.manifest import (
     Clip,
     Manifest,
     clip_from_path,
-    label_distribution,
     read_manifest,
     read_manifests,
 )
@@ -145,18 +144,6 @@ def test_a_clip_is_found_again_by_its_path(tmp_path: Path):
     assert clip_from_path(str(tmp_path / "clip"), "fear").kind == "frames"
     with pytest.raises(InputError, match="missing"):
         clip_from_path(str(tmp_path / "gone"))
-
-
-def voted(**votes: float) -> Clip:
-    return Clip("a.mp4", "video", "fear", "train", votes=tuple(votes.items()))
-
-
-def test_votes_are_distributed_over_the_labels():
-    labels = ["happiness", "fear", "anger"]
-    votes = voted(fear=6, happiness=2, disgust=2)
-    assert label_distribution(votes, labels).tolist() == [0.25, 0.75, 0.0]
-    for clip in (voted(), voted(disgust=3)):
-        assert label_distribution(clip, labels).tolist() == [0.0, 1.0, 0.0]
 
 
 def write_table(folder: Path, name: str, *rows: str) -> str:

@@ -21,7 +21,7 @@ from m3dfel.data.augment.frame_augmentation import FrameAugmentation
 from m3dfel.data.augment.stills import moving_clip
 from m3dfel.data.augment.transforms import evaluation_transform, training_transform
 from m3dfel.data.frames import read_frames
-from m3dfel.data.manifest import Clip, label_distribution
+from m3dfel.data.manifest import Clip
 from m3dfel.data.movements import Movements
 from m3dfel.data.reading import read_clip, read_picture
 from m3dfel.data.sampling import centered_windows, random_indices
@@ -213,3 +213,15 @@ def _neutral_stills(clips: Sequence[Clip]) -> dict[tuple[int, str], list[Clip]]:
         if clip.kind == "still" and clip.emotion == "neutral" and clip.identity:
             stills.setdefault((clip.dataset, clip.identity), []).append(clip)
     return stills
+
+
+def label_distribution(clip: Clip, labels: Sequence[str]) -> Tensor:
+    """Return the fraction of a clip's votes for each label: float32 (C,), with sum 1.
+
+    A clip without votes for any of the labels is certain to show its own emotion.
+    """
+    votes = dict(clip.votes)
+    counts = torch.tensor([votes.get(label, 0.0) for label in labels])
+    if not counts.sum():
+        counts[list(labels).index(clip.emotion)] = 1.0
+    return counts / counts.sum()

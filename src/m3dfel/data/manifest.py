@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-import torch
-from torch import Tensor
 
 from m3dfel.data.archives import split_member, zip_members
 from m3dfel.data.layouts import GENERIC, Entry, find_layout, parse_split, unknown_layout
@@ -207,18 +205,6 @@ def read_manifests(paths: Sequence[str], fold: int = 1, labels: Sequence[str] = 
         labels=tuple(dict.fromkeys(label for m in manifests for label in m.labels)),
         datasets=tuple(names if len(set(names)) == len(names) else paths),
     )
-
-
-def label_distribution(clip: Clip, labels: Sequence[str]) -> Tensor:
-    """Return the fraction of a clip's votes for each label: float32 (C,), with sum 1.
-
-    A clip without votes for any of the labels is certain to show its own emotion.
-    """
-    votes = dict(clip.votes)
-    counts = torch.tensor([votes.get(label, 0.0) for label in labels])
-    if not counts.sum():
-        counts[list(labels).index(clip.emotion)] = 1.0
-    return counts / counts.sum()
 
 
 def clip_from_path(path: str, emotion: str = "neutral") -> Clip:

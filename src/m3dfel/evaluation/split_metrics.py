@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from m3dfel.data.manifest import Clip, label_distribution
+from m3dfel.data.dataset import label_distribution
+from m3dfel.data.manifest import Clip
 from m3dfel.evaluation.measure import SplitOutputs
 from m3dfel.evaluation.metrics import compute_metrics, compute_vote_metrics
 

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from m3dfel.config import DataConfig, TrainConfig
 from m3dfel.data.batches import EpochBatches, training_loader
-from m3dfel.data.dataset import TrainingClips
-from m3dfel.data.manifest import Clip, Manifest, label_distribution, read_manifests
+from m3dfel.data.dataset import TrainingClips, label_distribution
+from m3dfel.data.manifest import Clip, Manifest, read_manifests
 from m3dfel.data.movements import Movements
 from m3dfel.data.splits import split_clips
 from m3dfel.models.m3dfel import M3DFEL
