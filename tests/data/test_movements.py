@@ -58,6 +58,17 @@ def test_a_coefficient_that_never_moves_is_left_out(clips: Path):
     assert "cheekPuff" not in read_movements([str(clips)]).names
 
 
+def test_a_model_that_estimates_movements_learns_these_and_no_others(clips: Path):
+    table = pd.read_parquet(movements_file(clips)).assign(cheekPuff=[0.0, 0.001, 0.0, 0.0])
+    table.to_parquet(movements_file(clips))
+    movements = read_movements([str(clips)], ["mouthSmile", "cheekPuff"])
+    assert movements.names == ("mouthSmile", "cheekPuff")
+    np.testing.assert_allclose(movements.of(read_manifest(str(clips)).clips[0], [0]), [[0.8, 0]])
+    assert min(movements.deviations) >= 0.02  # or noise would count more than all else
+    with pytest.raises(InputError, match=r"the model estimates eyeWide, but the movements of"):
+        read_movements([str(clips)], ["mouthSmile", "eyeWide"])
+
+
 def test_a_data_set_without_movements_can_stand_beside_one_with(clips: Path, tmp_path: Path):
     other = tmp_path / "other" / "more.csv"
     movements = read_movements([str(other), str(clips)])

@@ -306,6 +306,12 @@ def test_movements_are_learned_beside_the_emotion(dfew: Path, tmp_path: Path):
     config.augment.mixup = 0.4
     assert train(config)["history"][0]["loss"] > 0
     assert load_model(str(tmp_path / "run")).movements == ("jawOpen",)
+    # Data in which more moves teach a trained model only what it knows.
+    more = pd.DataFrame(moving).assign(eyeWide=lambda table: table["jawOpen"])
+    more.to_parquet(stills / "clips_movements.parquet")
+    config.output, config.model.weights = str(tmp_path / "next"), str(tmp_path / "run")
+    train(config)
+    assert load_model(config.output).movements == ("jawOpen",)
     config.output, config.data.path = str(tmp_path / "other"), str(dfew)
     with pytest.raises(InputError, match="there are no movements of"):
         train(config)

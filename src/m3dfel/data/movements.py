@@ -34,8 +34,8 @@ class Movements:
     """The movements of the clips of several data sets.
 
     Attributes:
-        names: of the K movements that occur; left and right are one.
-        deviations: the standard deviation of each over all frames.
+        names: of the K movements; left and right are one.
+        deviations: the standard deviation of each over all frames, at least that of noise.
         files: of each data set, the coefficients of each file by its name in the CSV: float32
             (frames + 1, K), NaN where no face was found, and in the last row.
     """
@@ -64,11 +64,16 @@ def movements_file(clips: Path) -> Path:
     return clips.with_name(f"{clips.stem}_movements.parquet")
 
 
-def read_movements(paths: Sequence[str]) -> Movements:
+def read_movements(paths: Sequence[str], names: Sequence[str] | None = None) -> Movements:
     """Read the movements of data sets; those without a table have none.
 
+    Args:
+        paths: of the data sets.
+        names: of the movements to read, in this order; not given, all that occur.
+
     Raises:
-        InputError: none has one, one cannot be read, or they have different movements.
+        InputError: none has one, one cannot be read, they have different movements, or one of
+            `names` is in none.
     """
     places = [movements_file(Path(path).expanduser()) for path in paths]
     tables = {place: _read(place) for place in places if place.is_file()}
@@ -77,13 +82,18 @@ def read_movements(paths: Sequence[str]) -> Movements:
             f"there are no movements of {', '.join(paths)}, expected {places[0]}: make them with "
             "`m3dfel data movements`, or set loss.movements to 0"
         )
-    names = list(next(iter(tables.values())).columns)
-    if any(list(table.columns) != names for table in tables.values()):
+    columns = list(next(iter(tables.values())).columns)
+    if any(list(table.columns) != columns for table in tables.values()):
         raise InputError(f"the movements of {', '.join(paths)} have different columns")
+    if unknown := [name for name in names or () if name not in columns]:
+        raise InputError(
+            f"the model estimates {', '.join(unknown)}, but the movements of {', '.join(paths)} do "
+            "not have it: name the movements to learn in model.movements"
+        )
     deviations = pd.concat(tables.values()).astype(float).std(ddof=0)
-    deviations = deviations[deviations >= _MIN_DEVIATION]
-    names = [str(name) for name in deviations.index]
-    files = [_by_file(tables[place][names]) if place in tables else {} for place in places]
+    names = names or [str(name) for name in columns if deviations[name] >= _MIN_DEVIATION]
+    deviations = deviations[list(names)].clip(lower=_MIN_DEVIATION)
+    files = [_by_file(tables[place][list(names)]) if place in tables else {} for place in places]
     return Movements(tuple(names), tuple(deviations), files)
 
 
