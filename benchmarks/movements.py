@@ -1,0 +1,99 @@
+"""What movements alone say of people not learned from: no network, a linear classifier of a clip.
+
+Reads clips with a column `identity` and the table that `m3dfel data movements` makes beside them. A
+clip becomes the mean and deviation of each movement over its frames and the root of its mean
+change. Each person is left out in turn.
+
+    python benchmarks/movements.py clips/clips.csv
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from m3dfel.data.manifest import Clip, read_manifest
+from m3dfel.data.movements import Movements, read_movements
+
+_PENALTY = 0.1  # of squared weights
+_MANY_FRAMES = 100_000  # more than a clip has; those beyond its end are unknown
+
+
+def summarize(movements: Movements, clip: Clip) -> npt.NDArray[np.float32]:
+    """Return what a clip of movements is known by, (3 K,)."""
+    frames = movements.of(clip, range(_MANY_FRAMES)).numpy()
+    frames = frames[np.isfinite(frames).all(1)]
+    change = np.sqrt(np.abs(frames[2:] - frames[:-2]).mean(0))
+    return np.concatenate([frames.mean(0), frames.std(0), change])
+
+
+def fit(features: Tensor, targets: Tensor, classes: int) -> Tensor:
+    """Return the weights of a logistic regression, (F + 1, C); the last row is the bias."""
+    weights = torch.zeros(features.shape[1] + 1, classes, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        logits = features @ weights[:-1] + weights[-1]
+        loss = cross_entropy(logits, targets) + _PENALTY * weights[:-1].square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    return weights.detach()
+
+
+def leave_one_out(features: Tensor, targets: Tensor, people: npt.NDArray[np.str_]) -> Tensor:
+    """Return the log probabilities of each clip, from a classifier of all other people."""
+    classes = int(targets.max()) + 1
+    answers = torch.zeros(len(targets), classes)
+    for person in np.unique(people):
+        own = torch.from_numpy(people == person)
+        mean, deviation = features[~own].mean(0), features[~own].std(0) + 1e-3
+        normal = (features - mean) / deviation
+        weights = fit(normal[~own], targets[~own], classes)
+        answers[own] = (normal[own] @ weights[:-1] + weights[-1]).log_softmax(1)
+    return answers
+
+
+def centered(values: Tensor, people: npt.NDArray[np.str_]) -> Tensor:
+    """Subtract the mean over the clips of each person."""
+    values = values.clone()
+    for person in np.unique(people):
+        own = torch.from_numpy(people == person)
+        values[own] -= values[own].mean(0)
+    return values
+
+
+def main() -> None:
+    """Print the accuracy of each way."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", help="CSV file of the clips")
+    path = parser.parse_args().clips
+    clips = [clip for clip in read_manifest(path).clips if clip.identity]
+    movements = read_movements([path])
+    features = torch.from_numpy(np.stack([summarize(movements, clip) for clip in clips]))
+    people = np.array([clip.identity for clip in clips])
+    emotions, indices = np.unique([clip.emotion for clip in clips], return_inverse=True)
+    targets = torch.from_numpy(indices)
+    answers = leave_one_out(features, targets, people)
+    usual = leave_one_out(centered(features, people), targets, people)
+    ways = {
+        "as they are": answers,
+        "answers compared with the person's mean": centered(answers, people),
+        "movements compared with the person's mean": usual,
+    }
+    print(f"{len(clips)} clips of {len(set(people))} people, {len(movements.names)} movements")
+    for way, logits in ways.items():
+        right = logits.argmax(1) == targets
+        recalls = [f"{e} {right[targets == i].float().mean():.2f}" for i, e in enumerate(emotions)]
+        print(f"WAR {right.float().mean():.3f}  {way}: {', '.join(recalls)}")
+
+
+if __name__ == "__main__":
+    main()
