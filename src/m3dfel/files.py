@@ -211,6 +211,11 @@ def _escaped(char: str) -> str:
 _NO_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
+def as_utf8(text: str) -> str:
+    r"""Return a text that can be written as UTF-8: what is not a character becomes `\xff`."""
+    return _NO_CHARACTER.sub(lambda match: _escaped(match[0]), text)
+
+
 def write_text(path: Path, text: str) -> None:
     r"""Write a UTF-8 text file atomically; what is not a character becomes an escape like `\xff`.
 
@@ -218,5 +223,4 @@ def write_text(path: Path, text: str) -> None:
         InputError: the file cannot be written.
     """
     with atomic_write(path) as temporary:
-        whole = _NO_CHARACTER.sub(lambda match: _escaped(match[0]), text)
-        temporary.write_bytes(whole.encode("utf-8"))
+        temporary.write_bytes(as_utf8(text).encode("utf-8"))

@@ -13,12 +13,13 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from m3dfel.batch import workers
 from m3dfel.cli import main
 from m3dfel.emotions import EMOTIONS
 from m3dfel.video.decode import read_video
 from m3dfel.video.encode import write_video
 from small_data import write_frames
-from small_videos import noise_video
+from small_videos import noise_video, predict_here
 
 
 def test_help_of_predict_lists_the_formats(capsys):
@@ -189,3 +190,44 @@ def test_a_circle_of_links_is_named_in_one_sentence(tmp_path: Path, said):
     ):
         assert main(words) == 2, words
         assert "error: " in said()
+
+
+def test_names_that_are_not_utf_8_are_predicted_and_listed_as_escapes(
+    model: Path, tmp_path: Path, in_this_process
+):
+    videos, out = tmp_path / "videos", tmp_path / "out"
+    write_video(videos / "film.mp4", np.zeros((10, 48, 48, 3), np.uint8), 25)
+    try:
+        (videos / "film.mp4").rename(videos / os.fsdecode(b"old\xff.mp4"))
+    except OSError:
+        pytest.skip("this file system has only UTF-8 names")
+    (videos / os.fsdecode(b"bad\xff.mp4")).write_bytes(b"no video")
+    words = ["predict", str(videos), "--model", str(model), "--aligned", "--output", str(out)]
+    for _ in range(2):  # also when the results are there already
+        assert main([*words, "--formats", "csv"]) == 1
+        assert rb"old\xff.mp4" in (out / "summary.csv").read_bytes()
+        assert rb"bad\xff.mp4" in (out / "problems.csv").read_bytes()
+    assert (out / os.fsdecode(b"old\xff.csv")).exists()
+
+
+def test_a_second_run_into_the_same_folder_ends_and_the_first_finishes(
+    model: Path, tmp_path: Path, monkeypatch, said
+):
+    for number in range(2):
+        write_video(tmp_path / f"{number}.mp4", np.zeros((10, 48, 48, 3), np.uint8), 25)
+    out, second = tmp_path / "out", []
+    words = ["predict", str(tmp_path), "--model", str(model), "--aligned", "--formats", "csv"]
+    words += ["--output", str(out)]
+
+    def predict_while_another_starts(*arguments, **options):
+        command = [sys.executable, "-m", "m3dfel", *words]
+        second.append(subprocess.run(command, capture_output=True, text=True, check=False))
+        return predict_here(*arguments, **options)
+
+    monkeypatch.setattr(workers, "predict_in_processes", predict_while_another_starts)
+    assert main(words) == 0
+    assert second[0].returncode == 2
+    assert "another process is predicting several videos in" in second[0].stderr
+    assert "Traceback" not in second[0].stderr
+    assert len(pd.read_csv(out / "summary.csv")) == 2
+    assert {"0.csv", "1.csv"} <= {path.name for path in out.iterdir()}

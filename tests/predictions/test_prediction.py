@@ -197,10 +197,14 @@ def test_a_prediction_without_a_readable_face_is_loaded_as_it_was(tmp_path: Path
         lambda record: record["frames"][0].update(x1="left"),
         lambda record: record["frames"][0].update(track=None),
         lambda record: record["instances"][0].update(evidence_fear=math.inf),
+        lambda record: record["clips"][0].update(raw_fear=10**30),
+        lambda record: record["frames"][0].update(x1=10**30),
+        lambda record: record["frames"][0].update(x1="5"),
         lambda record: record.update(source=5),
         lambda record: record.update(source="a\0.mp4"),
         lambda record: record.update(labels=[]),
         lambda record: record.update(labels=[["fear"]]),
+        lambda record: record.update(labels=["fear"] * len(record["labels"])),
         lambda record: record.update(duration_s="long"),
         lambda record: record.update(settings=[]),
     ],
@@ -240,7 +244,8 @@ def test_a_header_is_read_however_the_file_is_laid_out(
 def test_a_header_with_impossible_spans_is_none(prediction: Prediction, tmp_path: Path):
     prediction.save(tmp_path / "film.json")
     record = json.loads((tmp_path / "film.json").read_text())
-    for change in {"person": None}, {"end_s": 1e300}, {"emotion": 5}, {"duration_s": "long"}:
+    changes = {"person": None}, {"person": 10**30}, {"end_s": 1e300}, {"emotion": 5}
+    for change in *changes, {"duration_s": "long"}:
         spans = [record["spans"][0] | change]
         (tmp_path / "film.json").write_text(json.dumps(record | {"spans": spans}))
         assert read_header(tmp_path / "film.json") is None

@@ -24,7 +24,7 @@ from m3dfel.batch.settings import Outcome, PredictSettings, Video
 from m3dfel.batch.summary import SUMMARY_FILES, read_headers, write_summary
 from m3dfel.batch.usual import compare_over_videos
 from m3dfel.errors import DiskFullError, InputError
-from m3dfel.files import check_replaceable, only_process, start_list
+from m3dfel.files import as_utf8, check_replaceable, only_process, start_list
 from m3dfel.predictions.prediction import Header
 from m3dfel.progress import progress_bar
 from m3dfel.report.exports import FORMATS
@@ -114,7 +114,9 @@ def _with_progress(outcomes: Iterable[Outcome], videos: int, finished: int) -> I
 
 def _write_problems(path: Path, outcomes: Sequence[Outcome]) -> None:
     """Write the videos with a problem, or remove the table if there is none."""
-    rows = [(outcome.video.name, outcome.problem) for outcome in outcomes if outcome.problem]
+    failed = [outcome for outcome in outcomes if outcome.problem]
+    # Tables of pandas hold UTF-8 only.
+    rows = [(as_utf8(outcome.video.name), as_utf8(outcome.problem)) for outcome in failed]
     if rows:
         write_csv(pd.DataFrame(rows, columns=["video", "problem"]), path)
     else:

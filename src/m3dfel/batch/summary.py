@@ -14,6 +14,7 @@ from typing import Any
 import pandas as pd
 
 from m3dfel.errors import InputError
+from m3dfel.files import as_utf8
 from m3dfel.predictions.prediction import Header, Prediction, read_header
 from m3dfel.report.portraits import View, portrait_views
 from m3dfel.report.summary import plot_summary, time_column
@@ -63,7 +64,7 @@ def write_summary(predictions: Iterable[Header], folder: Path, lang: str = "en")
         InputError: a file is not a prediction, or the folder cannot be written to.
     """
     headers = list(predictions)
-    by_source = {header.source: header for header in headers}
+    by_source = {as_utf8(header.source): header for header in headers}
 
     def views(source: str) -> list[View]:
         """Read the tables of a video, where its persons are told apart by portraits."""
@@ -106,7 +107,7 @@ def summarize(predictions: Iterable[Header | Prediction]) -> pd.DataFrame:
 
 
 def _rows(prediction: Header | Prediction) -> Iterator[dict[str, Any]]:
-    video = {"video": prediction.source, "duration_s": prediction.duration_s}
+    video = {"video": as_utf8(prediction.source), "duration_s": prediction.duration_s}
     spans = prediction.spans
     if spans.empty:
         yield video | {"seen_s": 0.0, "seen_of_video": 0.0, "note": prediction.note}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def read_rows(path: Path) -> tuple[list[str], Iterator[list[str]]]:
     columns = next(rows, [])
     if not any(columns):
         raise InputError(f"cannot read {path} as a table: it has no header")
-    if repeated := {name for name in columns if name and columns.count(name) > 1}:
+    if repeated := {name for name, count in Counter(columns).items() if name and count > 1}:
         raise InputError(f"{path} has the column {min(repeated)} twice: remove one")
     return columns, _of_one_length(path, rows, len(columns))
 

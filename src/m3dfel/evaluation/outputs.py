@@ -14,7 +14,7 @@ import pandas as pd
 
 from m3dfel.data.manifest import Clip
 from m3dfel.evaluation.measure import SplitOutputs
-from m3dfel.files import write_text
+from m3dfel.files import as_utf8, write_text
 
 
 def write_outputs(
@@ -54,7 +54,7 @@ def clip_table(
     table = pd.DataFrame(
         {
             "split": split,
-            "path": [clip.path for clip in rows],
+            "path": [as_utf8(clip.path) for clip in rows],
             "identity": [clip.identity for clip in rows],
             "emotion": [clip.emotion for clip in rows],
         }

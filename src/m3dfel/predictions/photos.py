@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
+from m3dfel.files import as_utf8
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.report.recognized import BOX, per_label
 from m3dfel.video.marks import NO_FACE
@@ -48,4 +49,5 @@ def photo_table(predictions: Iterable[Prediction]) -> pd.DataFrame:
 def _rows(photo: Prediction, answer: list[str]) -> list[dict[str, object]]:
     faces = photo.frames[["track", *BOX]].merge(photo.clips[["track", *answer]], on="track")
     found = faces.rename(columns={"track": "face"}).to_dict("records") or [{"mark": NO_FACE}]
-    return [{"file": photo.source} | {str(name): row[name] for name in row} for row in found]
+    file = {"file": as_utf8(photo.source)}
+    return [file | {str(name): row[name] for name in row} for row in found]

@@ -240,12 +240,14 @@ class Prediction:
             frames = with_probabilities(tables.pop("frames"), tables["clips"], labels)
             known = {name: record[name] for name in ("source", "duration_s", "note", "settings")}
             return cls(labels=labels, movements=movements, **tables, frames=frames, **known)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except _UNREADABLE_FILE as error:
             raise InputError(
                 f"{path} cannot be read as a prediction: give a .json file that `m3dfel predict` "
                 "wrote"
             ) from error
 
+
+_UNREADABLE_FILE = (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError)
 
 _MAX_S = 1e6
 """Of a video: more than eleven days."""
@@ -268,7 +270,10 @@ def _check_record(record: dict[str, Any], tables: dict[str, pd.DataFrame]) -> No
     if (clips["emotion"].isna() != clips["mark"].isin(UNREADABLE)).any():
         raise ValueError("a readable face without an emotion, or the opposite")
     for table in tables.values():
-        numbers = table[table.columns.difference(["emotion", "mark"])].astype(float)
+        numbers = table[table.columns.difference(["emotion", "mark"])]
+        if numbers.select_dtypes(object).notna().any(axis=None):
+            raise ValueError("a text, or a number of more than 64 bits, among numbers")
+        numbers = numbers.astype(float)
         known = numbers.columns.intersection([*_IDS, *BOX])
         if np.isinf(numbers.to_numpy()).any() or numbers[known].isna().to_numpy().any():
             raise ValueError("a number is missing or infinite")
@@ -278,6 +283,8 @@ def _check_record(record: dict[str, Any], tables: dict[str, pd.DataFrame]) -> No
 def _check_texts(record: dict[str, Any], words: Iterable[str]) -> None:
     labels, source = record["labels"], record["source"]
     texts = [*labels, *record.get("movements", ()), source, record["note"], *words]
+    if len({*labels}) != len(labels):
+        raise ValueError("a label is named twice")
     if not labels or not all(isinstance(text, str) for text in texts) or "\0" in source:
         raise ValueError("no labels, or a text that is none")
     "".join(texts).encode("utf-8", errors="surrogateescape")  # half a character is a ValueError
@@ -325,7 +332,7 @@ def read_header(path: Path) -> Header | None:
         _check_times(record["duration_s"], spans)
         known = {name: record[name] for name in ("source", "duration_s", "note", "settings")}
         return Header(path, labels=tuple(record["labels"]), spans=spans, **known)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except _UNREADABLE_FILE:
         return None
 
 

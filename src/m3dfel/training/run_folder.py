@@ -16,7 +16,7 @@ from m3dfel.config.bounded_yaml import read_yaml
 from m3dfel.config.parsing import plain_settings
 from m3dfel.data.manifest import Problem
 from m3dfel.errors import InputError
-from m3dfel.files import write_text
+from m3dfel.files import as_utf8, write_text
 from m3dfel.models.checkpoints import replace_model
 from m3dfel.training.environment import is_first_process
 
@@ -115,7 +115,8 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def write_problems(problems: Sequence[Problem], file: Path) -> None:
     """Write the clips that are left out as a table, and log a warning."""
-    table = pd.DataFrame(problems).rename(columns={"what": "problem"})
+    rows = [(as_utf8(problem.path), as_utf8(problem.what)) for problem in problems]
+    table = pd.DataFrame(rows, columns=["path", "problem"])
     write_text(file, table.to_csv(index=False))
     logger.warning(
         "%d clips left out, the first: %s (%s); see %s for all of them",

@@ -500,7 +500,13 @@ class OpenVideo:
         self._size = self._size or self.shown_size(frame)
         canvas = self._size[::-1] if turns % 2 else self._size
         width, height = fitting((width, height), canvas)
-        rgb = self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
+        try:
+            rgb = self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
+        except av.error.FFmpegError as error:  # such as colors that are no longer in use
+            raise InputError(
+                f"a frame of {self.name} cannot be converted to RGB ({error.strerror}): "
+                "convert the video first"
+            ) from error
         stored = cast(Picture, rgb)
         if frame.color_trc in _HDR:
             stored = _to_sdr(stored, frame)

@@ -205,3 +205,13 @@ def test_names_longer_than_any_path_are_problems(tmp_path: Path):
     table = write(tmp_path / "faces.csv", f"file,emotion\n1.jpg,fear\n{'x' * 5000}.jpg,fear\n")
     (problem,) = read_manifest(table).problems
     assert "too long" in problem.what
+
+
+def test_cells_and_headers_beyond_any_use_are_said_without_being_repeated(tmp_path: Path):
+    table = write(tmp_path / "faces.csv", f"file,emotion\n1.jpg,{'x' * 200_000}\n")
+    with pytest.raises(InputError, match="larger than field limit"):
+        read_manifest(table)
+    columns = ",".join(map(str, range(200_000)))  # more than a minute, if each looked for its twin
+    (tmp_path / "wide.csv").write_text(f"file,emotion,{columns},file\n1.jpg,fear\n")
+    with pytest.raises(InputError, match="has the column file twice"):
+        read_manifest(str(tmp_path / "wide.csv"))

@@ -137,14 +137,15 @@ class Store:
             InputError: there is no such clip, or it does not match its checksum.
         """
         row = self._row(name)
+        files = row["frames"][0].values
         if name not in self._verified:
-            if not is_intact(row):
+            if not files or not is_intact(row):
                 raise InputError(
                     f"{name} in {self.file} does not match its checksum: the file is damaged; copy "
                     "it again, or delete the store and pack it again"
                 )
             self._verified.add(name)
-        return row["frames"][0].values, row["fps"][0].as_py()
+        return files, row["fps"][0].as_py()
 
     def _row(self, name: str) -> pa.RecordBatch:
         try:
