@@ -13,20 +13,18 @@ import argparse
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from m3dfel.data.manifest import Clip, read_manifest
-from m3dfel.data.movements import Movements, read_movements
+from m3dfel.data.movements import read_movements
 
 _PENALTY = 0.1  # of squared weights
-_MANY_FRAMES = 100_000  # more than a clip has; those beyond its end are unknown
 
 
-def summarize(movements: Movements, clip: Clip) -> npt.NDArray[np.float32]:
-    """Return what a clip of movements is known by, (3 K,)."""
-    frames = movements.of(clip, range(_MANY_FRAMES)).numpy()
+def summarize(frames: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return what a clip is known by, (3 K,), of the movements in its frames, (T, K)."""
     frames = frames[np.isfinite(frames).all(1)]
     change = np.sqrt(np.abs(frames[2:] - frames[:-2]).mean(0))
     return np.concatenate([frames.mean(0), frames.std(0), change])
@@ -75,11 +73,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", help="CSV file of the clips")
     path = parser.parse_args().clips
-    clips = [clip for clip in read_manifest(path).clips if clip.identity]
+    clips = pd.read_csv(path)
     movements = read_movements([path])
-    features = torch.from_numpy(np.stack([summarize(movements, clip) for clip in clips]))
-    people = np.array([clip.identity for clip in clips])
-    emotions, indices = np.unique([clip.emotion for clip in clips], return_inverse=True)
+    (files,) = movements.files
+    features = torch.from_numpy(np.stack([summarize(files[name]) for name in clips["file"]]))
+    people = clips["identity"].to_numpy(str)
+    emotions, indices = np.unique(clips["emotion"].to_numpy(str), return_inverse=True)
     targets = torch.from_numpy(indices)
     answers = leave_one_out(features, targets, people)
     usual = leave_one_out(centered(features, people), targets, people)

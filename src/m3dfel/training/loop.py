@@ -36,7 +36,7 @@ from m3dfel.training.clips import read_data, training_batches
 from m3dfel.training.environment import create_fabric, is_first_process, together
 from m3dfel.training.log import log_epoch, log_once
 from m3dfel.training.losses import TrainingLoss, TrainingModel
-from m3dfel.training.prepare import prepare, with_architecture
+from m3dfel.training.prepare import prepare
 from m3dfel.training.results import best_epoch, measure_split, write_results
 from m3dfel.training.run_folder import finished_results, open_run, write_problems
 from m3dfel.training.schedule import learning_rate
@@ -138,7 +138,7 @@ def train_stage(
     movements = None
     if config.loss.movements:
         # A model that already estimates some learns these.
-        movements = read_movements(config.data.paths, with_architecture(config).model.movements)
+        movements = read_movements(config.data.paths, config.model.movements)
     with fabric.rank_zero_first():
         model = build_model(config, movements.names if movements else ())
     log_once(fabric, f"{folder}: {optim.epochs} epochs on clips of {model.frames} frames")

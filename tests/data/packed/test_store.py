@@ -6,7 +6,7 @@ import pytest
 from m3dfel.data.checking import check_data
 from m3dfel.data.dataset import EvaluationClips
 from m3dfel.data.manifest import Clip, read_manifest
-from m3dfel.data.packed.store import read_batches
+from m3dfel.data.packed.store import checksum, is_intact, read_batches
 from m3dfel.data.reading import read_clip
 from m3dfel.data.sampling import centered_indices
 from m3dfel.emotions import EMOTIONS
@@ -55,6 +55,15 @@ def test_a_damaged_clip_is_left_out_of_training(store: Path):
     assert left_out == [path]
     with pytest.raises(InputError, match="does not match its checksum: the file is damaged"):
         read_clip(Clip(path, "frames", "fear", ""), 4, 16, centered_indices)
+
+
+def test_a_clip_without_frames_is_damaged(store: Path):
+    _, (batch, *_), _ = read_batches(store / "clips.arrow")
+    (cells,) = batch.slice(0, 1).to_pylist()
+    cells["frames"] = []
+    cells["checksum"] = checksum(cells)
+    assert is_intact(batch.slice(0, 1))
+    assert not is_intact(pa.RecordBatch.from_pylist([cells], schema=batch.schema))
 
 
 def test_a_changed_label_is_an_error(store: Path):

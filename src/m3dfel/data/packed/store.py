@@ -137,15 +137,14 @@ class Store:
             InputError: there is no such clip, or it does not match its checksum.
         """
         row = self._row(name)
-        files = row["frames"][0].values
         if name not in self._verified:
-            if not files or not is_intact(row):
+            if not is_intact(row):
                 raise InputError(
                     f"{name} in {self.file} does not match its checksum: the file is damaged; copy "
                     "it again, or delete the store and pack it again"
                 )
             self._verified.add(name)
-        return files, row["fps"][0].as_py()
+        return row["frames"][0].values, row["fps"][0].as_py()
 
     def _row(self, name: str) -> pa.RecordBatch:
         try:
@@ -252,6 +251,6 @@ def checksum(row: Mapping[str, Any]) -> int:
 
 
 def is_intact(row: pa.RecordBatch) -> bool:
-    """Return whether a row matches its checksum."""
+    """Return whether a row has frames and matches its checksum."""
     (cells,) = row.to_pylist()
-    return bool(checksum(cells) == cells["checksum"])
+    return bool(cells["frames"] and checksum(cells) == cells["checksum"])
