@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -36,6 +37,15 @@ def test_there_is_a_row_for_each_instance_of_these_clips():
     assert table["path"].tolist() == ["a.mp4", "a.mp4", "b.mp4", "b.mp4"]
     assert table["instance"].tolist() == [0, 1, 0, 1]
     assert table["evidence_fear"].tolist() == [1.0, 0.0, 2.0, 1.0]
+
+
+def test_paths_that_are_not_utf_8_are_escaped_in_both_tables():
+    clips = [replace(clip, path="old\udcff.mp4") for clip in CLIPS]
+    for table in (
+        clip_table("test", clips, outputs(), LABELS),
+        instance_table(clips, outputs(), LABELS),
+    ):
+        assert set(table["path"]) == {r"old\xff.mp4"}
 
 
 def test_several_splits_are_written_one_after_another(tmp_path: Path):

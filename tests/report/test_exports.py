@@ -145,6 +145,12 @@ def test_elan_document_of_frames_in_memory_links_no_video(tmp_path: Path):
     assert pympi.Eaf(str(tmp_path / "frames.eaf")).media_descriptors == []
 
 
+def test_boris_table_escapes_names_that_are_not_utf_8(two_faces: Prediction, tmp_path: Path):
+    replace(two_faces, source="old\udcff.mp4").save(tmp_path, ["boris"])
+    (written,) = tmp_path.rglob("*_boris.csv")
+    assert set(pd.read_csv(written)["Media file name"]) == {r"old\xff.mp4"}
+
+
 def test_boris_table_pairs_starts_and_stops(two_faces: Prediction, tmp_path: Path):
     two_faces.save(tmp_path, ["boris"])
     table = pd.read_csv(tmp_path / "two faces_boris.csv")

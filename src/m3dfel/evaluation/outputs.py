@@ -75,7 +75,7 @@ def instance_table(
         Columns: path, instance (from 0), evidence_<emotion>….
     """
     instances = outputs.evidence.shape[1]
-    paths = [clips[i].path for i in outputs.indices.tolist()]
+    paths = [as_utf8(clips[i].path) for i in outputs.indices.tolist()]
     table = pd.DataFrame(
         outputs.evidence.flatten(0, 1).numpy().round(4),
         columns=[f"evidence_{label}" for label in labels],

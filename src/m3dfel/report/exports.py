@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 import pympi
 
 from m3dfel.errors import InputError
-from m3dfel.files import atomic_write, write_text
+from m3dfel.files import as_utf8, atomic_write, write_text
 from m3dfel.report.recognized import BOX, Recognized, per_label, table_columns
 from m3dfel.report.spans import answers, person_spans, span_table
 from m3dfel.report.tables import write_csv, write_xlsx
@@ -220,9 +220,9 @@ def write_eaf(prediction: Recognized, path: Path, lang: str = "en") -> None:
 
 def write_boris(prediction: Recognized, path: Path, lang: str = "en") -> None:
     """Write a table of events as BORIS exports them: the start and the stop of each emotion."""
-    video = source_path(prediction.source).name
+    stem, video = as_utf8(prediction.stem), as_utf8(source_path(prediction.source).name)
     rows = [
-        [prediction.stem, video, f"person {person}", word, kind, round(time_s, 3)]
+        [stem, video, f"person {person}", word, kind, round(time_s, 3)]
         for person, spans in _spans(prediction)
         for start_s, end_s, word, _ in spans
         for kind, time_s in (("START", start_s), ("STOP", end_s))

@@ -79,6 +79,21 @@ def test_a_clip_is_a_face_without_the_frames_that_show_none(tmp_path: Path):
     assert (clip.emotion, clip.split, clip.votes) == ("happiness", "train", (("sadness", 7.0),))
 
 
+def test_videos_whose_names_are_not_utf_8_are_cropped(tmp_path: Path):
+    videos, out = tmp_path / "videos" / "happy", tmp_path / "clips"
+    write_scene(videos / "a.mp4", (face(), 10))
+    try:
+        (videos / "a.mp4").rename(videos / os.fsdecode(b"old\xff.mp4"))
+    except OSError:
+        pytest.skip("this file system has only UTF-8 names")
+    (videos / os.fsdecode(b"bad\xff.mp4")).write_bytes(b"no video")
+    cropped = crop(str(tmp_path / "videos"), str(out))
+    assert (cropped.clips, len(cropped.problems)) == (1, 1)
+    assert rb"bad\xff.mp4" in (out / "problems.csv").read_bytes()
+    (clip,) = check_data(str(out / "clips.csv")).clips
+    assert clip.path.endswith("old_xff.mp4")
+
+
 def test_a_crop_is_what_prediction_sees(tmp_path: Path):
     video = write_scene(tmp_path / "a.mp4", (face(), 20))
     table = write_table(tmp_path / "labels.csv", "file,emotion", "a.mp4,neutral")

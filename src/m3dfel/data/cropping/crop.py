@@ -26,7 +26,7 @@ from m3dfel.data.layouts import VOTES, Entry, find_layout
 from m3dfel.data.manifest import Problem
 from m3dfel.emotions import EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
-from m3dfel.files import atomic_write, check_replaceable, start_list, write_text
+from m3dfel.files import as_utf8, atomic_write, check_replaceable, start_list, write_text
 from m3dfel.processes import run_in_processes
 from m3dfel.progress import progress
 from m3dfel.video.decode import PICTURES_PER_S, probe
@@ -198,6 +198,8 @@ def _plan(entries: Sequence[Entry], root: Path, size: int, region: Region | None
     for path, labels in by_video.items():
         video = Path(path).absolute().with_suffix("")
         name = video.relative_to(base).as_posix() if video.is_relative_to(base) else video.name
+        # Or the table of the clips could not name it: there, a backslash separates folders.
+        name = as_utf8(name).replace("\\", "_")
         numbered = [name, *(f"{name}-{number}" for number in range(2, len(by_video) + 2))]
         name = next(name for name in numbered if name.casefold() not in taken)
         taken.add(name.casefold())
@@ -316,8 +318,9 @@ def _finish(
     empty = [name for name in ("identity", "split") if (table[name] == "").all()]
     write_text(folder / TABLE, table.drop(columns=empty).to_csv(index=False))
     if problems:
-        listed = pd.DataFrame([(p.path, p.what) for p in problems], columns=["video", "problem"])
-        write_text(folder / PROBLEMS, listed.to_csv(index=False))
+        listed = [(as_utf8(p.path), as_utf8(p.what)) for p in problems]
+        table_of_problems = pd.DataFrame(listed, columns=["video", "problem"])
+        write_text(folder / PROBLEMS, table_of_problems.to_csv(index=False))
     else:
         (folder / PROBLEMS).unlink(missing_ok=True)
     kept = {row["file"] for row in rows}
@@ -340,7 +343,7 @@ def _row(label: Entry, video: _Video, facts: Mapping[str, Any]) -> dict[str, Any
         "identity": identity,
         "split": label.split,
         **{f"{VOTES}{word}": count for word, count in label.votes.items()},
-        "source": video.path,
+        "source": as_utf8(video.path),
         # Not `start_s`: tables with that label parts of videos that have yet to be cropped.
         "source_start_s": facts["start_s"],
         "source_end_s": facts["end_s"],
