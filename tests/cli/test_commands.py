@@ -1,6 +1,7 @@
 """The command line as a whole: help, errors, plugins."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,22 @@ def test_the_version_is_printed(capsys):
         main(["--version"])
     assert stop.value.code == 0
     assert capsys.readouterr().out == f"m3dfel {__version__}\n"
+
+
+def test_a_signal_counts_even_while_an_object_is_freed(tmp_path: Path):
+    """Python raises nothing there, and would go on as if there had been no signal."""
+    (tmp_path / "slow.py").write_text(
+        "import signal, time\n"
+        "class Freed:\n"
+        "    def __del__(self):\n"
+        "        signal.raise_signal(signal.SIGTERM)\n"
+        "Freed()\n"
+        "time.sleep(60)\n"
+    )
+    command = [sys.executable, "-m", "m3dfel", "predict", "--plugin", str(tmp_path / "slow.py")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=50)
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert ended.stderr.startswith("interrupted:")
 
 
 def test_no_name_controls_the_terminal_or_floods_it(tmp_path: Path, said):

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+from _thread import interrupt_main
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from io import TextIOWrapper
-from threading import current_thread, main_thread
+from threading import Timer, current_thread, main_thread
 from typing import Any
 
 from jsonargparse import ArgumentError, ArgumentParser
@@ -72,17 +73,41 @@ def _signals_as_interrupts() -> Iterator[None]:
         signal.signal(number, signal.SIG_IGN)  # cleaning up is not to be interrupted
         raise KeyboardInterrupt(number)
 
+    def interrupt_again(lost: sys.UnraisableHookArgs) -> None:
+        """Interrupt once more where Python cannot raise, such as while it frees an object."""
+        if not isinstance(lost.exc_value, KeyboardInterrupt):
+            show_lost(lost)
+            return
+        number = lost.exc_value.args[0] if lost.exc_value.args else signal.SIGINT
+        if number != signal.SIGINT:
+            signal.signal(number, interrupt)
+        Timer(_SOON_S, _signal_main_thread, [number]).start()  # here, it would be lost again
+
     numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     in_main = current_thread() is main_thread()
     before = {number: signal.getsignal(number) for number in numbers if in_main}
+    show_lost = sys.unraisablehook
+    sys.unraisablehook = interrupt_again
     for number, handler in before.items():
         if handler == signal.SIG_DFL:  # `nohup` ignores one
             signal.signal(number, interrupt)
     try:
         yield
     finally:
+        sys.unraisablehook = show_lost
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _signal_main_thread(number: int) -> None:
+    ident = main_thread().ident
+    if hasattr(signal, "pthread_kill") and ident:
+        signal.pthread_kill(ident, number)  # also ends what it waits for
+    else:
+        interrupt_main(signal.Signals(number))
+
+
+_SOON_S = 0.01
 
 
 def _main(arguments: Sequence[str] | None) -> int:
