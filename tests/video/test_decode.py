@@ -137,6 +137,37 @@ def test_reading_continues_after_a_damaged_part(tmp_path):
     assert list(read_video(path))[-1].time_s > 3
 
 
+BT2020_CL = 10  # constant luminance, which FFmpeg cannot convert
+
+
+def test_frames_that_cannot_be_converted_to_rgb_are_left_out_with_a_warning(tmp_path, caplog):
+    content = b""
+    parts = (0, 10, BT2020_CL), (10, 10, 1), (20, 20, BT2020_CL), (40, 10, 1)
+    for first, count, colors in parts:
+        side = 32 if colors == BT2020_CL else 64
+        images, stamps = list(shades(count, side, side)), range(first, first + count)
+        write_stream(
+            *(tmp_path / "part.ts", images, stamps, "libx264", Fraction(1, 25)), colorspace=colors
+        )
+        content += (tmp_path / "part.ts").read_bytes()
+    path = tmp_path / "video.ts"
+    path.write_bytes(content)
+    frames = list(read_video(path))
+    assert [frame.image.shape for frame in frames] == 20 * [(64, 64, 3)]
+    assert "no frame from 0.72 to 1.52 s" in caplog.text
+    assert probe(path).width == 64
+    _, chosen = read_chosen(path, lambda count, fps: range(count))
+    assert len(chosen) == 20
+
+
+def test_a_video_without_a_frame_that_can_be_converted_to_rgb_is_an_error(tmp_path):
+    path = tmp_path / "video.mp4"
+    write_stream(path, list(shades(4)), range(4), "libx264", colorspace=BT2020_CL)
+    for read in probe, lambda path: next(read_video(path)):
+        with pytest.raises(InputError, match=r"no frame of .* can be .* converted to RGB: give"):
+            read(path)
+
+
 def test_an_intact_video_gives_no_warning(video, caplog):
     list(read_video(video))
     assert not caplog.records

@@ -380,6 +380,7 @@ class OpenVideo:
         self._reformatter = VideoReformatter()
         self._size: tuple[int, int] | None = None
         self._read_s = -math.inf
+        self._convertible = dict[tuple[object, ...], bool]()
 
     @property
     def length_s(self) -> float | None:
@@ -441,7 +442,7 @@ class OpenVideo:
             yield time_s, frame
 
     def decoded(self) -> Iterator[VideoFrame]:
-        """Yield every frame that can be decoded; skip damaged packets."""
+        """Yield every frame that can be decoded and shown; skip damaged packets."""
         # Where only the length of all streams is known, how far they go tells a cut file.
         others = () if self.stream.duration else self.container.streams.audio
         packets = self.container.demux(self.stream, *others)
@@ -456,7 +457,22 @@ class OpenVideo:
                 frames = packet.decode() if packet.stream is self.stream else []
             except av.error.FFmpegError:
                 continue
-            yield from cast(list[VideoFrame], frames)
+            yield from filter(self._is_convertible, cast(list[VideoFrame], frames))
+
+    def _is_convertible(self, frame: VideoFrame) -> bool:
+        """Return whether a frame can be converted to RGB, as all frames of its kind can or cannot.
+
+        Not all colors that a file may state are in use, and damage can state any.
+        """
+        colors = frame.format.name, frame.colorspace, frame.color_range
+        kind = *colors, frame.width, frame.height
+        if kind not in self._convertible:
+            try:
+                self.to_rgb(frame)
+                self._convertible[kind] = True
+            except av.error.FFmpegError:
+                self._convertible[kind] = False
+        return self._convertible[kind]
 
     def frame_at(self, time_s: float, from_s: float) -> VideoFrame | None:
         """Return the frame that starts at a time; None if there is none.
@@ -497,17 +513,11 @@ class OpenVideo:
         """Return a frame as players show it, uint8 RGB (H, W, 3), of the size of the first one."""
         width, height = self._square_size(frame)
         turns = _rotation(frame) // 90
-        self._size = self._size or self.shown_size(frame)
-        canvas = self._size[::-1] if turns % 2 else self._size
+        size = self._size or self.shown_size(frame)
+        canvas = size[::-1] if turns % 2 else size
         width, height = fitting((width, height), canvas)
-        try:
-            rgb = self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
-        except av.error.FFmpegError as error:  # such as colors that are no longer in use
-            raise InputError(
-                f"a frame of {self.name} cannot be converted to RGB ({error.strerror}): "
-                "convert the video first"
-            ) from error
-        stored = cast(Picture, rgb)
+        rgb = self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
+        self._size, stored = size, cast(Picture, rgb)
         if frame.color_trc in _HDR:
             stored = _to_sdr(stored, frame)
         return np.ascontiguousarray(np.rot90(with_bars(stored, canvas), turns))
@@ -518,7 +528,10 @@ def _rotation(frame: VideoFrame) -> int:
 
 
 def _no_frame(path: str | Path) -> InputError:
-    return InputError(f"no frame of {path} can be decoded: give a file that plays")
+    return InputError(
+        f"no frame of {path} can be decoded and converted to RGB: give a file that plays, or "
+        "convert it"
+    )
 
 
 # High dynamic range: the light that a value stands for, where 1 is white as in an ordinary video
