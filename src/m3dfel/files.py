@@ -208,12 +208,30 @@ def _escaped(char: str) -> str:
     return char.encode("unicode_escape").decode()
 
 
+_START, _END = 1500, 500  # characters of a text that is too long
+
+
+def shown(text: str) -> str:
+    """Return a text of a few lines in which no name can control the terminal."""
+    if len(text) > _START + _END:
+        text = f"{text[:_START]} … {text[-_END:]}"
+    return "\n".join(map(printable, text.split("\n")))
+
+
 _NO_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
 def as_utf8(text: str) -> str:
     r"""Return a text that can be written as UTF-8: what is not a character becomes `\xff`."""
     return _NO_CHARACTER.sub(lambda match: _escaped(match[0]), text)
+
+
+def from_utf8(text: str) -> str:
+    r"""Return the text that `as_utf8` wrote, if none of it was `\xff` before."""
+    return _ESCAPED_BYTE.sub(lambda match: chr(0xDC00 + int(match[1], 16)), text)
+
+
+_ESCAPED_BYTE = re.compile(r"\\x([89a-f][0-9a-f])")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -182,6 +182,15 @@ def test_a_manifest_is_printed_with_all_its_problems(capsys):
     assert "usable clips: 2; problems: 1\n" in output
 
 
+def test_problems_neither_control_nor_flood_the_terminal(capsys):
+    problems = (Problem("\x1b[31m" + "x" * 1_000_000, "missing"), Problem("old\udcff", "is empty"))
+    print_manifest(Manifest("DFEW", "DFEW", (Clip("a", "video", "fear", ""),), problems))
+    output = capsys.readouterr().out
+    assert "\x1b" not in output
+    assert len(output) < 3000
+    assert r"old\xff: is empty" in output
+
+
 def test_a_manifest_with_votes_says_how_many_clips_have_them(capsys):
     votes = (("fear", 7.0), ("sadness", 3.0))
     clips = (Clip("a", "video", "fear", "train"), Clip("b", "video", "fear", "val", votes=votes))

@@ -6,19 +6,9 @@ from itertools import islice
 from rich.console import Console
 from rich.markup import escape
 
-from m3dfel.files import printable
+from m3dfel.files import shown
 
 ERRORS = Console(stderr=True)
-
-
-_START, _END = 1500, 500  # characters of a text that is too long
-
-
-def shown(text: str) -> str:
-    """Return a text of a few lines in which no name can control the terminal."""
-    if len(text) > _START + _END:
-        text = f"{text[:_START]} … {text[-_END:]}"
-    return "\n".join(map(printable, text.split("\n")))
 
 
 def print_error(sentence: object) -> None:

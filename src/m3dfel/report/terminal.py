@@ -15,7 +15,7 @@ from rich.table import Table
 from m3dfel.data.manifest import Manifest
 from m3dfel.emotions import colors
 from m3dfel.experiments.tables import format_table
-from m3dfel.files import printable
+from m3dfel.files import printable, shown
 from m3dfel.report.numbers import confidence
 from m3dfel.report.recognized import Recognized
 from m3dfel.report.spans import span_table
@@ -287,7 +287,7 @@ def print_manifest(manifest: Manifest) -> None:
     console = Console()
     console.print(table)
     for problem in manifest.problems:
-        console.print(f"{problem.path}: {problem.what}", markup=False, soft_wrap=True)
+        console.print(shown(f"{problem.path}: {problem.what}"), markup=False, soft_wrap=True)
     usable, problems = f"{len(manifest.clips):,}", f"{len(manifest.problems):,}"
     voted = sum(bool(clip.votes) for clip in manifest.clips)
     votes = f"; clips with votes: {voted:,}" if voted else ""
