@@ -12,6 +12,7 @@ from m3dfel.data.manifest import (
 )
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
+from m3dfel.files import as_utf8
 from small_data import write_frames
 
 
@@ -144,6 +145,16 @@ def test_a_clip_is_found_again_by_its_path(tmp_path: Path):
     assert clip_from_path(str(tmp_path / "clip"), "fear").kind == "frames"
     with pytest.raises(InputError, match="missing"):
         clip_from_path(str(tmp_path / "gone"))
+
+
+def test_a_clip_is_found_again_by_the_escapes_that_tables_write_for_its_name(tmp_path: Path):
+    folder = tmp_path / os.fsdecode(b"old\xe9 \xff")
+    write_frames(tmp_path / "clip", 2)
+    try:
+        (tmp_path / "clip").rename(folder)
+    except OSError:
+        pytest.skip("this file system has only UTF-8 names")
+    assert clip_from_path(as_utf8(str(folder))).path == str(folder)
 
 
 def write_table(folder: Path, name: str, *rows: str) -> str:

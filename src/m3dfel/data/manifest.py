@@ -11,6 +11,7 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,7 @@ from m3dfel.data.layouts import GENERIC, Entry, find_layout, parse_split, unknow
 from m3dfel.data.packed.store import open_store, split_address
 from m3dfel.emotions import EMOTIONS, parse_emotion, parse_label_set
 from m3dfel.errors import InputError
+from m3dfel.files import from_utf8
 from m3dfel.synthetic.clips import is_synthetic
 from m3dfel.video.decode import VIDEO_SUFFIXES
 from m3dfel.video.pictures import PICTURE_SUFFIXES
@@ -208,11 +210,14 @@ def read_manifests(paths: Sequence[str], fold: int = 1, labels: Sequence[str] = 
 
 
 def clip_from_path(path: str, emotion: str = "neutral") -> Clip:
-    """Return the clip at a path from an earlier manifest.
+    """Return the clip at a path from an earlier manifest, or from a table of its clips.
 
     Raises:
         InputError: there is no longer a usable clip at the path.
     """
+    with suppress(InputError):
+        return Clip(path, _kind(path), emotion, "")
+    path = from_utf8(path)  # if its name is not UTF-8, tables have it with escapes
     return Clip(path, _kind(path), emotion, "")
 
 
