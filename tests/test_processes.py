@@ -21,7 +21,7 @@ def test_a_video_that_ends_its_process_is_tried_twice_and_does_not_end_the_other
     assert [(o.video.stem, o.finished) for o in outcomes] == [
         *(("first", True), ("second", True), ("fatal", False))
     ]
-    assert outcomes[-1].problem.startswith("the process that predicted it ended, twice")
+    assert outcomes[-1].problem.startswith("the process that read it ended, twice")
     assert (tmp_path / "log.txt").read_text().split() == ["fatal", "first", "second", "fatal"]
     assert not list((tmp_path / "scratch").iterdir()), "what the dead left behind is removed"
 

@@ -41,7 +41,8 @@ def run_in_processes(
     Args:
         items: such as videos.
         start: prepares a process, such as by loading a model, and returns what computes a result.
-        died: returns the result of an item that ended two processes, of it and how they ended.
+        died: returns the result of an item that ended two processes, from it and a sentence that
+            says so.
         jobs: how many processes.
     """
     waiting, tried_again = deque(items), list[Item]()
@@ -70,7 +71,11 @@ def run_in_processes(
                         tried_again.append(item)
                         waiting.append(item)
                         continue
-                    result = died(item, worker.end())
+                    result = died(
+                        item,
+                        f"the process that read it {worker.end()}, twice: perhaps the memory is "
+                        "too small for it",
+                    )
                 yield result
     finally:
         for worker in workers:

@@ -17,9 +17,5 @@ def predict_in_processes(
     videos: Sequence[Video], settings: PredictSettings, jobs: int, start: Start = start_predictor
 ) -> Iterator[Outcome]:
     """Predict videos in several processes, and yield what became of each, as it is done."""
-    return run_in_processes(videos, partial(start, settings), _died, jobs)
-
-
-def _died(video: Video, how: str) -> Outcome:
-    problem = f"the process that predicted it {how}, twice: perhaps the memory is too small for it"
-    return Outcome(video, problem, finished=False)
+    died = partial(Outcome, finished=False)
+    return run_in_processes(videos, partial(start, settings), died, jobs)

@@ -269,8 +269,7 @@ def _start(folder: Path) -> Callable[[_Video], tuple[_Video, list[dict[str, Any]
     return lambda video: (video, _crop_video(video, folder, detector))
 
 
-def _died(video: _Video, how: str) -> tuple[_Video, list[dict[str, Any]]]:
-    problem = f"the process that read it {how}, twice: perhaps the memory is too small for it"
+def _died(video: _Video, problem: str) -> tuple[_Video, list[dict[str, Any]]]:
     return video, [{"problem": problem}] * len(video.labels)
 
 
