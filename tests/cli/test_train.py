@@ -1,6 +1,8 @@
 """The command `m3dfel train`."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,9 @@ import yaml
 
 from m3dfel.cli import main
 from m3dfel.emotions import EMOTIONS
+from m3dfel.training.loop import train
+from m3dfel.training.state import TrainingState
+from small_data import tiny
 
 
 def test_every_setting_is_explained(capsys):
@@ -128,3 +133,26 @@ def test_a_run_from_recipe_to_evaluation_and_back(dfew: Path, tmp_path: Path, ca
         assert (out / name).stat().st_size > 0
     assert main([*words, "--output", str(out)]) == 0
     assert (out / "results.json").read_bytes() == first, "evaluation is the same every time"
+
+
+def test_a_second_training_into_the_same_folder_ends_and_the_first_loses_nothing(
+    dfew: Path, tmp_path: Path, monkeypatch
+):
+    alone = train(tiny(tmp_path / "alone", dfew))
+    save, second = TrainingState.save, []
+
+    def save_while_another_starts(state: TrainingState, folder: Path, history: list):
+        save(state, folder, history)
+        if second:
+            return
+        files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        command = [sys.executable, "-m", "m3dfel", "train", "--output", str(folder), "--resume"]
+        second.append(subprocess.run(command, capture_output=True, text=True, check=False))
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == files
+
+    monkeypatch.setattr(TrainingState, "save", save_while_another_starts)
+    first = train(tiny(tmp_path / "run", dfew))
+    assert second[0].returncode == 2
+    (sentence,) = second[0].stderr.splitlines()
+    assert "another process is training in" in sentence
+    assert first["history"] == alone["history"]
