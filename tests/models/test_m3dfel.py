@@ -205,3 +205,16 @@ def test_movements_are_estimated_for_each_instance():
     model = small(movements=["jawOpen", "eyeBlink"])
     features = torch.rand(2, 2, model.backbone.out_features)
     assert model.estimate_movements(features).shape == (2, 2, 2)
+
+
+def test_people_are_compared_with_themselves_only_where_asked():
+    model = small(movements=["jawOpen", "eyeBlink"], own=True)
+    features = torch.rand(2, 2, model.backbone.out_features)
+    model.own.bias.data[0] = 3.0
+    logits, evidence = model.fuse_with_evidence(features)
+    compared, with_own = model.fuse_with_evidence(features, own=True)
+    torch.testing.assert_close((compared - logits)[:, 0], torch.full((2,), 3.0))
+    torch.testing.assert_close(with_own.sum(1), compared)
+    torch.testing.assert_close(evidence.sum(1), logits)
+    with pytest.raises(InputError, match="own compares movements, but the model estimates none"):
+        small(own=True)

@@ -97,7 +97,9 @@ def test_an_update_says_everything_about_its_clip():
 
 
 def test_what_the_model_has_learned_to_see_move_is_told_for_each_clip(tmp_path: Path):
-    model = small_model(movements=["jawOpen", "eyeBlink"])
+    model = small_model(
+        movements=["browDown", "jawOpen", "eyeBlink"], reported_movements=["eyeBlink", "jawOpen"]
+    )
     frames = noise_video(117, side=128)
     with Recognizer(model, detector=ScriptedDetector(*TWO_FACES)).stream(frames) as stream:
         updates = list(stream)

@@ -30,6 +30,18 @@ def test_weights_bring_their_architecture_and_what_is_named_overrides_it(tmp_pat
     assert (model.size, model.backbone_options) == (32, {"width": 4, "depth": 18})
 
 
+def test_only_named_movements_are_shown_unlike_those_of_the_weights(tmp_path: Path):
+    trained = small_model(
+        movements=["jawOpen", "eyeBlink"], reported_movements=["eyeBlink"], own=True
+    )
+    save_model(trained, tmp_path)
+    model = model_of(weights=str(tmp_path))
+    assert (model.movements, model.reported_movements) == (["jawOpen", "eyeBlink"], ["eyeBlink"])
+    assert not model.own, "what is usual for people is learned anew"
+    model = model_of(weights=str(tmp_path), movements=["jawOpen"])
+    assert (model.movements, [*model.reported_movements]) == (["jawOpen"], [])
+
+
 def test_options_of_another_part_are_not_taken_over():
     assert model_of(weights="bundled").aggregation_options == {"init": "mean"}
     assert model_of(weights="bundled", aggregation="mean").aggregation_options == {}

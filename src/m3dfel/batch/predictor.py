@@ -109,13 +109,14 @@ class VideoPredictor:
         """
         # Before it is read: whoever replaces it meanwhile gets an answer for the new one next time.
         file_version = source_version(video.source)
+        settings = self.settings
+        own = settings.baseline is not None and settings.baseline.own
         with _logged_warnings() as warnings:
-            prediction = self.recognizer.predict(source, self.settings.aligned, self.settings.fps)
+            prediction = self.recognizer.predict(source, settings.aligned, settings.fps, own=own)
         note = "; ".join([*warnings, *filter(None, [prediction.note])])
         prediction.note = note.replace(prediction.source, video.name)
         prediction.source = video.name
         prediction.settings = self.record(video) | {"file_version": file_version}
-        settings = self.settings
         if settings.persons is not None:
             prediction = settings.persons.apply(prediction)
         if settings.region is not None:

@@ -108,6 +108,10 @@ class ModelConfig:
         movements: names of the movements that the model estimates for each instance, such as
             `[jawOpen, mouthSmile]`; not given, those of the model in `weights`, or all that
             `loss.movements` learns. None if the backbone learns, but not they.
+        reported_movements: those of them that are good enough to be shown; not given, those of the
+            model in `weights`, or all if `movements` is given.
+        own: learn, after the last epoch, what movements say of a person compared with the same
+            person (`m3dfel predict --baseline own`), from clips with a column `identity`.
         motion: let the logits also depend on how much the features change within a bag, from 0 at
             the start; for a face that stands still, nothing changes.
         flow: let the backbone also see the optical flow, for brief and faint movements; its weights
@@ -127,6 +131,8 @@ class ModelConfig:
     mirror: bool | None = None
     context: NonNegativeInt | None = None
     movements: list[str] | None = None
+    reported_movements: list[str] | None = None
+    own: bool | None = None
     motion: bool | None = None
     flow: bool | None = None
 

@@ -74,6 +74,9 @@ class M3DFEL(
             so that a moving face can mean something else than each of its frames alone. It is 0 at
             the start, and for a face that stands still always.
         movements: names of the movements that the model also estimates for each instance.
+        reported_movements: those of them that are good enough to be shown; empty for all.
+        own: where people are compared with what is usual for them, add to the logits a linear
+            function of the movements within the bag. It is 0 at the start.
         flow: let the backbone also see the optical flow (`models.flow`), for brief and faint
             movements. The first convolution gets two more channels, with weights of 0 at the start.
 
@@ -112,6 +115,8 @@ class M3DFEL(
         min_confidence: float = 0.5,
         motion: bool = False,
         movements: Sequence[str] = (),
+        reported_movements: Sequence[str] = (),
+        own: bool = False,
         flow: bool = False,
     ) -> None:
         super().__init__()
@@ -126,6 +131,12 @@ class M3DFEL(
         if flow and size < MIN_FLOW_SIZE:
             raise InputError(
                 f"the size is {size} but must be {MIN_FLOW_SIZE} pixels or more for optical flow"
+            )
+        if own and not movements:
+            raise InputError(
+                "own compares movements, but the model estimates none: learn some with "
+                "loss.movements, or start from a model that knows some and train no part of its "
+                "backbone"
             )
         if context < 0:
             raise InputError(f"the context is {context} but must be 0 frames or more")
@@ -168,6 +179,13 @@ class M3DFEL(
         self.movements = tuple(movements)
         if self.movements:
             self.movement_head = nn.Linear(self.backbone.out_features, len(self.movements))
+        reported = reported_movements or self.movements
+        self.reported_movements = tuple(name for name in self.movements if name in reported)
+        self.own = None
+        if own:
+            self.own = nn.Linear(_STATISTICS * len(self.movements), len(self.labels))
+            nn.init.zeros_(self.own.weight)
+            nn.init.zeros_(self.own.bias)
         mean = mean or getattr(self.backbone, "mean", (0.0, 0.0, 0.0))
         std = std or getattr(self.backbone, "std", (1.0, 1.0, 1.0))
         for name, values in ("mean", mean), ("std", std), ("luminance", LUMINANCE):
@@ -244,21 +262,33 @@ class M3DFEL(
         estimates: Tensor = self.movement_head(features)
         return estimates
 
+    def movement_statistics(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B S"]:
+        """Return the mean, the deviation and the change of each movement within a bag."""
+        movements = self.estimate_movements(features)
+        deviations = movements.std(1, correction=0)
+        return torch.cat([movements.mean(1), deviations, change(movements)], 1)
+
     def fuse(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B classes"]:
         """Join the instance features of each bag into logits."""
         return self._classify(self.aggregation(features), features)
 
     def fuse_with_evidence(
-        self, features: Float[Tensor, "B N F"]
+        self, features: Float[Tensor, "B N F"], own: bool = False
     ) -> tuple[Float[Tensor, "B classes"], Float[Tensor, "B N classes"]]:
         """Join the instance features of each bag, and split the logits by instance.
 
+        Args:
+            features: of the instances.
+            own: the logits are to be compared with what is usual for the same person.
+
         Returns:
             The logits, and the evidence of each instance, which sums to the logits exactly: what
-            belongs to no single instance, the biases and `motion`, is divided evenly.
+            belongs to no single instance, the biases, `motion` and `own`, is divided evenly.
         """
         related = self.aggregation.relate(features)
         logits = self._classify(self.aggregation.pooling(related), features)
+        if own and self.own:
+            logits = logits + self.own(self.movement_statistics(features))
         alone = self.aggregation.pooling.contributions(related) @ self.classifier.weight.T
         rest = logits - alone.sum(1)
         return logits, alone + rest.unsqueeze(1) / self.bag_size
@@ -339,6 +369,7 @@ def _other_weights(file: Path) -> InputError:
     return InputError(f"{file.name} has the weights of another model than it describes")
 
 
+_STATISTICS = 3  # of each movement, see `movement_statistics`
 _LITTLE = 1e-3  # keeps the slope of the root finite
 _MAX_PIXELS = 2**28  # of a clip; 3 GB as the input of a backbone
 WEIGHTS = "model.safetensors"

@@ -77,6 +77,7 @@ class Stream:
         tracked_frames: the frames of the source with their faces.
         encoder: describes what tracks look like; None if all of them are one person.
         batch: how many instances to wait for before they are encoded together.
+        own: the answers are to be compared with what is usual for the same person.
     """
 
     def __init__(
@@ -87,9 +88,12 @@ class Stream:
         tracked_frames: Generator[TrackedFrame, None, None],
         encoder: AppearanceEncoder | None,
         batch: int,
+        own: bool = False,
     ) -> None:
         self.model, self.settings, self.name = model, settings, name
         self._tracked_frames, self._encoder, self._batch = tracked_frames, encoder, batch
+        self._own = own
+        self._reported = [model.movements.index(name) for name in model.reported_movements]
         self._rows: list[TrackRows] = []
         self._vectors: dict[int, Vectors] = {}
         self._open: dict[int, Timeline] = {}
@@ -143,7 +147,7 @@ class Stream:
             self._rows,
             self._end_s,
             note="" if self._rows else _NO_FACE.format(self.name),
-            movements=self.model.movements,
+            movements=self.model.reported_movements,
         )
         if not self._encoder:
             return with_persons(prediction, {rows.track: 1 for rows in self._rows})
@@ -188,13 +192,13 @@ class Stream:
         if not bags:
             return
         features = torch.stack([bag for _, bag in bags])
-        logits, evidence = self.model.fuse_with_evidence(features)
+        logits, evidence = self.model.fuse_with_evidence(features, self._own)
         if not logits.isfinite().all():
             raise InputError(
                 "the model's logits are not numbers: its weights are damaged, load another model"
             )
         movements = self.model.estimate_movements(features).mean(1).clamp(0, 1)
-        answers = (logits.softmax(1), evidence, movements)
+        answers = (logits.softmax(1), evidence, movements[:, self._reported])
         columns = [answer.cpu().double().numpy() for answer in answers]
         for (timeline, _), *answer in zip(bags, *columns, strict=True):
             timeline.add_answer(*answer)

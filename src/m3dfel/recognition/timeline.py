@@ -35,9 +35,11 @@ class Timeline:
     """
 
     def __init__(self, track: int, model: M3DFEL, settings: RecognizerSettings) -> None:
-        self.rows = TrackRows(track, len(model.labels), model.bag_size, len(model.movements))
+        self.rows = TrackRows(
+            track, len(model.labels), model.bag_size, len(model.reported_movements)
+        )
         self._labels, self._bag_size = model.labels, model.bag_size
-        self._movements = model.movements
+        self._movements = model.reported_movements
         self._min_confidence = model.min_confidence
         self._cutter = InstanceCutter(
             model.bag_size, model.instance_length, settings.clip_s, model.context

@@ -36,6 +36,7 @@ from m3dfel.training.clips import read_data, training_batches
 from m3dfel.training.environment import create_fabric, is_first_process, together
 from m3dfel.training.log import log_epoch, log_once
 from m3dfel.training.losses import TrainingLoss, TrainingModel
+from m3dfel.training.own import check_people
 from m3dfel.training.prepare import prepare
 from m3dfel.training.results import best_epoch, measure_split, write_results
 from m3dfel.training.run_folder import finished_results, open_run, write_problems
@@ -135,6 +136,8 @@ def train_stage(
     fabric.launch()
     if fabric.is_global_zero and manifest.problems:
         write_problems(manifest.problems, folder / "problems.csv")
+    if config.model.own:
+        check_people(splits["train"])
     movements = None
     if config.loss.movements:
         # A model that already estimates some learns these.

@@ -52,6 +52,9 @@ def with_architecture(config: TrainConfig) -> TrainConfig:
     if len(named) == len(fields(ModelConfig)):
         return config
     settings = _settings_of(config.model.weights)
+    settings["own"] = False  # learned at the end of a run, for the features of that run
+    if "movements" in named:
+        settings["reported_movements"] = ()  # whoever names movements wants to see them
     for part in "backbone", "aggregation":
         options = f"{part}_options"
         same = named.get(part, settings[part]) == settings[part]

@@ -24,6 +24,7 @@ from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training.calibration import calibrate, prior_shift
 from m3dfel.training.clips import class_counts, draw_weights
 from m3dfel.training.environment import environment_info
+from m3dfel.training.own import learn_own
 from m3dfel.training.run_folder import use_calibrated_model
 
 
@@ -128,6 +129,8 @@ def write_results(
             **asdict(calibration.answers),
             "val": split_metrics(calibration.outputs, splits["val"], labels, manifest.datasets),
         }
+    if final_model.own:
+        learn_own(final_model, splits["train"], config)
     if "test" in measured:
         outputs = measure_split(fabric, final_model, splits["test"], config)
         final_outputs["test"] = outputs
@@ -149,6 +152,8 @@ def write_results(
     if fabric.is_global_zero:
         if "val" in measured:
             save_model(final_model, folder / "calibrated")
+        elif final_model.own:
+            save_model(final_model, folder / "last")
         tables = {name: (measured[name], final_outputs[name]) for name in final_outputs}
         if tables:
             write_outputs(folder, tables, labels)

@@ -1,0 +1,88 @@
+"""What `--baseline own` brings on moving faces of people whom the model has not learned from.
+
+Reads a cross-validation that leaves one person out at a time (`m3dfel crossval`), predicts the
+clips of each person with the model that has not seen them, as `m3dfel predict` does, and prints the
+accuracy with and without the baseline. The answer for a clip is the mean of the log probabilities
+over its timeline.
+
+    python benchmarks/own.py clips/clips.csv runs/moving
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from m3dfel.batch.folders import predict_videos
+from m3dfel.batch.settings import PredictSettings
+from m3dfel.batch.workers import predict_in_processes
+from m3dfel.evaluation.metrics import compute_metrics
+from m3dfel.models.checkpoints import load_model
+from m3dfel.predictions.baseline import Baseline
+from m3dfel.predictions.persons import PersonMap
+from m3dfel.processes import usable_cores
+
+
+def answers(model: Path, videos: Sequence[str], own: bool) -> Tensor:
+    """Return the log probabilities of clips of one person, (M, C)."""
+    with tempfile.TemporaryDirectory() as output:
+        settings = PredictSettings(
+            output,
+            formats=("clips",),
+            model=str(model),
+            aligned=True,
+            persons=PersonMap("", {video: {1: 1} for video in videos}),
+            baseline=Baseline(own=True) if own else None,
+        )
+        predict_videos(videos, settings, partial(predict_in_processes, jobs=usable_cores()))
+        tables = [pd.read_csv(Path(output, f"{Path(video).stem}_clips.csv")) for video in videos]
+    columns = [name for name in tables[0] if name.startswith("p_")]
+    means = [np.log(table[columns].to_numpy() + _LITTLE).mean(0) for table in tables]
+    return torch.from_numpy(np.stack(means)).log_softmax(1)
+
+
+def main() -> None:
+    """Print WAR by person, recall and calibration error, with and without the baseline."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("clips", type=Path, help="CSV file of the clips")
+    parser.add_argument("run", type=Path, help="folder of the cross-validation")
+    options = parser.parse_args()
+    folds = sorted(options.run.glob("fold-*"))
+    labels = load_model(str(folds[0])).labels
+    clips = pd.read_csv(options.clips)
+    targets = torch.tensor([labels.index(emotion) for emotion in clips["emotion"]])
+    for own in False, True:
+        logits = torch.zeros(len(clips), len(labels))
+        by_person = {}
+        for fold in folds:
+            # The CSV file of a run lists the clips that it was tested on.
+            person = pd.read_csv(fold / "clips.csv")["identity"].iloc[0]
+            rows = np.flatnonzero(clips["identity"] == person)
+            videos = [str(options.clips.parent / clips["file"][row]) for row in rows]
+            logits[rows] = answers(fold, videos, own).float()
+            by_person[person] = compute_metrics(logits[rows], targets[rows], labels).war
+        metrics = compute_metrics(logits, targets, labels)
+        chance = np.random.default_rng(0)
+        wars = chance.choice([*by_person.values()], (10_000, len(folds))).mean(1)
+        low, high = np.quantile(wars, [0.025, 0.975])
+        print("--baseline own" if own else "no baseline")
+        print(f"  WAR {metrics.war:.3f} [{low:.2f}, {high:.2f}]  ECE {metrics.ece:.3f}")
+        print(
+            "  recall", {name: round(r, 2) for name, r in metrics.recall.items() if r is not None}
+        )
+        print("  by person", {name: round(war, 2) for name, war in by_person.items()})
+
+
+_LITTLE = 1e-6  # probabilities are written with six digits
+
+
+if __name__ == "__main__":
+    main()

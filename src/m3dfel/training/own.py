@@ -1,0 +1,137 @@
+"""What movements say of a person compared with the same person: `M3DFEL.own`.
+
+A logistic regression on clips of people who are each seen with several emotions. With z the logits
+of a clip and s the statistics of its movements, both the mean over the windows of the clip, it fits
+A in
+
+    z' = log softmax(z) + A s,    less the mean of z' over the clips of the same person,
+
+which is what the baseline `own` makes of the logits of a video (`predictions.baseline`). An emotion
+that no clip shows is left as it is. Faces differ at rest; how they move differs less.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from m3dfel.config import TrainConfig
+from m3dfel.data.batches import evaluation_loader
+from m3dfel.data.dataset import EvaluationClips
+from m3dfel.data.manifest import Clip
+from m3dfel.errors import InputError
+from m3dfel.models.m3dfel import M3DFEL
+
+_PENALTY = 0.03
+"""Of the squared weights; chosen by leaving one person out (docs/trials.md)."""
+
+
+def check_people(clips: Sequence[Clip]) -> None:
+    """Check that clips show two people or more with several emotions each.
+
+    Raises:
+        InputError: they do not.
+    """
+    if len(_comparable(clips)) < 2:
+        raise InputError(
+            "model.own compares people with themselves, but fewer than two people show several "
+            "emotions in the training clips: add a column identity to the CSV file of the data, or "
+            "set model.own to false"
+        )
+
+
+def learn_own(model: M3DFEL, clips: Sequence[Clip], config: TrainConfig) -> None:
+    """Learn what movements say of a person compared with the same person, in place.
+
+    Args:
+        model: with `own`, after training.
+        clips: of the training split; stills and people who show one emotion are left out.
+        config: of the run.
+
+    Raises:
+        InputError: none of the clips could be read.
+    """
+    assert model.own is not None
+    people = _comparable(clips)
+    numbers = [number for number, seen in enumerate(people.values()) for _ in seen]
+    logits, statistics, targets, indices = _measure(
+        model.eval(), [clip for seen in people.values() for clip in seen], config
+    )
+    weight, bias = _fit(logits, statistics, targets, torch.tensor(numbers)[indices])
+    with torch.no_grad():
+        model.own.weight.copy_(weight)
+        model.own.bias.copy_(bias)
+
+
+def _comparable(clips: Sequence[Clip]) -> dict[tuple[int, str], list[Clip]]:
+    """Return the moving clips of each person who shows several emotions."""
+    people = defaultdict[tuple[int, str], list[Clip]](list)
+    for clip in clips:
+        if clip.identity and clip.kind != "still":
+            people[clip.dataset, clip.identity].append(clip)
+    return {who: seen for who, seen in people.items() if len({clip.emotion for clip in seen}) > 1}
+
+
+@torch.inference_mode()
+def _measure(
+    model: M3DFEL, clips: Sequence[Clip], config: TrainConfig
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the logits (M, C), the statistics (M, S), the targets and the indices of clips."""
+    rows = list[tuple[Tensor, ...]]()
+    data = EvaluationClips.of(model, clips, config.data.window_s)
+    for batch in evaluation_loader(data, batch_size=1, workers=config.workers):
+        if batch is not None:
+            features = model.instance_features(batch["clips"].to(model.mean.device))
+            # Without `motion`: on clips that it has learned from, it is surer than on others.
+            logits = model.classifier(model.aggregation(features)).log_softmax(1)
+            means = logits.mean(0), model.movement_statistics(features).mean(0)
+            rows.append(
+                (*(m.cpu().double() for m in means), batch["targets"][0], batch["indices"][0])
+            )
+    if not rows:
+        raise InputError("none of the clips could be read: run `m3dfel data check`")
+    logits, statistics, targets, indices = (
+        torch.stack(column) for column in zip(*rows, strict=True)
+    )
+    return logits, statistics, targets, indices
+
+
+def _fit(
+    logits: Tensor, statistics: Tensor, targets: Tensor, people: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Return the weights (C, S) and the biases (C,) of the statistics.
+
+    With the biases, what is added is 0 on average: where little is seen of a person, nobody knows
+    what is usual for them, and they are compared with everybody.
+    """
+    shown, shown_targets = targets.unique(return_inverse=True)
+    scale = statistics.std(0) + _LITTLE
+    inputs = _centered(statistics, people) / scale
+    offsets = _centered(logits, people)[:, shown]
+    weights = torch.zeros(len(shown), inputs.shape[1], dtype=inputs.dtype, requires_grad=True)
+    optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = cross_entropy(offsets + inputs @ weights.T, shown_targets)
+        loss = loss + _PENALTY * weights.square().sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    weight = torch.zeros(logits.shape[1], inputs.shape[1], dtype=inputs.dtype)
+    weight[shown] = weights.detach() / scale
+    return weight, -weight @ statistics.mean(0)
+
+
+def _centered(values: Tensor, people: Tensor) -> Tensor:
+    """Return the rows (M, …) less the mean over the same person."""
+    means = torch.stack([values[people == person].mean(0) for person in people.unique()])
+    return values - means[people.unique(return_inverse=True)[1]]
+
+
+_LITTLE = 1e-6  # for movements that never change
