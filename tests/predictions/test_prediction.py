@@ -205,6 +205,7 @@ def test_a_prediction_without_a_readable_face_is_loaded_as_it_was(tmp_path: Path
         lambda record: record.update(labels=[]),
         lambda record: record.update(labels=[["fear"]]),
         lambda record: record.update(labels=["fear"] * len(record["labels"])),
+        lambda record: record.update(movements=["jawOpen", "jawOpen"]),
         lambda record: record.update(duration_s="long"),
         lambda record: record.update(settings=[]),
     ],

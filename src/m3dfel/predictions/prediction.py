@@ -281,10 +281,10 @@ def _check_record(record: dict[str, Any], tables: dict[str, pd.DataFrame]) -> No
 
 
 def _check_texts(record: dict[str, Any], words: Iterable[str]) -> None:
-    labels, source = record["labels"], record["source"]
-    texts = [*labels, *record.get("movements", ()), source, record["note"], *words]
-    if len({*labels}) != len(labels):
-        raise ValueError("a label is named twice")
+    labels, movements, source = record["labels"], record.get("movements", ()), record["source"]
+    texts = [*labels, *movements, source, record["note"], *words]
+    if any(len({*names}) != len(names) for names in (labels, movements)):
+        raise ValueError("a label or a movement is named twice")
     if not labels or not all(isinstance(text, str) for text in texts) or "\0" in source:
         raise ValueError("no labels, or a text that is none")
     "".join(texts).encode("utf-8", errors="surrogateescape")  # half a character is a ValueError
