@@ -161,7 +161,7 @@ def test_packing_that_is_killed_ends_like_packing_that_was_not(seed: int, dfew, 
 
 
 def test_predictions_that_are_killed_end_like_those_that_were_not(shared: Path, tmp_path: Path):
-    videos = sorted(map(str, (shared / "videos").glob("*.mp4")))[:4]
+    videos = sorted(map(str, (shared / "data" / "videos").glob("*.mp4")))[:4]
     words = ["predict", *videos, "--jobs", "2", "--formats", "csv", "json", "--output"]
     subprocess.run([*COMMAND, *words, str(tmp_path / "whole")], check=True, capture_output=True)
     for seed in range(CHAINS):
