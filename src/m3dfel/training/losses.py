@@ -152,14 +152,17 @@ class TrainingModel(nn.Module):
     def __init__(self, model: M3DFEL, parts: Sequence[str] = ()) -> None:
         super().__init__()
         self.model = model
-        modules = dict(model.named_modules())
+        # `own` has no part in the loss, so no gradient: it is learned after the last epoch.
+        modules = {name: part for name, part in model.named_modules() if name != "own"}
         if unknown := [part for part in parts if part not in modules]:
-            names = ", ".join(name for name, _ in model.named_children())
+            names = ", ".join(name for name, _ in model.named_children() if name in modules)
             raise InputError(
                 f"optim.parts names {unknown[0]!r}, which the model does not have: use {names}, or "
                 "a part of one, such as backbone.4"
             )
         model.requires_grad_(not parts)
+        if model.own:
+            model.own.requires_grad_(False)
         for part in parts:
             modules[part].requires_grad_(True)
         self.frozen = [
