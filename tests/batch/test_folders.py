@@ -225,8 +225,8 @@ def test_a_video_that_is_replaced_while_it_is_read_is_predicted_again(model: Pat
         predict = VideoPredictor(settings)
         recognize = predict.recognizer.predict
 
-        def replacing(*arguments):
-            prediction = recognize(*arguments)
+        def replacing(*arguments, **options):
+            prediction = recognize(*arguments, **options)
             shutil.copy2(other, video)
             return prediction
 
