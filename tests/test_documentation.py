@@ -70,7 +70,7 @@ def test_an_unknown_name_is_an_attribute_error():
         m3dfel.nothing  # noqa: B018
 
 
-def test_the_examples_of_other_names_run(tmp_path: Path, monkeypatch):
+def test_the_examples_of_other_names_run(tmp_path: Path, monkeypatch, own_parts):
     monkeypatch.chdir(tmp_path)
     public = {f"{m3dfel._MODULES[name]}.{name}" for name in m3dfel.__all__}
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
@@ -87,7 +87,7 @@ def test_the_examples_of_other_names_run(tmp_path: Path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", m3dfel.__all__)
-def test_the_example_of_every_public_name_runs(name: str, tmp_path: Path, monkeypatch):
+def test_the_example_of_every_public_name_runs(name: str, tmp_path: Path, monkeypatch, own_parts):
     monkeypatch.chdir(tmp_path)
     test = doctest.DocTestParser().get_doctest(docstring(name), {}, name, None, None)
     assert test.examples, f"{name} has no example in its docstring"
@@ -114,7 +114,7 @@ def test_the_python_of_the_readme_runs(tmp_path: Path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if code_blocks(page, "python")])
-def test_the_python_of_a_page_runs(page: str, tmp_path: Path, monkeypatch):
+def test_the_python_of_a_page_runs(page: str, tmp_path: Path, monkeypatch, own_parts):
     run_blocks(page, tmp_path, monkeypatch)
 
 
