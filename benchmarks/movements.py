@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from m3dfel.data.movements import read_movements
+from m3dfel.training.own import centered
 
 _PENALTY = 0.1  # of squared weights
 
@@ -46,26 +47,17 @@ def fit(features: Tensor, targets: Tensor, classes: int) -> Tensor:
     return weights.detach()
 
 
-def leave_one_out(features: Tensor, targets: Tensor, people: npt.NDArray[np.str_]) -> Tensor:
+def leave_one_out(features: Tensor, targets: Tensor, people: Tensor) -> Tensor:
     """Return the log probabilities of each clip, from a classifier of all other people."""
     classes = int(targets.max()) + 1
     answers = torch.zeros(len(targets), classes)
-    for person in np.unique(people):
-        own = torch.from_numpy(people == person)
+    for person in people.unique():
+        own = people == person
         mean, deviation = features[~own].mean(0), features[~own].std(0) + 1e-3
         normal = (features - mean) / deviation
         weights = fit(normal[~own], targets[~own], classes)
         answers[own] = (normal[own] @ weights[:-1] + weights[-1]).log_softmax(1)
     return answers
-
-
-def centered(values: Tensor, people: npt.NDArray[np.str_]) -> Tensor:
-    """Subtract the mean over the clips of each person."""
-    values = values.clone()
-    for person in np.unique(people):
-        own = torch.from_numpy(people == person)
-        values[own] -= values[own].mean(0)
-    return values
 
 
 def main() -> None:
@@ -77,7 +69,7 @@ def main() -> None:
     movements = read_movements([path])
     (files,) = movements.files
     features = torch.from_numpy(np.stack([summarize(files[name]) for name in clips["file"]]))
-    people = clips["identity"].to_numpy(str)
+    people = torch.from_numpy(np.unique(clips["identity"].to_numpy(str), return_inverse=True)[1])
     emotions, indices = np.unique(clips["emotion"].to_numpy(str), return_inverse=True)
     targets = torch.from_numpy(indices)
     answers = leave_one_out(features, targets, people)
@@ -87,7 +79,7 @@ def main() -> None:
         "answers compared with the person's mean": centered(answers, people),
         "movements compared with the person's mean": usual,
     }
-    print(f"{len(clips)} clips of {len(set(people))} people, {len(movements.names)} movements")
+    print(f"{len(clips)} clips of {len(people.unique())} people, {len(movements.names)} movements")
     for way, logits in ways.items():
         right = logits.argmax(1) == targets
         recalls = [f"{e} {right[targets == i].float().mean():.2f}" for i, e in enumerate(emotions)]

@@ -29,9 +29,10 @@ from m3dfel.models.checkpoints import load_model
 from m3dfel.predictions.baseline import Baseline
 from m3dfel.predictions.persons import PersonMap
 from m3dfel.processes import usable_cores
+from m3dfel.report.recognized import per_label
 
 
-def answers(model: Path, videos: Sequence[str], own: bool) -> Tensor:
+def answers(model: Path, videos: Sequence[str], labels: Sequence[str], own: bool) -> Tensor:
     """Return the log probabilities of clips of one person, (M, C)."""
     with tempfile.TemporaryDirectory() as output:
         settings = PredictSettings(
@@ -44,8 +45,8 @@ def answers(model: Path, videos: Sequence[str], own: bool) -> Tensor:
         )
         predict_videos(videos, settings, partial(predict_in_processes, jobs=usable_cores()))
         tables = [pd.read_csv(Path(output, f"{Path(video).stem}_clips.csv")) for video in videos]
-    columns = [name for name in tables[0] if name.startswith("p_")]
-    means = [np.log(table[columns].to_numpy() + _LITTLE).mean(0) for table in tables]
+    p = per_label("p", labels)
+    means = [np.log(table[p].to_numpy() + _LITTLE).mean(0) for table in tables]
     return torch.from_numpy(np.stack(means)).log_softmax(1)
 
 
@@ -67,7 +68,7 @@ def main() -> None:
             person = pd.read_csv(fold / "clips.csv")["identity"].iloc[0]
             rows = np.flatnonzero(clips["identity"] == person)
             videos = [str(options.clips.parent / clips["file"][row]) for row in rows]
-            logits[rows] = answers(fold, videos, own).float()
+            logits[rows] = answers(fold, videos, labels, own).float()
             by_person[person] = compute_metrics(logits[rows], targets[rows], labels).war
         metrics = compute_metrics(logits, targets, labels)
         chance = np.random.default_rng(0)

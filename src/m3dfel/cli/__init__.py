@@ -23,9 +23,10 @@ from rich.logging import RichHandler
 
 from m3dfel import __version__
 from m3dfel.cli.argv import load_plugins, with_recipes
-from m3dfel.cli.messages import ERRORS, print_error, shown
+from m3dfel.cli.messages import ERRORS, print_error
 from m3dfel.config.parsing import explain
 from m3dfel.errors import InputError
+from m3dfel.files import shown
 
 # The commands in the order of the help. Each is the name of a module here.
 COMMANDS = {

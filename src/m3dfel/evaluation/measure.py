@@ -85,10 +85,12 @@ def measure(model: M3DFEL, batches: Iterable[Batch | None]) -> SplitOutputs:
     indices, logits, targets, evidence = (torch.cat(column) for column in zip(*parts, strict=True))
     clips, clip_of = indices.unique(return_inverse=True)
     clip_targets = torch.empty_like(clips).scatter_(0, clip_of, targets)
-    return SplitOutputs(clips, _means(logits, clip_of), clip_targets, _means(evidence, clip_of))
+    return SplitOutputs(
+        clips, group_means(logits, clip_of), clip_targets, group_means(evidence, clip_of)
+    )
 
 
-def _means(values: Tensor, groups: Tensor) -> Tensor:
+def group_means(values: Tensor, groups: Tensor) -> Tensor:
     """Return the mean of the rows (M, …) of each group, given the number of each row's group."""
     counts = groups.bincount()
     sums = values.new_zeros(len(counts), *values.shape[1:]).index_add_(0, groups, values)

@@ -102,6 +102,9 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
     for run in runs:
         create_fabric(run)  # a device that one of them cannot use is an error now, not hours later
     data = read_data(runs)
+    for run, (_, splits) in zip(runs, data, strict=True):
+        if run.model.own:
+            check_people(splits["train"])
     folder = Path(config.output)
     with only_process(folder, "training") if is_first_process() else nullcontext():
         open_run(config, resume)
@@ -136,8 +139,6 @@ def train_stage(
     fabric.launch()
     if fabric.is_global_zero and manifest.problems:
         write_problems(manifest.problems, folder / "problems.csv")
-    if config.model.own:
-        check_people(splits["train"])
     movements = None
     if config.loss.movements:
         # A model that already estimates some learns these.

@@ -24,6 +24,7 @@ from m3dfel.data.batches import evaluation_loader
 from m3dfel.data.dataset import EvaluationClips
 from m3dfel.data.manifest import Clip
 from m3dfel.errors import InputError
+from m3dfel.evaluation.measure import group_means
 from m3dfel.models.m3dfel import M3DFEL
 
 _PENALTY = 0.03
@@ -110,8 +111,8 @@ def _fit(
     """
     shown, shown_targets = targets.unique(return_inverse=True)
     scale = statistics.std(0) + _LITTLE
-    inputs = _centered(statistics, people) / scale
-    offsets = _centered(logits, people)[:, shown]
+    inputs = centered(statistics, people) / scale
+    offsets = centered(logits, people)[:, shown]
     weights = torch.zeros(len(shown), inputs.shape[1], dtype=inputs.dtype, requires_grad=True)
     optimizer = torch.optim.LBFGS([weights], max_iter=200, line_search_fn="strong_wolfe")
 
@@ -128,10 +129,9 @@ def _fit(
     return weight, -weight @ statistics.mean(0)
 
 
-def _centered(values: Tensor, people: Tensor) -> Tensor:
-    """Return the rows (M, …) less the mean over the same person."""
-    means = torch.stack([values[people == person].mean(0) for person in people.unique()])
-    return values - means[people.unique(return_inverse=True)[1]]
+def centered(values: Tensor, people: Tensor) -> Tensor:
+    """Return the rows (M, …) less the mean over the same person, given the number of each one's."""
+    return values - group_means(values, people)[people]
 
 
 _LITTLE = 1e-6  # for movements that never change
