@@ -33,7 +33,7 @@ soak: $(VENV)/installed
 
 # A quarter of an hour for each of the readers of strangers' files; what they find is in fuzz/.
 fuzz: $(VENV)/installed
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[fuzz]"
+	$(BIN)/pip install --quiet atheris==3.0.0
 	for target in manifests predictions stores videos; do \
 	  $(BIN)/python tests/fuzz.py $$target -max_total_time=900 || exit; done
 
@@ -45,12 +45,15 @@ docs: $(VENV)/installed
 bench: $(VENV)/installed
 	$(BIN)/python benchmarks/all.py
 
-# The versions in constraints.txt are those the tests were last run with; users of the package
-# itself get the ranges of pyproject.toml. Python compiles what it imports; all would take minutes.
+# requirements-dev.txt holds the versions that the tests were last run with and the hashes of their
+# files; users of the package itself get the ranges of pyproject.toml. PyTorch has no hash, since its
+# builds for CPUs and GPUs differ. Python compiles what it imports; all would take minutes.
 # The newest pip takes half the time of the one that comes with Python 3.11.
-$(VENV)/installed: pyproject.toml constraints.txt
+INSTALL := $(BIN)/pip install --quiet --no-compile
+$(VENV)/installed: pyproject.toml requirements-dev.txt
 	$(PYTHON) -m venv --upgrade-deps $(VENV)
-	$(BIN)/pip install --quiet --no-compile --constraint constraints.txt --editable ".[dev]"
+	$(INSTALL) --no-deps --require-hashes --requirement requirements-dev.txt
+	$(INSTALL) --no-build-isolation --editable ".[dev]" torch==2.13.0 torchvision==0.28.0
 	touch $@
 
 # Trains the bundled model again:

@@ -169,7 +169,8 @@ def test_options_named_in_the_text_exist():
     others |= {"--rdzv_id", "--head", "--address"}  # of torchrun, and of ray
     others |= {"--moving"}  # of benchmarks/peers.py
     others |= {"--nodes", "--ntasks", "--gpus", "--requeue"}  # of Slurm
-    others |= {"--editable", "--find", "--no", "--wheel"}  # of pip, without what follows a hyphen
+    # Of pip and uv, without what follows a hyphen.
+    others |= {"--editable", "--find", "--no", "--wheel", "--upgrade"}
     for document in DOCUMENTS:
         for option in re.findall(r"(?<=[` (])--[a-z][\w.]*", (ROOT / document).read_text()):
             part = option.rpartition(".")[0]  # --model.aggregation_options.norm
