@@ -77,7 +77,7 @@ weights: $(VENV)/installed
 	  --data.mixing_weights '[0.7, 0.15, 0.15]' --data.val_fraction 0 \
 	  --data.neutral_probability 0.3 --model.weights runs/head --model.frames 16 \
 	  --model.bag_size 4 --model.aggregation dliam --model.aggregation_options '{init: mean}' \
-	  --model.reported_movements "$(MOVEMENTS)" --model.own true --loss.votes true \
+	  --model.reported_movements "$(MOVEMENTS)" --model.movement_classifier true --loss.votes true \
 	  --optim.epochs 1 --optim.epoch_clips 4000 --target_accuracy 0.9 --output runs/bundled \
 	  --resume
 	$(BIN)/python -c "from pathlib import Path; from m3dfel.models.checkpoints import *; \

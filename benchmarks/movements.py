@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from m3dfel.data.movements import read_movements
-from m3dfel.training.own import centered
+from m3dfel.training.movement_classifier import centered
 
 _PENALTY = 0.1  # of squared weights
 

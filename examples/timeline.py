@@ -15,7 +15,7 @@ from m3dfel.video.encode import write_video
 
 
 def draw_video(path: str) -> None:
-    clips = synthetic_clips(seed=0, identities=[2], per_emotion=1, labels=["happiness", "surprise"])
+    clips = synthetic_clips(seed=0, identities=[8], per_emotion=1, labels=["happiness", "surprise"])
     frames = [render(clip, range(clip.n_frames), size=112) for clip in clips]
     write_video(path, np.concatenate(frames), fps=25)
 

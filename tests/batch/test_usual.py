@@ -76,14 +76,3 @@ def test_the_same_command_again_changes_nothing(study):
     written = [file.read_bytes() for file in files]
     predict(study)
     assert [file.read_bytes() for file in files] == written
-
-
-def test_the_baseline_uses_what_the_model_has_learned_of_people(study, tmp_path: Path):
-    """A bias of 3 on one logit is in the answers, and in what is usual."""
-    model = small_model(movements=["jawOpen"], own=True)
-    model.own.bias.data[0] = 3.0
-    model.save_pretrained(tmp_path / "own")
-    with_own = {**vars(study), "model": str(tmp_path / "own"), "output": str(tmp_path / "with")}
-    plain, own = predict(study), predict(PredictSettings(**with_own))
-    assert offsets(own["c"], 8)[0] > offsets(plain["c"], 8)[0] + 0.2
-    assert offsets(own["c"], 8)[1] < offsets(plain["c"], 8)[1]

@@ -207,14 +207,20 @@ def test_movements_are_estimated_for_each_instance():
     assert model.estimate_movements(features).shape == (2, 2, 2)
 
 
-def test_people_are_compared_with_themselves_only_where_asked():
-    model = small(movements=["jawOpen", "eyeBlink"], own=True)
-    features = torch.rand(2, 2, model.backbone.out_features)
-    model.own.bias.data[0] = 3.0
-    logits, evidence = model.fuse_with_evidence(features)
-    compared, with_own = model.fuse_with_evidence(features, own=True)
-    torch.testing.assert_close((compared - logits)[:, 0], torch.full((2,), 3.0))
-    torch.testing.assert_close(with_own.sum(1), compared)
+def test_movements_speak_for_faces_that_move_alone():
+    model = small(movements=["jawOpen", "eyeBlink"], movement_classifier=True, bag_size=4)
+    nn.init.ones_(model.movement_head.weight)
+    still = torch.rand(2, 1, model.backbone.out_features).expand(-1, 4, -1)
+    step = torch.tensor([0.0, 0.0, 1.0, 1.0]).view(1, 4, 1)
+    before = [model.fuse(still + size * step) for size in (0, 1e-5, 1)]
+    model.movement_classifier.bias.data[0] = 3.0
+    after = [model.fuse(still + size * step) for size in (0, 1e-5, 1)]
+    none, little, all_of_it = ((a - b)[:, 0] for a, b in zip(after, before, strict=True))
+    assert (none == 0).all()
+    assert (little > 0).all()
+    assert (little < 1).all()
+    torch.testing.assert_close(all_of_it, torch.full((2,), 3.0))
+    logits, evidence = model.fuse_with_evidence(still + step)
     torch.testing.assert_close(evidence.sum(1), logits)
-    with pytest.raises(InputError, match="own compares movements, but the model estimates none"):
-        small(own=True)
+    with pytest.raises(InputError, match="but the model estimates no movements"):
+        small(movement_classifier=True)

@@ -165,13 +165,13 @@ def test_a_part_that_does_not_exist_is_an_input_error_that_names_those_that_do()
         TrainingModel(model, ["head"])
 
 
-def test_what_is_usual_for_people_has_no_part_in_the_loss():
+def test_the_movement_classifier_has_no_part_in_the_loss():
     small = {"backbone_options": {"width": 8, "depth": 10}, "frames": 4, "bag_size": 2}
-    model = M3DFEL(size=16, movements=["jawOpen"], own=True, **small)
+    model = M3DFEL(size=16, movements=["jawOpen"], movement_classifier=True, **small)
     trained = TrainingModel(model)
     answers, movements = trained(torch.zeros(1, 4, 3, 16, 16, dtype=torch.uint8))
     (answers.sum() + movements.sum()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.requires_grad == (parameter.grad is not None), name
-    with pytest.raises(InputError, match="names 'own', which the model does not have"):
-        TrainingModel(model, ["own"])
+    with pytest.raises(InputError, match="names 'movement_classifier', which the model does not"):
+        TrainingModel(model, ["movement_classifier"])

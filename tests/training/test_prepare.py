@@ -32,12 +32,12 @@ def test_weights_bring_their_architecture_and_what_is_named_overrides_it(tmp_pat
 
 def test_only_named_movements_are_shown_unlike_those_of_the_weights(tmp_path: Path):
     trained = small_model(
-        movements=["jawOpen", "eyeBlink"], reported_movements=["eyeBlink"], own=True
+        movements=["jawOpen", "eyeBlink"], reported_movements=["eyeBlink"], movement_classifier=True
     )
     save_model(trained, tmp_path)
     model = model_of(weights=str(tmp_path))
     assert (model.movements, model.reported_movements) == (["jawOpen", "eyeBlink"], ["eyeBlink"])
-    assert not model.own, "what is usual for people is learned anew"
+    assert not model.movement_classifier, "it is learned anew"
     model = model_of(weights=str(tmp_path), movements=["jawOpen"])
     assert (model.movements, [*model.reported_movements]) == (["jawOpen"], [])
 

@@ -110,9 +110,8 @@ class VideoPredictor:
         # Before it is read: whoever replaces it meanwhile gets an answer for the new one next time.
         file_version = source_version(video.source)
         settings = self.settings
-        own = settings.baseline is not None and settings.baseline.own
         with _logged_warnings() as warnings:
-            prediction = self.recognizer.predict(source, settings.aligned, settings.fps, own=own)
+            prediction = self.recognizer.predict(source, settings.aligned, settings.fps)
         note = "; ".join([*warnings, *filter(None, [prediction.note])])
         prediction.note = note.replace(prediction.source, video.name)
         prediction.source = video.name

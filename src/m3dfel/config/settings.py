@@ -110,8 +110,9 @@ class ModelConfig:
             `loss.movements` learns. None if the backbone learns, but not they.
         reported_movements: those of them that are good enough to be shown; not given, those of the
             model in `weights`, or all if `movements` is given.
-        own: learn, after the last epoch, what movements say of a person compared with the same
-            person (`m3dfel predict --baseline own`), from clips with a column `identity`.
+        movement_classifier: let the logits also depend on the movements within a bag, of faces that
+            move: learned after the last epoch from people who show several emotions each (column
+            `identity`).
         motion: let the logits also depend on how much the features change within a bag, from 0 at
             the start; for a face that stands still, nothing changes.
         flow: let the backbone also see the optical flow, for brief and faint movements; its weights
@@ -132,7 +133,7 @@ class ModelConfig:
     context: NonNegativeInt | None = None
     movements: list[str] | None = None
     reported_movements: list[str] | None = None
-    own: bool | None = None
+    movement_classifier: bool | None = None
     motion: bool | None = None
     flow: bool | None = None
 

@@ -45,7 +45,7 @@ class ExportedModel(M3DFEL):
         self.classifier = nn.Identity()  # type: ignore[assignment]  # it is part of the fusion
 
     def fuse_with_evidence(
-        self, features: Float[Tensor, "B N F"], own: bool = False
+        self, features: Float[Tensor, "B N F"]
     ) -> tuple[Float[Tensor, "B classes"], Float[Tensor, "B N classes"]]:
         logits, evidence = self.aggregation.network(features)
         return logits, evidence

@@ -75,8 +75,8 @@ class M3DFEL(
             the start, and for a face that stands still always.
         movements: names of the movements that the model also estimates for each instance.
         reported_movements: those of them that are good enough to be shown; empty for all.
-        own: where people are compared with what is usual for them, add to the logits a linear
-            function of the movements within the bag. It is 0 at the start.
+        movement_classifier: add to the logits what the movements within the bag say of the emotion,
+            a linear function. It is 0 at the start, and for a face that stands still always.
         flow: let the backbone also see the optical flow (`models.flow`), for brief and faint
             movements. The first convolution gets two more channels, with weights of 0 at the start.
 
@@ -116,7 +116,7 @@ class M3DFEL(
         motion: bool = False,
         movements: Sequence[str] = (),
         reported_movements: Sequence[str] = (),
-        own: bool = False,
+        movement_classifier: bool = False,
         flow: bool = False,
     ) -> None:
         super().__init__()
@@ -132,11 +132,11 @@ class M3DFEL(
             raise InputError(
                 f"the size is {size} but must be {MIN_FLOW_SIZE} pixels or more for optical flow"
             )
-        if own and not movements:
+        if movement_classifier and not movements:
             raise InputError(
-                "own compares movements, but the model estimates none: learn some with "
-                "loss.movements, or start from a model that knows some and train no part of its "
-                "backbone"
+                "movement_classifier is true, but the model estimates no movements: learn some "
+                "with loss.movements, or start from a model that knows some and train no part of "
+                "its backbone"
             )
         if context < 0:
             raise InputError(f"the context is {context} but must be 0 frames or more")
@@ -181,11 +181,12 @@ class M3DFEL(
             self.movement_head = nn.Linear(self.backbone.out_features, len(self.movements))
         reported = reported_movements or self.movements
         self.reported_movements = tuple(name for name in self.movements if name in reported)
-        self.own = None
-        if own:
-            self.own = nn.Linear(_STATISTICS * len(self.movements), len(self.labels))
-            nn.init.zeros_(self.own.weight)
-            nn.init.zeros_(self.own.bias)
+        self.movement_classifier = None
+        if movement_classifier:
+            statistics = _STATISTICS * len(self.movements)
+            self.movement_classifier = nn.Linear(statistics, len(self.labels))
+            nn.init.zeros_(self.movement_classifier.weight)
+            nn.init.zeros_(self.movement_classifier.bias)
         mean = mean or getattr(self.backbone, "mean", (0.0, 0.0, 0.0))
         std = std or getattr(self.backbone, "std", (1.0, 1.0, 1.0))
         for name, values in ("mean", mean), ("std", std), ("luminance", LUMINANCE):
@@ -273,22 +274,16 @@ class M3DFEL(
         return self._classify(self.aggregation(features), features)
 
     def fuse_with_evidence(
-        self, features: Float[Tensor, "B N F"], own: bool = False
+        self, features: Float[Tensor, "B N F"]
     ) -> tuple[Float[Tensor, "B classes"], Float[Tensor, "B N classes"]]:
         """Join the instance features of each bag, and split the logits by instance.
 
-        Args:
-            features: of the instances.
-            own: the logits are to be compared with what is usual for the same person.
-
         Returns:
             The logits, and the evidence of each instance, which sums to the logits exactly: what
-            belongs to no single instance, the biases, `motion` and `own`, is divided evenly.
+            belongs to no single instance, the biases and what motion says, is divided evenly.
         """
         related = self.aggregation.relate(features)
         logits = self._classify(self.aggregation.pooling(related), features)
-        if own and self.own:
-            logits = logits + self.own(self.movement_statistics(features))
         alone = self.aggregation.pooling.contributions(related) @ self.classifier.weight.T
         rest = logits - alone.sum(1)
         return logits, alone + rest.unsqueeze(1) / self.bag_size
@@ -296,9 +291,16 @@ class M3DFEL(
     def _classify(
         self, bags: Float[Tensor, "B C"], features: Float[Tensor, "B N F"]
     ) -> Float[Tensor, "B classes"]:
-        """Return the logits of joined bags, and of how their features change."""
+        """Return the logits of joined bags, with what their motion says."""
         logits: Tensor = self.classifier(bags)
-        return logits if self.motion is None else logits + self.motion(change(features))
+        if self.motion is not None:
+            logits = logits + self.motion(change(features))
+        if self.movement_classifier is not None:
+            changes = change(self.estimate_movements(features)).mean(1, keepdim=True)
+            moving = (changes / _MOVING).clamp(max=1)
+            said = self.movement_classifier(self.movement_statistics(features))
+            logits = logits + moving * said
+        return logits
 
     def _save_pretrained(self, save_directory: Path) -> None:
         if not self._parts_have_names:
@@ -339,7 +341,7 @@ def change(features: Float[Tensor, "B N F"]) -> Float[Tensor, "B F"]:
     if features.shape[1] < 3:
         return torch.zeros_like(features[:, 0])
     change = (features[:, 2:] - features[:, :-2]).abs().mean(1)
-    return (change + _LITTLE).sqrt() - math.sqrt(_LITTLE)
+    return (change + _LITTLE).sqrt() - torch.full_like(change, _LITTLE).sqrt()  # exactly 0 for 0
 
 
 @contextmanager
@@ -370,6 +372,7 @@ def _other_weights(file: Path) -> InputError:
 
 
 _STATISTICS = 3  # of each movement, see `movement_statistics`
+_MOVING = 0.05  # the change of movements from which a face counts as moving
 _LITTLE = 1e-3  # keeps the slope of the root finite
 _MAX_PIXELS = 2**28  # of a clip; 3 GB as the input of a backbone
 WEIGHTS = "model.safetensors"

@@ -162,7 +162,6 @@ class Recognizer:
         fps: float | None = None,
         *,
         progress: bool = True,
-        own: bool = False,
     ) -> Prediction:
         """Recognize the faces of one video or photo.
 
@@ -171,15 +170,13 @@ class Recognizer:
             aligned: as for a call.
             fps: as for a call.
             progress: as for a call.
-            own: the answers are to be compared with what is usual for each person, by
-                `subtract_baseline`; a model can say more about those (`M3DFEL.own`).
 
         Raises:
             InputError: as for a call.
         """
         if is_live(source):
             raise InputError(f"camera {source} never ends: read it with stream({source!r})")
-        stream = self._stream(source, aligned, fps, own=own)
+        stream = self._stream(source, aligned, fps)
         name = Path(stream.name).name
         duration_s = source_duration(source, fps) if progress else None
         bar = progress_bar(f"reading {name}", duration_s, "{:.1f} × real time", show=progress)
@@ -236,7 +233,6 @@ class Recognizer:
         fps: float | None,
         *,
         live: bool = False,
-        own: bool = False,
     ) -> Stream:
         """Return the stream of a source; a live one waits for nothing, and nothing waits for it."""
         frames, size, zoom = read_frames(source, fps), self.model.size, self.model.zoom
@@ -260,7 +256,6 @@ class Recognizer:
             tracked_frames,
             encoder=None if aligned else self.encoder,
             batch=1 if live else _BATCH,
-            own=own,
         )
 
 

@@ -77,7 +77,6 @@ class Stream:
         tracked_frames: the frames of the source with their faces.
         encoder: describes what tracks look like; None if all of them are one person.
         batch: how many instances to wait for before they are encoded together.
-        own: the answers are to be compared with what is usual for the same person.
     """
 
     def __init__(
@@ -88,11 +87,9 @@ class Stream:
         tracked_frames: Generator[TrackedFrame, None, None],
         encoder: AppearanceEncoder | None,
         batch: int,
-        own: bool = False,
     ) -> None:
         self.model, self.settings, self.name = model, settings, name
         self._tracked_frames, self._encoder, self._batch = tracked_frames, encoder, batch
-        self._own = own
         self._reported = [model.movements.index(name) for name in model.reported_movements]
         self._rows: list[TrackRows] = []
         self._vectors: dict[int, Vectors] = {}
@@ -192,7 +189,7 @@ class Stream:
         if not bags:
             return
         features = torch.stack([bag for _, bag in bags])
-        logits, evidence = self.model.fuse_with_evidence(features, self._own)
+        logits, evidence = self.model.fuse_with_evidence(features)
         if not logits.isfinite().all():
             raise InputError(
                 "the model's logits are not numbers: its weights are damaged, load another model"

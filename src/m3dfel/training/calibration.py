@@ -1,7 +1,7 @@
 """Calibrate a trained model on validation clips: its probabilities, and when it is sure enough.
 
-All corrections become part of the model, so everything that loads it gets them. Two change the
-weights of its classifier: the class frequencies that balanced sampling removed are restored
+All corrections become part of the model, so everything that loads it gets them. Two change its
+weights: the class frequencies that balanced sampling removed are restored
 (post-hoc logit adjustment, Menon et al., ICLR 2021), and the logits are divided by a temperature
 (Guo et al., ICML 2017). The third is the confidence below which it gives no answer.
 """
@@ -77,7 +77,7 @@ def calibrate(
     temperature = fit_temperature(outputs.logits + shift, outputs.targets)
     with torch.no_grad():
         model.classifier.bias.add_(shift.to(model.classifier.bias.device))
-        for part in (model.classifier, model.motion):
+        for part in (model.classifier, model.motion, model.movement_classifier):
             for parameter in part.parameters() if part else ():
                 parameter.div_(temperature)
     calibrated = outputs.calibrated(shift, temperature)

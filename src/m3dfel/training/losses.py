@@ -152,8 +152,9 @@ class TrainingModel(nn.Module):
     def __init__(self, model: M3DFEL, parts: Sequence[str] = ()) -> None:
         super().__init__()
         self.model = model
-        # `own` has no part in the loss, so no gradient: it is learned after the last epoch.
-        modules = {name: part for name, part in model.named_modules() if name != "own"}
+        # It has no part in the loss, since it is learned after the last epoch.
+        later = "movement_classifier"
+        modules = {name: part for name, part in model.named_modules() if name != later}
         if unknown := [part for part in parts if part not in modules]:
             names = ", ".join(name for name, _ in model.named_children() if name in modules)
             raise InputError(
@@ -161,8 +162,8 @@ class TrainingModel(nn.Module):
                 "a part of one, such as backbone.4"
             )
         model.requires_grad_(not parts)
-        if model.own:
-            model.own.requires_grad_(False)
+        if model.movement_classifier:
+            model.movement_classifier.requires_grad_(False)
         for part in parts:
             modules[part].requires_grad_(True)
         self.frozen = [

@@ -52,7 +52,7 @@ def with_architecture(config: TrainConfig) -> TrainConfig:
     if len(named) == len(fields(ModelConfig)):
         return config
     settings = _settings_of(config.model.weights)
-    settings["own"] = False  # learned at the end of a run, for the features of that run
+    settings["movement_classifier"] = False  # learned at the end, for the features of this run
     if "movements" in named:
         settings["reported_movements"] = ()  # whoever names movements wants to see them
     for part in "backbone", "aggregation":

@@ -24,7 +24,7 @@ from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training.calibration import calibrate, prior_shift
 from m3dfel.training.clips import class_counts, draw_weights
 from m3dfel.training.environment import environment_info
-from m3dfel.training.own import learn_own
+from m3dfel.training.movement_classifier import learn_movement_classifier
 from m3dfel.training.run_folder import use_calibrated_model
 
 
@@ -114,6 +114,10 @@ def write_results(
     final_model, final_row, final_outputs = model, epochs["last"], {}
     if "val" in measured:
         final_model = load_model(str(folder / "best")).to(fabric.device)
+    if final_model.movement_classifier:
+        learn_movement_classifier(final_model, splits["train"], config)
+        best_outputs = None  # measured without it
+    if "val" in measured:
         # The best epoch was before this run was resumed, or was measured in mixed precision.
         if best_outputs is None or config.precision != "32-true":
             best_outputs = measure_split(fabric, final_model, splits["val"], config)
@@ -129,8 +133,6 @@ def write_results(
             **asdict(calibration.answers),
             "val": split_metrics(calibration.outputs, splits["val"], labels, manifest.datasets),
         }
-    if final_model.own:
-        learn_own(final_model, splits["train"], config)
     if "test" in measured:
         outputs = measure_split(fabric, final_model, splits["test"], config)
         final_outputs["test"] = outputs
@@ -152,7 +154,7 @@ def write_results(
     if fabric.is_global_zero:
         if "val" in measured:
             save_model(final_model, folder / "calibrated")
-        elif final_model.own:
+        elif final_model.movement_classifier:
             save_model(final_model, folder / "last")
         tables = {name: (measured[name], final_outputs[name]) for name in final_outputs}
         if tables:

@@ -92,7 +92,7 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
         del weights["classifier.weight"], weights["classifier.bias"]
     if trained.motion and model.motion:
         _choose_rows(weights, "motion", trained.labels, initial, model.labels)
-    for name in "own.weight", "own.bias":  # learned anew
+    for name in "movement_classifier.weight", "movement_classifier.bias":  # learned anew
         weights.pop(name, None)
     if trained.movements and model.movements:
         _choose_rows(weights, "movement_head", trained.movements, initial, model.movements)

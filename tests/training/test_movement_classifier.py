@@ -10,7 +10,7 @@ from m3dfel.errors import InputError
 from m3dfel.models.checkpoints import load_model
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training.loop import train
-from m3dfel.training.own import check_people, learn_own
+from m3dfel.training.movement_classifier import check_people, learn_movement_classifier
 from small_data import leave_one_person_out, write_frames
 
 
@@ -35,43 +35,44 @@ def people_at(folder: Path, **shades: int) -> list[Clip]:
     return list(read_manifest(str(folder / "clips.csv")).clips)
 
 
-def test_people_are_compared_with_themselves(tmp_path: Path):
+def test_movements_say_what_differs_within_a_person_and_only_of_faces_that_move(tmp_path: Path):
     model = M3DFEL(
         frames=8,
         size=16,
-        bag_size=2,
+        bag_size=4,
         backbone=Brightness(),
         aggregation="mean",
         movements=["jawOpen"],
-        own=True,
+        movement_classifier=True,
     ).eval()
     for part in model.classifier, model.movement_head:
         nn.init.zeros_(part.weight)
         nn.init.zeros_(part.bias)
     model.movement_head.weight.data.fill_(1.0)
     config = TrainConfig(workers=0)
-    learn_own(model, people_at(tmp_path / "learned", a=40, b=90, c=160), config)
+    learn_movement_classifier(model, people_at(tmp_path / "learned", a=40, b=90, c=160), config)
 
     others = people_at(tmp_path / "others", d=70, e=200)
     for person in others[:3], others[3:]:
         shades = torch.tensor([{"fear": -9, "neutral": 0, "anger": 9}[c.emotion] for c in person])
-        features = (0.5 + shades.float() / 255).view(-1, 1, 1).expand(-1, 2, 1)
-        logits, evidence = model.fuse_with_evidence(features, own=True)
+        still = (0.5 + shades.float() / 255).view(-1, 1, 1).expand(-1, 4, 1)
+        moving = still + torch.tensor([0.0, 0.0, 0.02, 0.02]).view(1, 4, 1)
+        logits, evidence = model.fuse_with_evidence(moving)
         torch.testing.assert_close(evidence.sum(1), logits)
         compared = logits - logits.mean(0)
         assert [model.labels[i] for i in compared.argmax(1)] == [c.emotion for c in person]
         assert (compared[:, model.labels.index("disgust")] == 0).all()  # nobody showed it
-        assert (model.fuse(features) == 0).all()
+        assert (model.fuse(still) == 0).all()
 
 
-def test_a_run_ends_with_what_is_usual_for_people(tmp_path: Path):
+def test_a_run_ends_with_what_movements_say(tmp_path: Path):
     config = leave_one_person_out(tmp_path)
     config.data.folds, config.optim.parts = 0, ["classifier"]
-    config.model.movements, config.model.own = ["jawOpen"], True
+    config.model.movements, config.model.movement_classifier = ["jawOpen"], True
     train(config)
     model = load_model(config.output)
-    assert model.own is not None
-    assert model.own.weight.abs().sum() > 0
+    assert model.movement_classifier is not None
+    assert model.movement_classifier.weight.abs().sum() > 0
 
 
 def test_a_run_on_nobody_in_particular_ends_before_it_starts(tmp_path: Path):

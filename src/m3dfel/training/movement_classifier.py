@@ -1,13 +1,13 @@
-"""What movements say of a person compared with the same person: `M3DFEL.own`.
+"""Learn what movements say of the emotion: `M3DFEL.movement_classifier`.
 
 A logistic regression on clips of people who are each seen with several emotions. With z the logits
 of a clip and s the statistics of its movements, both the mean over the windows of the clip, it fits
 A in
 
-    z' = log softmax(z) + A s,    less the mean of z' over the clips of the same person,
+    z' = log softmax(z) + A s,    less the mean of z' over the clips of the same person.
 
-which is what the baseline `own` makes of the logits of a video (`predictions.baseline`). An emotion
-that no clip shows is left as it is. Faces differ at rest; how they move differs less.
+Faces differ at rest, and how they move differs less: without the mean, it would learn who shows
+what. An emotion that no clip shows is left as it is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from m3dfel.errors import InputError
 from m3dfel.evaluation.measure import group_means
 from m3dfel.models.m3dfel import M3DFEL
 
-_PENALTY = 0.03
+_PENALTY = 0.2
 """Of the squared weights; chosen by leaving one person out (docs/trials.md)."""
 
 
@@ -39,24 +39,25 @@ def check_people(clips: Sequence[Clip]) -> None:
     """
     if len(_comparable(clips)) < 2:
         raise InputError(
-            "model.own compares people with themselves, but fewer than two people show several "
-            "emotions in the training clips: add a column identity to the CSV file of the data, or "
-            "set model.own to false"
+            "model.movement_classifier learns from people who show several emotions each, but the "
+            "training clips have fewer than two of them: add a column identity to the CSV file of "
+            "the data, or set model.movement_classifier to false"
         )
 
 
-def learn_own(model: M3DFEL, clips: Sequence[Clip], config: TrainConfig) -> None:
-    """Learn what movements say of a person compared with the same person, in place.
+def learn_movement_classifier(model: M3DFEL, clips: Sequence[Clip], config: TrainConfig) -> None:
+    """Learn what movements say, in place.
 
     Args:
-        model: with `own`, after training.
+        model: with a movement classifier, after training.
         clips: of the training split; stills and people who show one emotion are left out.
         config: of the run.
 
     Raises:
         InputError: none of the clips could be read.
     """
-    assert model.own is not None
+    layer = model.movement_classifier
+    assert layer is not None
     people = _comparable(clips)
     numbers = [number for number, seen in enumerate(people.values()) for _ in seen]
     logits, statistics, targets, indices = _measure(
@@ -64,8 +65,8 @@ def learn_own(model: M3DFEL, clips: Sequence[Clip], config: TrainConfig) -> None
     )
     weight, bias = _fit(logits, statistics, targets, torch.tensor(numbers)[indices])
     with torch.no_grad():
-        model.own.weight.copy_(weight)
-        model.own.bias.copy_(bias)
+        layer.weight.copy_(weight)
+        layer.bias.copy_(bias)
 
 
 def _comparable(clips: Sequence[Clip]) -> dict[tuple[int, str], list[Clip]]:
@@ -106,8 +107,7 @@ def _fit(
 ) -> tuple[Tensor, Tensor]:
     """Return the weights (C, S) and the biases (C,) of the statistics.
 
-    With the biases, what is added is 0 on average: where little is seen of a person, nobody knows
-    what is usual for them, and they are compared with everybody.
+    With the biases, what is added is 0 on average: a person is compared with everybody.
     """
     shown, shown_targets = targets.unique(return_inverse=True)
     scale = statistics.std(0) + _LITTLE
