@@ -3,7 +3,7 @@
 Reads a cross-validation that leaves one person out at a time (`m3dfel crossval`), predicts the
 clips of each person with the model that has not seen them, as `m3dfel predict` does, and prints the
 accuracy with and without the baseline. The answer for a clip is the mean of the log probabilities
-over its timeline.
+over its timeline; of the answers in the timelines, how many are sure enough for the bundled model.
 
     python benchmarks/own.py clips/clips.csv runs/moving
 """
@@ -24,16 +24,17 @@ from torch import Tensor
 from m3dfel.batch.folders import predict_videos
 from m3dfel.batch.settings import PredictSettings
 from m3dfel.batch.workers import predict_in_processes
+from m3dfel.evaluation.coverage import answers_at, risk_coverage
 from m3dfel.evaluation.metrics import compute_metrics
-from m3dfel.models.checkpoints import load_model
+from m3dfel.models.checkpoints import BUNDLED, load_model
 from m3dfel.predictions.baseline import Baseline
 from m3dfel.predictions.persons import PersonMap
 from m3dfel.processes import usable_cores
 from m3dfel.report.recognized import per_label
 
 
-def answers(model: Path, videos: Sequence[str], labels: Sequence[str], own: bool) -> Tensor:
-    """Return the log probabilities of clips of one person, (M, C)."""
+def timelines(model: Path, videos: Sequence[str], labels: Sequence[str], own: bool) -> list[Tensor]:
+    """Return the log probabilities in the timelines of clips of one person, (W, C) each."""
     with tempfile.TemporaryDirectory() as output:
         settings = PredictSettings(
             output,
@@ -46,8 +47,7 @@ def answers(model: Path, videos: Sequence[str], labels: Sequence[str], own: bool
         predict_videos(videos, settings, partial(predict_in_processes, jobs=usable_cores()))
         tables = [pd.read_csv(Path(output, f"{Path(video).stem}_clips.csv")) for video in videos]
     p = per_label("p", labels)
-    means = [np.log(table[p].to_numpy() + _LITTLE).mean(0) for table in tables]
-    return torch.from_numpy(np.stack(means)).log_softmax(1)
+    return [torch.from_numpy(np.log(table[p].to_numpy() + _LITTLE)) for table in tables]
 
 
 def main() -> None:
@@ -58,19 +58,26 @@ def main() -> None:
     options = parser.parse_args()
     folds = sorted(options.run.glob("fold-*"))
     labels = load_model(str(folds[0])).labels
+    min_confidence = load_model(BUNDLED).min_confidence
     clips = pd.read_csv(options.clips)
     targets = torch.tensor([labels.index(emotion) for emotion in clips["emotion"]])
     for own in False, True:
-        logits = torch.zeros(len(clips), len(labels))
+        answers: dict[int, Tensor] = {}
         by_person = {}
         for fold in folds:
             # The CSV file of a run lists the clips that it was tested on.
             person = pd.read_csv(fold / "clips.csv")["identity"].iloc[0]
             rows = np.flatnonzero(clips["identity"] == person)
             videos = [str(options.clips.parent / clips["file"][row]) for row in rows]
-            logits[rows] = answers(fold, videos, labels, own).float()
-            by_person[person] = compute_metrics(logits[rows], targets[rows], labels).war
-        metrics = compute_metrics(logits, targets, labels)
+            answers |= zip(rows, timelines(fold, videos, labels, own), strict=True)
+            of_person = torch.stack([answers[row].mean(0) for row in rows])
+            by_person[person] = compute_metrics(of_person, targets[rows], labels).war
+        ordered = [answers[row] for row in range(len(clips))]
+        metrics = compute_metrics(torch.stack([a.mean(0) for a in ordered]), targets, labels)
+        single = torch.cat(ordered)
+        single_targets = targets.repeat_interleave(torch.tensor([len(a) for a in ordered]))
+        ece = compute_metrics(single, single_targets, labels).ece
+        sure = answers_at(risk_coverage(single, single_targets), min_confidence)
         chance = np.random.default_rng(0)
         wars = chance.choice([*by_person.values()], (10_000, len(folds))).mean(1)
         low, high = np.quantile(wars, [0.025, 0.975])
@@ -80,6 +87,10 @@ def main() -> None:
             "  recall", {name: round(r, 2) for name, r in metrics.recall.items() if r is not None}
         )
         print("  by person", {name: round(war, 2) for name, war in by_person.items()})
+        print(
+            f"  single answers: ECE {ece:.3f}, {sure.answered:.0%} reach {min_confidence:.2f}, "
+            f"{sure.answered_right or 0:.0%} of these are right"
+        )
 
 
 _LITTLE = 1e-6  # probabilities are written with six digits
