@@ -78,8 +78,8 @@ weights: $(VENV)/installed
 	  --data.neutral_probability 0.3 --model.weights runs/head --model.frames 16 \
 	  --model.bag_size 4 --model.aggregation dliam --model.aggregation_options '{init: mean}' \
 	  --model.reported_movements "$(MOVEMENTS)" --model.movement_classifier true --loss.votes true \
-	  --optim.epochs 1 --optim.epoch_clips 4000 --target_accuracy 0.9 --output runs/bundled \
-	  --resume
+	  --optim.parts '[motion, movement_classifier]' --optim.epochs 1 --optim.epoch_clips 4000 \
+	  --target_accuracy 0.9 --output runs/bundled --resume
 	$(BIN)/python -c "from pathlib import Path; from m3dfel.models.checkpoints import *; \
 	  save_model(load_model('runs/bundled'), Path('src/m3dfel/bundled'), half=True)"
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from m3dfel.config import TrainConfig
+from m3dfel.config import ModelConfig, TrainConfig
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.errors import InputError
 from m3dfel.models.checkpoints import load_model
@@ -67,12 +67,19 @@ def test_movements_say_what_differs_within_a_person_and_only_of_faces_that_move(
 
 def test_a_run_ends_with_what_movements_say(tmp_path: Path):
     config = leave_one_person_out(tmp_path)
-    config.data.folds, config.optim.parts = 0, ["classifier"]
+    config.data.folds, config.optim.parts = 0, ["classifier", "movement_classifier"]
     config.model.movements, config.model.movement_classifier = ["jawOpen"], True
     train(config)
     model = load_model(config.output)
     assert model.movement_classifier is not None
     assert model.movement_classifier.weight.abs().sum() > 0
+
+    config.model = ModelConfig(weights=config.output)
+    config.optim.parts, config.output = ["classifier"], str(tmp_path / "kept")
+    train(config)
+    kept = load_model(config.output)
+    assert kept.movement_classifier is not None
+    torch.testing.assert_close(kept.movement_classifier.weight, model.movement_classifier.weight)
 
 
 def test_a_run_on_nobody_in_particular_ends_before_it_starts(tmp_path: Path):

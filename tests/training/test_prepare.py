@@ -31,15 +31,32 @@ def test_weights_bring_their_architecture_and_what_is_named_overrides_it(tmp_pat
 
 
 def test_only_named_movements_are_shown_unlike_those_of_the_weights(tmp_path: Path):
-    trained = small_model(
-        movements=["jawOpen", "eyeBlink"], reported_movements=["eyeBlink"], movement_classifier=True
-    )
+    trained = small_model(movements=["jawOpen", "eyeBlink"], reported_movements=["eyeBlink"])
     save_model(trained, tmp_path)
     model = model_of(weights=str(tmp_path))
     assert (model.movements, model.reported_movements) == (["jawOpen", "eyeBlink"], ["eyeBlink"])
-    assert not model.movement_classifier, "it is learned anew"
     model = model_of(weights=str(tmp_path), movements=["jawOpen"])
     assert (model.movements, [*model.reported_movements]) == (["jawOpen"], [])
+
+
+def test_the_movement_classifier_is_kept_while_what_it_reads_stays_as_it_is(tmp_path: Path):
+    save_model(small_model(movements=["jawOpen"], movement_classifier=True), tmp_path / "with")
+    save_model(small_model(movements=["jawOpen"]), tmp_path / "without")
+
+    def has_one(weights: str, parts: list[str], **named: object) -> bool | None:
+        overrides = {f"model.{name}": value for name, value in named.items()}
+        overrides |= {"model.weights": str(tmp_path / weights), "optim.parts": parts}
+        return with_architecture(with_overrides(TrainConfig(), overrides)).model.movement_classifier
+
+    assert has_one("with", ["classifier"])
+    assert not has_one("with", ["backbone.4"])
+    assert not has_one("with", ["movement_head"])
+    assert not has_one("with", [])
+    assert has_one("with", [], movement_classifier=True)
+    assert not has_one("with", ["classifier"], movements=["eyeBlink"])
+    assert has_one("without", ["classifier", "movement_classifier"], movement_classifier=True)
+    with pytest.raises(InputError, match=r"add movement_classifier to optim\.parts"):
+        has_one("without", ["classifier"], movement_classifier=True)
 
 
 def test_options_of_another_part_are_not_taken_over():

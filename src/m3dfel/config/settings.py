@@ -111,8 +111,9 @@ class ModelConfig:
         reported_movements: those of them that are good enough to be shown; not given, those of the
             model in `weights`, or all if `movements` is given.
         movement_classifier: let the logits also depend on the movements within a bag, of faces that
-            move: learned after the last epoch from people who show several emotions each (column
-            `identity`).
+            move; not given, as in the model in `weights`, if neither the backbone nor the movements
+            learn. If `optim.parts` is empty or names it, it learns after the last epoch, from
+            people who show several emotions each (column `identity`).
         motion: let the logits also depend on how much the features change within a bag, from 0 at
             the start; for a face that stands still, nothing changes.
         flow: let the backbone also see the optical flow, for brief and faint movements; its weights

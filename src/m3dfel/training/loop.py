@@ -36,7 +36,7 @@ from m3dfel.training.clips import read_data, training_batches
 from m3dfel.training.environment import create_fabric, is_first_process, together
 from m3dfel.training.log import log_epoch, log_once
 from m3dfel.training.losses import TrainingLoss, TrainingModel
-from m3dfel.training.movement_classifier import check_people
+from m3dfel.training.movement_classifier import check_people, learns_movement_classifier
 from m3dfel.training.prepare import prepare
 from m3dfel.training.results import best_epoch, measure_split, write_results
 from m3dfel.training.run_folder import finished_results, open_run, write_problems
@@ -103,7 +103,7 @@ def train(config: TrainConfig, resume: bool = False) -> dict[str, Any]:
         create_fabric(run)  # a device that one of them cannot use is an error now, not hours later
     data = read_data(runs)
     for run, (_, splits) in zip(runs, data, strict=True):
-        if run.model.movement_classifier:
+        if learns_movement_classifier(run):
             check_people(splits["train"])
     folder = Path(config.output)
     with only_process(folder, "training") if is_first_process() else nullcontext():

@@ -146,26 +146,29 @@ class TrainingModel(nn.Module):
         parts: the names of those, such as `classifier` or `backbone.4`; empty for all.
 
     Raises:
-        InputError: the model has no such part.
+        InputError: the model has no such part, or none of them learns by gradients.
     """
 
     def __init__(self, model: M3DFEL, parts: Sequence[str] = ()) -> None:
         super().__init__()
         self.model = model
-        # It has no part in the loss, since it is learned after the last epoch.
-        later = "movement_classifier"
-        modules = {name: part for name, part in model.named_modules() if name != later}
+        modules = dict(model.named_modules())
         if unknown := [part for part in parts if part not in modules]:
-            names = ", ".join(name for name, _ in model.named_children() if name in modules)
+            names = ", ".join(name for name, _ in model.named_children())
             raise InputError(
                 f"optim.parts names {unknown[0]!r}, which the model does not have: use {names}, or "
                 "a part of one, such as backbone.4"
             )
         model.requires_grad_(not parts)
-        if model.movement_classifier:
-            model.movement_classifier.requires_grad_(False)
         for part in parts:
             modules[part].requires_grad_(True)
+        if model.movement_classifier:
+            model.movement_classifier.requires_grad_(False)  # it learns after the last epoch
+        if not any(parameter.requires_grad for parameter in model.parameters()):
+            raise InputError(
+                "optim.parts names movement_classifier alone, which learns after the last epoch: "
+                "name a part that learns before, such as motion"
+            )
         self.frozen = [
             module
             for module in modules.values()

@@ -31,6 +31,13 @@ _PENALTY = 0.2
 """Of the squared weights; chosen by leaving one person out (docs/trials.md)."""
 
 
+def learns_movement_classifier(config: TrainConfig) -> bool:
+    """Return whether a run ends by learning what movements say."""
+    parts = config.optim.parts
+    learns = not parts or "movement_classifier" in parts
+    return learns and bool(config.model.movement_classifier)
+
+
 def check_people(clips: Sequence[Clip]) -> None:
     """Check that clips show two people or more with several emotions each.
 
@@ -39,7 +46,7 @@ def check_people(clips: Sequence[Clip]) -> None:
     """
     if len(_comparable(clips)) < 2:
         raise InputError(
-            "model.movement_classifier learns from people who show several emotions each, but the "
+            "the movement classifier learns from people who show several emotions each, but the "
             "training clips have fewer than two of them: add a column identity to the CSV file of "
             "the data, or set model.movement_classifier to false"
         )

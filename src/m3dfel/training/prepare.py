@@ -52,7 +52,15 @@ def with_architecture(config: TrainConfig) -> TrainConfig:
     if len(named) == len(fields(ModelConfig)):
         return config
     settings = _settings_of(config.model.weights)
-    settings["movement_classifier"] = False  # learned at the end, for the features of this run
+    learning = {part.split(".")[0] for part in config.optim.parts}
+    if not learning or learning & {"backbone", "movement_head"} or "movements" in named:
+        settings["movement_classifier"] = False  # what it knows would no longer be right
+    idle = learning and "movement_classifier" not in learning
+    if idle and named.get("movement_classifier") and not settings["movement_classifier"]:
+        raise InputError(
+            "model.movement_classifier is true, but it would never learn: add movement_classifier "
+            "to optim.parts"
+        )
     if "movements" in named:
         settings["reported_movements"] = ()  # whoever names movements wants to see them
     for part in "backbone", "aggregation":

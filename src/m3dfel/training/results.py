@@ -24,7 +24,10 @@ from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.training.calibration import calibrate, prior_shift
 from m3dfel.training.clips import class_counts, draw_weights
 from m3dfel.training.environment import environment_info
-from m3dfel.training.movement_classifier import learn_movement_classifier
+from m3dfel.training.movement_classifier import (
+    learn_movement_classifier,
+    learns_movement_classifier,
+)
 from m3dfel.training.run_folder import use_calibrated_model
 
 
@@ -114,7 +117,7 @@ def write_results(
     final_model, final_row, final_outputs = model, epochs["last"], {}
     if "val" in measured:
         final_model = load_model(str(folder / "best")).to(fabric.device)
-    if final_model.movement_classifier:
+    if learns_movement_classifier(config):
         learn_movement_classifier(final_model, splits["train"], config)
         best_outputs = None  # measured without it
     if "val" in measured:
@@ -154,7 +157,7 @@ def write_results(
     if fabric.is_global_zero:
         if "val" in measured:
             save_model(final_model, folder / "calibrated")
-        elif final_model.movement_classifier:
+        elif learns_movement_classifier(config):
             save_model(final_model, folder / "last")
         tables = {name: (measured[name], final_outputs[name]) for name in final_outputs}
         if tables:

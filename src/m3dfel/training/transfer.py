@@ -92,8 +92,8 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
         del weights["classifier.weight"], weights["classifier.bias"]
     if trained.motion and model.motion:
         _choose_rows(weights, "motion", trained.labels, initial, model.labels)
-    for name in "movement_classifier.weight", "movement_classifier.bias":  # learned anew
-        weights.pop(name, None)
+    if trained.movement_classifier and model.movement_classifier:
+        _choose_rows(weights, "movement_classifier", trained.labels, initial, model.labels)
     if trained.movements and model.movements:
         _choose_rows(weights, "movement_head", trained.movements, initial, model.movements)
     fitting = {n: v for n, v in weights.items() if n in initial and initial[n].shape == v.shape}
