@@ -222,6 +222,10 @@ class OptimConfig:
     keep: BelowOne = 0.0
     parts: list[str] = field(default_factory=list)
 
+    def trains(self, part: str) -> bool:
+        """Return whether a part of the model such as `backbone` learns, or some of it."""
+        return not self.parts or part in {name.split(".")[0] for name in self.parts}
+
 
 @dataclass
 class TrainConfig:

@@ -296,10 +296,10 @@ class M3DFEL(
         if self.motion is not None:
             logits = logits + self.motion(change(features))
         if self.movement_classifier is not None:
-            changes = change(self.estimate_movements(features)).mean(1, keepdim=True)
+            statistics = self.movement_statistics(features)
+            changes = statistics[:, -len(self.movements) :].mean(1, keepdim=True)
             moving = (changes / _MOVING).clamp(max=1)
-            said = self.movement_classifier(self.movement_statistics(features))
-            logits = logits + moving * said
+            logits = logits + moving * self.movement_classifier(statistics)
         return logits
 
     def _save_pretrained(self, save_directory: Path) -> None:

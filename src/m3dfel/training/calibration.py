@@ -1,9 +1,9 @@
 """Calibrate a trained model on validation clips: its probabilities, and when it is sure enough.
 
 All corrections become part of the model, so everything that loads it gets them. Two change its
-weights: the class frequencies that balanced sampling removed are restored
-(post-hoc logit adjustment, Menon et al., ICLR 2021), and the logits are divided by a temperature
-(Guo et al., ICML 2017). The third is the confidence below which it gives no answer.
+weights: the class frequencies that balanced sampling removed are restored (post-hoc logit
+adjustment, Menon et al., ICLR 2021), and the logits are divided by a temperature (Guo et al., ICML
+2017). The third is the confidence below which it gives no answer.
 """
 
 from __future__ import annotations

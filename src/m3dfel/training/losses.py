@@ -166,8 +166,8 @@ class TrainingModel(nn.Module):
             model.movement_classifier.requires_grad_(False)  # it learns after the last epoch
         if not any(parameter.requires_grad for parameter in model.parameters()):
             raise InputError(
-                "optim.parts names movement_classifier alone, which learns after the last epoch: "
-                "name a part that learns before, such as motion"
+                f"optim.parts names {', '.join(parts)} alone, which does not learn in an epoch: "
+                "name a part that does, such as classifier"
             )
         self.frozen = [
             module

@@ -33,9 +33,7 @@ _PENALTY = 0.2
 
 def learns_movement_classifier(config: TrainConfig) -> bool:
     """Return whether a run ends by learning what movements say."""
-    parts = config.optim.parts
-    learns = not parts or "movement_classifier" in parts
-    return learns and bool(config.model.movement_classifier)
+    return config.optim.trains("movement_classifier") and bool(config.model.movement_classifier)
 
 
 def check_people(clips: Sequence[Clip]) -> None:

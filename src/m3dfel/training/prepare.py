@@ -52,11 +52,11 @@ def with_architecture(config: TrainConfig) -> TrainConfig:
     if len(named) == len(fields(ModelConfig)):
         return config
     settings = _settings_of(config.model.weights)
-    learning = {part.split(".")[0] for part in config.optim.parts}
-    if not learning or learning & {"backbone", "movement_head"} or "movements" in named:
+    trains = config.optim.trains
+    if trains("backbone") or trains("movement_head") or "movements" in named:
         settings["movement_classifier"] = False  # what it knows would no longer be right
-    idle = learning and "movement_classifier" not in learning
-    if idle and named.get("movement_classifier") and not settings["movement_classifier"]:
+    starts_anew = named.get("movement_classifier") and not settings["movement_classifier"]
+    if starts_anew and not trains("movement_classifier"):
         raise InputError(
             "model.movement_classifier is true, but it would never learn: add movement_classifier "
             "to optim.parts"

@@ -37,8 +37,7 @@ def build_model(config: TrainConfig, movements: Sequence[str] = ()) -> M3DFEL:
     architecture = dataclasses.asdict(with_architecture(config).model)
     weights = architecture.pop("weights")
     architecture["movements"] = architecture["movements"] or movements
-    learning = [part.split(".")[0] for part in config.optim.parts]
-    if not config.loss.movements and (not learning or "backbone" in learning):
+    if not config.loss.movements and config.optim.trains("backbone"):
         architecture["movements"] = ()
     torch.manual_seed(config.seed)
     model = M3DFEL(config.data.labels, **architecture)
@@ -92,7 +91,9 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
         del weights["classifier.weight"], weights["classifier.bias"]
     if trained.motion and model.motion:
         _choose_rows(weights, "motion", trained.labels, initial, model.labels)
-    if trained.movement_classifier and model.movement_classifier:
+    if trained.movements != model.movements:  # the classifier of movements would read others
+        weights = {n: v for n, v in weights.items() if not n.startswith("movement_classifier.")}
+    elif model.movement_classifier:
         _choose_rows(weights, "movement_classifier", trained.labels, initial, model.labels)
     if trained.movements and model.movements:
         _choose_rows(weights, "movement_head", trained.movements, initial, model.movements)
