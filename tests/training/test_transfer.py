@@ -146,6 +146,23 @@ def test_movements_are_carried_over_by_name(tmp_path: Path):
         torch.testing.assert_close(model(clips), trained.eval()(clips))  # motion starts at 0
 
 
+def test_the_movement_classifier_is_carried_over_for_the_movements_it_reads(tmp_path: Path):
+    options = {"backbone_options": {"width": 8, "depth": 10}, "size": 16, "frames": 4}
+    options |= {"bag_size": 4, "movement_classifier": True}
+    trained = M3DFEL(movements=["jawOpen", "eyeBlink"], **options)
+    torch.nn.init.normal_(trained.movement_classifier.weight)
+    save_model(trained, tmp_path)
+    same = M3DFEL(["fear", "boredom"], movements=["jawOpen", "eyeBlink"], **options)
+    others = M3DFEL(movements=["jawOpen", "mouthSmile"], **options)
+    more = M3DFEL(["fear", "boredom"], movements=["jawOpen", "eyeBlink", "mouthSmile"], **options)
+    for model in same, others, more:
+        transfer_weights(model, str(tmp_path))
+    fear = trained.movement_classifier.weight[trained.labels.index("fear")]
+    assert torch.equal(same.movement_classifier.weight, torch.stack([fear, torch.zeros(6)]))
+    assert not others.movement_classifier.weight.any()
+    assert not more.movement_classifier.weight.any()
+
+
 def test_plain_means_start_with_the_answers_of_a_dliam_that_is_still_the_mean(tmp_path: Path):
     options = {"backbone_options": {"width": 8, "depth": 10}, "size": 16, "frames": 4}
     trained = M3DFEL(bag_size=4, aggregation_options={"init": "mean"}, **options).eval()
