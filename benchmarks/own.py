@@ -2,8 +2,8 @@
 
 Reads a cross-validation that leaves one person out at a time (`m3dfel crossval`), predicts the
 clips of each person with the model that has not seen them, as `m3dfel predict` does, and prints the
-accuracy with and without the baseline. The answer for a clip is the mean of the log probabilities
-over its timeline; of the answers in the timelines, how many are sure enough for the bundled model.
+accuracy with and without the baseline. The answer for a clip is the mean of the probabilities in
+its timeline; of the answers in the timelines, how many are sure enough for the bundled model.
 
     python benchmarks/own.py clips/clips.csv runs/moving
 """
@@ -34,7 +34,7 @@ from m3dfel.report.recognized import per_label
 
 
 def timelines(model: Path, videos: Sequence[str], labels: Sequence[str], own: bool) -> list[Tensor]:
-    """Return the log probabilities in the timelines of clips of one person, (W, C) each."""
+    """Return the probabilities in the timelines of clips of one person, (W, C) each."""
     with tempfile.TemporaryDirectory() as output:
         settings = PredictSettings(
             output,
@@ -47,7 +47,12 @@ def timelines(model: Path, videos: Sequence[str], labels: Sequence[str], own: bo
         predict_videos(videos, settings, partial(predict_in_processes, jobs=usable_cores()))
         tables = [pd.read_csv(Path(output, f"{Path(video).stem}_clips.csv")) for video in videos]
     p = per_label("p", labels)
-    return [torch.from_numpy(np.log(table[p].to_numpy() + _LITTLE)) for table in tables]
+    return [torch.from_numpy(table[p].to_numpy()) for table in tables]
+
+
+def logits(clips: Sequence[Tensor]) -> Tensor:
+    """Return the mean of the probabilities in each timeline, (M, C), as logits."""
+    return (torch.stack([probabilities.mean(0) for probabilities in clips]) + _LITTLE).log()
 
 
 def main() -> None:
@@ -70,11 +75,11 @@ def main() -> None:
             rows = np.flatnonzero(clips["identity"] == person)
             videos = [str(options.clips.parent / clips["file"][row]) for row in rows]
             answers |= zip(rows, timelines(fold, videos, labels, own), strict=True)
-            of_person = torch.stack([answers[row].mean(0) for row in rows])
+            of_person = logits([answers[row] for row in rows])
             by_person[person] = compute_metrics(of_person, targets[rows], labels).war
         ordered = [answers[row] for row in range(len(clips))]
-        metrics = compute_metrics(torch.stack([a.mean(0) for a in ordered]), targets, labels)
-        single = torch.cat(ordered)
+        metrics = compute_metrics(logits(ordered), targets, labels)
+        single = (torch.cat(ordered) + _LITTLE).log()
         single_targets = targets.repeat_interleave(torch.tensor([len(a) for a in ordered]))
         ece = compute_metrics(single, single_targets, labels).ece
         sure = answers_at(risk_coverage(single, single_targets), min_confidence)

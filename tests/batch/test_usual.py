@@ -8,7 +8,7 @@ import pytest
 
 from m3dfel.batch.folders import predict_videos
 from m3dfel.batch.settings import PredictSettings
-from m3dfel.predictions.baseline import Baseline
+from m3dfel.predictions.baseline import Baseline, compared_with
 from m3dfel.predictions.persons import PersonMap
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.video.encode import write_video
@@ -48,6 +48,11 @@ def offsets(prediction: Prediction, person: int) -> list[float]:
     return [*prediction.settings["baseline_offsets"][str(person)].values()]
 
 
+def logits(prediction: Prediction) -> np.ndarray:
+    evidence = [f"evidence_{label}" for label in prediction.labels]
+    return prediction.instances.groupby("clip")[evidence].sum().to_numpy()
+
+
 def test_all_videos_of_a_person_are_compared_with_the_same_mean(study, tmp_path: Path):
     together = predict(study)
     assert offsets(together["a"], 7) == offsets(together["b"], 7)
@@ -64,6 +69,9 @@ def test_all_videos_of_a_person_are_compared_with_the_same_mean(study, tmp_path:
     n = sum(seconds)
     expected = n / (n + 5) * np.average(means, 0, seconds)
     assert offsets(together["a"], 7) == pytest.approx(expected, abs=1e-4)
+    floored = compared_with(apart["a"], 1).restore(logits(apart["a"]))
+    compared = (1 + n / (n + 5) / 2) * (floored - expected)
+    assert logits(together["a"]) == pytest.approx(compared, abs=1e-3)
 
     table = pd.read_csv(Path(study.output, "a.csv"))
     spans = together["a"].spans

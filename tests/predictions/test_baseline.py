@@ -95,21 +95,23 @@ def test_the_first_neutral_seconds_are_those_of_one_track(prediction: Prediction
     assert (chosen["emotion"] == "neutral").all()
 
 
-def test_the_own_baseline_is_the_mean_of_a_person_shrunk_by_the_time_they_are_seen(
+def test_the_own_baseline_follows_the_formula_and_what_it_subtracts_is_stated(
     prediction: Prediction,
 ):
     corrected = subtract_baseline(prediction, Baseline(own=True), 0.5, 0.2)
     assert corrected.settings["baseline"] == "own"
-    before = np.log(softmax(evidence(prediction), axis=1) + 0.01)
+    before = np.log(softmax(evidence(prediction), axis=1) + 0.003)
     after = log_softmax(evidence(corrected), axis=1)
     for person, clips in prediction.clips.groupby("person"):
         spans = clips.groupby("track").agg({"start_s": "min", "end_s": "max"})
         seen_s = (spans["end_s"] - spans["start_s"]).sum()
-        offset = seen_s / (seen_s + 5) * before[clips.index].mean(0)
-        expected = log_softmax(before[clips.index] - offset, axis=1)
+        weight = seen_s / (seen_s + 5)
+        offset = weight * before[clips.index].mean(0)
+        expected = log_softmax((1 + weight / 2) * (before[clips.index] - offset), axis=1)
         assert after[clips.index] == pytest.approx(expected, abs=1e-3)
         stated = corrected.settings["baseline_offsets"][str(person)]
         assert [*stated.values()] == pytest.approx(offset, abs=1e-3)
+        assert corrected.settings["baseline_seconds"][str(person)] == pytest.approx(seen_s)
     assert not corrected.note
 
 

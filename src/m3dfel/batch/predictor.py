@@ -187,7 +187,7 @@ def different_settings(was: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Return the names of the settings that differ between two records."""
     # The file and the device are no settings, the weights say more than the name of the model, and
     # the offsets follow from the video.
-    others = {"file", "file_version", "device", "model", "baseline_offsets"}
+    others = {"file", "file_version", "device", "model", "baseline_offsets", "baseline_seconds"}
     names = (was.keys() | now.keys()) - others
     return sorted(name for name in names if was.get(name) != now.get(name))
 

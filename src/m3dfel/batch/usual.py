@@ -16,10 +16,9 @@ from m3dfel.batch.predictor import write_results
 from m3dfel.batch.settings import ANNOTATED, PredictSettings, Video
 from m3dfel.predictions.baseline import (
     Usual,
-    Values,
     compare_with,
+    compared_with,
     join_usual,
-    own_offset,
     usual,
 )
 from m3dfel.predictions.persons import PersonMap
@@ -27,7 +26,7 @@ from m3dfel.predictions.prediction import Prediction
 from m3dfel.progress import progress
 from m3dfel.video.sources import readable
 
-_SAME = 1e-3  # a difference between logits that nobody sees
+_SAME = 1e-3  # a difference that nobody sees
 
 
 def compare_over_videos(
@@ -51,20 +50,25 @@ def compare_over_videos(
     if not videos:
         return
     parts: dict[int, list[Usual]] = {person: [] for person in several}
-    subtracted: dict[str, dict[int, Values]] = {}
+    compared: dict[str, dict[int, Usual]] = {}
     for video in videos:
         prediction = _load(video, settings)
         seen_here = named[video.stem] & several & set(prediction.clips["person"])
-        subtracted[video.stem] = {person: own_offset(prediction, person) for person in seen_here}
+        compared[video.stem] = {person: compared_with(prediction, person) for person in seen_here}
         for person in seen_here:
             if part := usual(prediction, person):
                 parts[person].append(part)
     over_videos = {person: join_usual(seen) for person, seen in parts.items() if seen}
     for video in progress(videos, "comparing persons over videos", len(videos), "{:.1f} videos/s"):
-        old = subtracted[video.stem]
+        old = compared[video.stem]
         people = {p: over_videos[p] for p in old.keys() & over_videos.keys()}
-        if any(np.abs(people[p].offset() - old[p]).max() >= _SAME for p in people):
+        if any(_differ(people[person], old[person]) for person in people):
             _compare(video, people, settings, min_confidence)
+
+
+def _differ(usual: Usual, other: Usual) -> bool:
+    weights = abs(usual.weight - other.weight)
+    return max(np.abs(usual.offset - other.offset).max(), weights) >= _SAME
 
 
 def _compare(

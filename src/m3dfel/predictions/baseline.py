@@ -16,15 +16,16 @@ The baseline `own` needs no rest: it is all that is seen of the person in the vi
 probabilities of a clip, m the mean of log(p + ε) over the person's readable clips, which cover n
 seconds together,
 
-    z'_c = log(p_c + ε) - n / (n + k) m_c,    ε = 0.01, k = 5 s
+    z'_c = (1 + w / 2) (log(p_c + ε) - w m_c),    w = n / (n + k), ε = 0.003, k = 5 s
 
 so the answer is what a clip shows beyond what is usual for the person, and where there is little of
-the person, less changes. Where a table of persons says that several videos show the same person, m
-and n are of all of them, each video counting by its n (`join_usual`). Without ε, emotions that are
-never probable would decide. Both were chosen on seven people who act and speak (docs/trials.md).
+the person, less changes. The factor gives back the confidence that the subtraction takes away.
+Where a table of persons says that several videos show the same person, m and n are of all of them,
+each video counting by its n (`join_usual`). Without ε, emotions that are never probable would
+decide. All were chosen on seven people who act and speak (docs/trials.md).
 
-The same amount is taken from the evidence of the instances, in equal parts, so that it still sums
-to the logits.
+What the logits lose is taken from the evidence of the instances, in equal parts, so that it still
+sums to the logits.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ Values = npt.NDArray[np.float64]
 NEUTRAL, OWN = "neutral", "own"
 # q in the formula: at rest, a face gets at least this probability of neutral.
 _NEUTRAL_AT_REST = 0.6
-# ε and k in the formula of the own baseline.
-_OWN_FLOOR, _OWN_S = 0.01, 5.0
+# ε, k and the gain of 1/2 in the formula of the own baseline.
+_OWN_FLOOR, _OWN_S, _OWN_GAIN = 0.003, 5.0, 0.5
 # The first neutral seconds: of the first neutral span of at least _MIN_S, at most _MAX_S.
 _MIN_S, _MAX_S = 0.5, 2.0
 
@@ -125,7 +126,8 @@ def subtract_baseline(
     """Return a prediction from which the baseline of each person is subtracted.
 
     A person who is not seen during the baseline keeps all answers, and the note says so. What was
-    subtracted is in the settings of the prediction: `baseline_offsets`, by person and emotion.
+    subtracted is in the settings of the prediction: `baseline_offsets`, by person and emotion, and
+    for the baseline `own` also `baseline_seconds`, n of each person.
 
     Args:
         prediction: of a video.
@@ -145,13 +147,16 @@ def subtract_baseline(
     floored = np.log(softmax(logits, axis=1) + _OWN_FLOOR)
     subtracted = np.zeros_like(logits)
     offsets: dict[str, dict[str, float]] = {}
+    seconds: dict[str, float] = {}
     notes = [prediction.note] if prediction.note else []
     for person, clips in prediction.clips.groupby("person"):
         chosen = clips[baseline.clips(clips)]
         if len(chosen):
             if baseline.own:
-                offset = Usual(_seconds(chosen), floored[chosen.index].mean(0)).offset()
-                subtracted[clips.index] = (logits - floored)[clips.index] + offset
+                own = Usual(_seconds(chosen), floored[chosen.index].mean(0))
+                compared = own.compare(floored[clips.index])
+                subtracted[clips.index] = logits[clips.index] - compared
+                offset, seconds[str(person)] = own.offset, own.seconds
             else:
                 offset = _offset(logits[chosen.index].mean(0), labels.index(NEUTRAL))
                 subtracted[clips.index] = offset
@@ -159,8 +164,9 @@ def subtract_baseline(
         else:
             notes.append(f"person {person} is not seen in the baseline: the answers are unchanged")
     answers = _subtract(prediction, logits, subtracted, min_confidence, smooth_s)
-    settings = prediction.settings | {"baseline": str(baseline), "baseline_offsets": offsets}
-    return replace(answers, note="; ".join(notes), settings=settings)
+    stated = {"baseline": str(baseline), "baseline_offsets": offsets}
+    stated |= {"baseline_seconds": seconds} if baseline.own else {}
+    return replace(answers, note="; ".join(notes), settings=prediction.settings | stated)
 
 
 @dataclass(frozen=True)
@@ -168,16 +174,42 @@ class Usual:
     """What the model sees in a person on average.
 
     Attributes:
-        seconds: how long the person is seen.
-        mean: of log(p + ε), for each label.
+        seconds: n, how long the person is seen.
+        mean: m of log(p + ε), for each label.
     """
 
     seconds: float
     mean: Values
 
+    @property
+    def weight(self) -> float:
+        """w, from 0 to 1: less where little is seen of the person."""
+        return self.seconds / (self.seconds + _OWN_S)
+
+    @property
     def offset(self) -> Values:
-        """Return what the baseline `own` subtracts: less where little is seen of the person."""
-        return (self.seconds / (self.seconds + _OWN_S) * self.mean).round(6)
+        """What the baseline `own` subtracts, for each label."""
+        return (self.weight * self.mean).round(6)
+
+    def compare(self, floored: Values) -> Values:
+        """Return the logits of clips (M, C) in comparison, from their log(p + ε)."""
+        return self._factor * (floored - self.offset)
+
+    def restore(self, compared: Values) -> Values:
+        """Return log(p + ε) of clips (M, C), from their logits in comparison."""
+        return compared / self._factor + self.offset
+
+    @property
+    def _factor(self) -> float:
+        return 1 + _OWN_GAIN * self.weight
+
+
+def compared_with(prediction: Prediction, person: int) -> Usual:
+    """Return what a person was compared with by the baseline `own`, from the settings."""
+    offsets = prediction.settings["baseline_offsets"].get(str(person), {})
+    offset = np.array([offsets.get(label, 0.0) for label in prediction.labels])
+    seconds = prediction.settings["baseline_seconds"].get(str(person), 0.0)
+    return Usual(seconds, offset * (seconds + _OWN_S) / seconds if seconds else offset)
 
 
 def usual(prediction: Prediction, person: int) -> Usual | None:
@@ -190,15 +222,14 @@ def usual(prediction: Prediction, person: int) -> Usual | None:
     seen = clips[(clips["person"] == person) & clips["emotion"].notna()]
     if seen.empty:
         return None
-    return Usual(
-        _seconds(seen), _logits(prediction)[seen.index].mean(0) + own_offset(prediction, person)
-    )
+    floored = compared_with(prediction, person).restore(_logits(prediction)[seen.index])
+    return Usual(_seconds(seen), floored.mean(0))
 
 
 def join_usual(parts: Sequence[Usual]) -> Usual:
     """Return what is usual for a person over several videos, each of which counts by its length."""
     seconds = np.array([part.seconds for part in parts])
-    return Usual(seconds.sum(), np.average([part.mean for part in parts], 0, seconds))
+    return Usual(float(seconds.sum()), np.average([part.mean for part in parts], 0, seconds))
 
 
 def compare_with(
@@ -212,21 +243,20 @@ def compare_with(
         min_confidence: of the model.
         smooth_s: of the `Recognizer` that made the prediction.
     """
-    labels, offsets = prediction.labels, dict(prediction.settings["baseline_offsets"])
-    more = np.zeros((len(prediction.clips), len(labels)))
-    for person in usual.keys() & set(prediction.clips["person"]):
-        offset = usual[person].offset()
-        more[prediction.clips["person"] == person] = offset - own_offset(prediction, person)
-        offsets[str(person)] = dict(zip(labels, offset.tolist(), strict=True))
-    settings = prediction.settings | {"baseline_offsets": offsets}
-    answers = _subtract(prediction, _logits(prediction), more, min_confidence, smooth_s)
-    return replace(answers, settings=settings)
-
-
-def own_offset(prediction: Prediction, person: int) -> Values:
-    """Return what was subtracted for a person, for each label."""
-    offsets = prediction.settings["baseline_offsets"].get(str(person), {})
-    return np.array([offsets.get(label, 0.0) for label in prediction.labels])
+    labels, logits = prediction.labels, _logits(prediction)
+    offsets = dict(prediction.settings["baseline_offsets"])
+    seconds = dict(prediction.settings["baseline_seconds"])
+    subtracted = np.zeros_like(logits)
+    for person, clips in prediction.clips.groupby("person"):
+        if person in usual:
+            of_person = logits[clips.index]
+            floored = compared_with(prediction, person).restore(of_person)
+            subtracted[clips.index] = of_person - usual[person].compare(floored)
+            offsets[str(person)] = dict(zip(labels, usual[person].offset.tolist(), strict=True))
+            seconds[str(person)] = usual[person].seconds
+    answers = _subtract(prediction, logits, subtracted, min_confidence, smooth_s)
+    stated = {"baseline_offsets": offsets, "baseline_seconds": seconds}
+    return replace(answers, settings=prediction.settings | stated)
 
 
 def _logits(prediction: Prediction) -> Values:
