@@ -64,7 +64,7 @@ class Prediction:
         note: a sentence for the user, such as that no face was found; usually empty.
         settings: how it was made; filled in by `m3dfel predict`.
         movements: names of what moves in the faces, if the model has learned it: blendshapes of
-            ARKit, left and right as one (see `m3dfel.blendshapes`).
+            ARKit, left and right as one.
 
     Example:
         The prediction for a short video of a drawn face that smiles:
