@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from m3dfel.recognition.recognizer import Recognizer
-from m3dfel.web.analysis import Reason, Unsuitable
+from m3dfel.web.analysis import Unsuitable
 from m3dfel.web.photos import PhotoAnalysis, analyze_photos
 from m3dfel.web.result import render_result
 from small_videos import ScriptedDetector, noise_video, small_model
@@ -46,13 +46,13 @@ def test_every_photo_is_shown_and_what_cannot_be_read_is_named(files: list[Path]
 
 @pytest.mark.parametrize(
     ("names", "reason"),
-    [(("anna.png", "ben.png"), Reason.NO_FACE), (("broken.jpg",), Reason.UNREADABLE)],
+    [(("anna.png", "ben.png"), "no_face"), (("broken.jpg",), "unreadable")],
 )
 def test_photos_without_anything_to_show_have_a_reason(
-    files: list[Path], names: tuple[str, ...], reason: Reason
+    files: list[Path], names: tuple[str, ...], reason: str
 ):
     folder = files[0].parent
     (folder / "broken.jpg").write_text("no photo")
     with pytest.raises(Unsuitable) as caught:
         analyzed([folder / name for name in names])
-    assert caught.value.reason is reason
+    assert caught.value.reason == reason

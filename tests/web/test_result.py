@@ -9,6 +9,7 @@ from m3dfel.emotions import EMOTIONS, colors
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report.portraits import portrait_views
+from m3dfel.video.decode import VideoInfo
 from m3dfel.web.analysis import Analysis
 from m3dfel.web.moments import clearest_moments
 from m3dfel.web.result import boxes, render_result, verdict
@@ -27,10 +28,9 @@ def analysis_of(prediction: Prediction, duration_s: float = 4.0, name: str = "fi
     views = [*faces, *(moment.view for moment in moments)]
     pictures = dict.fromkeys(views, "data:image/jpeg;base64,AAAA")
     files = {kind: Path(f"/results/a b/{name}.{kind}") for kind in ("video", "csv")}
-    video = Path("/results/a b/film.mp4")
-    return Analysis(
-        prediction, video, 320, 180, duration_s, duration_s, faces, moments, pictures, files
-    )
+    video = VideoInfo(320, 180, 25.0, duration_s, None, 0)
+    prediction = replace(prediction, duration_s=duration_s)
+    return Analysis(prediction, video, faces, moments, pictures, files)
 
 
 def shown_as(prediction: Prediction, **columns: object) -> str:

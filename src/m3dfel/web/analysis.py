@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from enum import Enum
 from pathlib import Path
 from typing import Literal, TypeAlias
 from zipfile import ZipFile
@@ -38,22 +37,15 @@ _MAX_PIXELS = 8192 * 4320
 # A file that ends earlier than it states, by more than this, is cut off.
 _MISSING_S = 0.5
 
-
-class Reason(Enum):
-    """Why files have nothing to show; the values are keys of `translations.WORDS`."""
-
-    UNREADABLE = "unreadable"
-    ONE_VIDEO = "one_video"
-    TOO_LONG = "too_long"
-    TOO_MANY_PIXELS = "too_many_pixels"
-    NO_FACE = "no_face"
+Reason: TypeAlias = Literal["unreadable", "one_video", "too_long", "too_many_pixels", "no_face"]
+"""Why files have nothing to show: a key of `translations.WORDS`."""
 
 
 class Unsuitable(Exception):  # noqa: N818
     """Raised if files have nothing to show."""
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.value)
+        super().__init__(reason)
         self.reason = reason
 
 
@@ -63,11 +55,7 @@ class Analysis:
 
     Attributes:
         prediction: the recognized faces; its source is the name of the file, without a folder.
-        video: the file.
-        width: of its picture in pixels.
-        height: of its picture in pixels.
-        duration_s: length of what could be read, in seconds.
-        stated_s: length that the file states; None if it states none.
+        video: its properties, as the file states them.
         portraits: a view of each person.
         moments: the clearest moment of each emotion.
         pictures: of portraits and moments, as URLs of embedded JPEGs.
@@ -75,11 +63,7 @@ class Analysis:
     """
 
     prediction: Prediction
-    video: Path
-    width: int
-    height: int
-    duration_s: float
-    stated_s: float | None
+    video: VideoInfo
     portraits: list[View]
     moments: list[Moment]
     pictures: dict[View, str]
@@ -88,7 +72,7 @@ class Analysis:
     @property
     def is_cut_off(self) -> bool:
         """Whether the file ends earlier than it states."""
-        return self.stated_s is not None and self.duration_s < self.stated_s - _MISSING_S
+        return self.prediction.duration_s < (self.video.duration_s or 0.0) - _MISSING_S
 
 
 def analyze(
@@ -114,13 +98,15 @@ def analyze(
         InputError: a result cannot be written.
     """
     info = _probe(video, max_s)
-    frames = _ReportedFrames(video, info.duration_s, max_s, report)
-    prediction = _recognize(frames, recognizer)
+    prediction = recognizer.predict(_frames(video, info, max_s, report), progress=False)
+    if prediction.clips.empty:
+        raise Unsuitable("no_face")
+    prediction = replace(prediction, source=video.name)
     people, moments = portrait_views(prediction), clearest_moments(prediction)
     gallery = Gallery([*people, *(moment.view for moment in moments)])
 
     def on_frame(frame: Frame) -> None:
-        done = min(1.0, frame.time_s / max(frames.end_s, 0.1))
+        done = min(1.0, frame.time_s / max(prediction.duration_s, 0.1))
         report("drawing", _READING + (1 - _READING) * done)
         gallery.collect(frame)
 
@@ -130,11 +116,7 @@ def analyze(
     annotate_video(prediction, annotated, str(video), on_frame, lang, progress=False)
     return Analysis(
         prediction,
-        video,
-        info.width,
-        info.height,
-        duration_s=frames.end_s,
-        stated_s=info.duration_s,
+        info,
         portraits=people,
         moments=moments,
         pictures=gallery.pictures,
@@ -146,49 +128,22 @@ def _probe(video: Path, max_s: float) -> VideoInfo:
     try:
         info = probe(video)
     except InputError as error:
-        raise Unsuitable(Reason.UNREADABLE) from error
+        raise Unsuitable("unreadable") from error
     if info.width * info.height > _MAX_PIXELS:
-        raise Unsuitable(Reason.TOO_MANY_PIXELS)
+        raise Unsuitable("too_many_pixels")
     if (info.duration_s or 0.0) > max_s:
-        raise Unsuitable(Reason.TOO_LONG)
+        raise Unsuitable("too_long")
     return info
 
 
-def _recognize(frames: _ReportedFrames, recognizer: Recognizer) -> Prediction:
-    prediction = recognizer.predict(frames, progress=False)
-    if prediction.clips.empty:
-        raise Unsuitable(Reason.NO_FACE)
-    return replace(prediction, source=frames.video.name)
-
-
-@dataclass(eq=False)
-class _ReportedFrames:
-    """The frames of a video; each is reported when it is read.
-
-    Attributes:
-        video: the file.
-        duration_s: as the file states it; None if it does not, as recordings of a camera.
-        max_s: length in seconds that a video may have.
-        report: called for every frame.
-        end_s: when the last of the frames so far ends.
-    """
-
-    video: Path
-    duration_s: float | None
-    max_s: float
-    report: Report
-    end_s: float = 0.0
-
-    def __iter__(self) -> Iterator[Frame]:
-        before_s = 0.0
-        for frame in read_video(self.video):
-            if frame.time_s > self.max_s:
-                raise Unsuitable(Reason.TOO_LONG)
-            self.end_s = max(self.end_s, 2 * frame.time_s - before_s)
-            before_s = frame.time_s
-            done = min(1.0, self.end_s / self.duration_s) if self.duration_s else 0.0
-            self.report("reading", _READING * done)
-            yield frame
+def _frames(video: Path, info: VideoInfo, max_s: float, report: Report) -> Iterator[Frame]:
+    """Yield the frames of a video, and report each of them."""
+    for frame in read_video(video):
+        if frame.time_s > max_s:  # recordings of a camera do not state their length
+            raise Unsuitable("too_long")
+        done = min(1.0, frame.time_s / info.duration_s) if info.duration_s else 0.0
+        report("reading", _READING * done)
+        yield frame
 
 
 def drawn_language(language: Language) -> Language:

@@ -296,7 +296,7 @@ class _Handlers:
         except (Stopped, CancelledError):
             return {"state": "stopped"}
         except Unsuitable as error:
-            reason = error.reason.value
+            reason: str = error.reason
         except Exception:
             logger.exception("an upload could not be worked on")
             reason = "failed"

@@ -16,7 +16,7 @@ from threading import Event
 
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.sources import is_picture
-from m3dfel.web.analysis import Analysis, Reason, Step, Unsuitable, analyze
+from m3dfel.web.analysis import Analysis, Step, Unsuitable, analyze
 from m3dfel.web.defaults import WORKERS
 from m3dfel.web.photos import PhotoAnalysis, analyze_photos
 from m3dfel.web.translations import Language
@@ -105,7 +105,7 @@ class Job:
         if all(map(is_picture, self.files)):
             return analyze_photos(self.files, results, recognizer(), self.language, self._report)
         if len(self.files) > 1:
-            raise Unsuitable(Reason.ONE_VIDEO)
+            raise Unsuitable("one_video")
         (video,) = self.files
         return analyze(video, results, recognizer(), max_s, self.language, self._report)
 

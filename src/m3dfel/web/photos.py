@@ -20,7 +20,7 @@ from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.decode import Picture
 from m3dfel.video.sources import read_frames
-from m3dfel.web.analysis import Reason, Report, Unsuitable, drawn_language, write_zip
+from m3dfel.web.analysis import Report, Unsuitable, drawn_language, write_zip
 from m3dfel.web.translations import Language
 
 _FORMATS = ("png", "xlsx", "csv", "json")
@@ -103,9 +103,9 @@ def analyze_photos(
     paths = {name: written / f"{PHOTO_STEM}.{name}" for name in _FORMATS}
     table = write_photos(recognized(), paths, drawn_language(language))
     if not photos:
-        raise Unsuitable(Reason.UNREADABLE)
+        raise Unsuitable("unreadable")
     if table["face"].isna().all():
-        raise Unsuitable(Reason.NO_FACE)
+        raise Unsuitable("no_face")
     # Many photos need several contact sheets, which only the archive has.
     archive = write_zip(folder / f"{PHOTO_STEM}_m3dfel.zip", sorted(written.iterdir()))
     return PhotoAnalysis(recognizer.model.labels, photos, unreadable, paths | {"zip": archive})

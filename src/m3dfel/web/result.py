@@ -71,7 +71,7 @@ def render_result(analysis: Analysis | PhotoAnalysis, job: str, language: Langua
 
 
 def _render_video(analysis: Analysis, job: str, language: Language) -> str:
-    labels, duration_s = analysis.prediction.labels, analysis.duration_s
+    labels, duration_s = analysis.prediction.labels, analysis.prediction.duration_s
     people = [
         _person(clips, labels, analysis.prediction.movements, duration_s, language)
         | {"portrait": analysis.pictures.get(view, ""), "color": person_color(view.person)}
@@ -86,10 +86,10 @@ def _render_video(analysis: Analysis, job: str, language: Language) -> str:
         labels=colors(labels),
         short=short_words(language, labels),
         duration_s=round(duration_s, 3),
-        width=analysis.width,
-        height=analysis.height,
+        width=analysis.video.width,
+        height=analysis.video.height,
         cut_off=(
-            {"read": f"{duration_s:.1f}", "stated": f"{analysis.stated_s:.1f}"}
+            {"read": f"{duration_s:.1f}", "stated": f"{analysis.video.duration_s:.1f}"}
             if analysis.is_cut_off
             else None
         ),
