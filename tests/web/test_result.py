@@ -104,6 +104,21 @@ def test_an_unreadable_face_says_why(prediction: Prediction):
     assert "No certain expression in 2.0 s; 2.0 s turned away." in page
 
 
+def test_a_curve_ends_where_the_face_becomes_unreadable(prediction: Prediction):
+    """And its path is complete, so that browsers draw what comes after it."""
+    clips = prediction.clips.assign(emotion="anger", confidence=0.9, mark="")
+    clips[[f"p_{e}" for e in EMOTIONS]] = 0.02
+    clips["p_anger"] = 0.9
+    late = clips.groupby("track").cumcount() >= len(clips) // 4
+    unreadable = [*(f"p_{e}" for e in EMOTIONS), "confidence"]
+    clips.loc[late, unreadable], clips.loc[late, "emotion"] = np.nan, None
+    clips.loc[late, "mark"] = "blurred"
+    page = render_result(analysis_of(replace(prediction, clips=clips)), "j0b", "en")
+    paths = re.findall(r'<path d="(M[^"]+Z)"', page)
+    assert paths
+    assert not any("nan" in path for path in paths)
+
+
 def test_what_moves_in_each_face_is_below_a_fold(prediction: Prediction):
     assert "What moves in the face" not in shown_as(prediction)
     moving = replace(prediction, movements=("mouthSmile",))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -41,6 +40,9 @@ _MAIN_FORMATS = ("video", "png", "xlsx", "csv", "zip")
 
 Span = tuple[float, float, str, float]
 """Start and end in seconds, emotion or mark, and confidence; see `person_spans`."""
+
+_Row = tuple[str, str, str]
+"""A color, and the SVG paths that are drawn in it: pale, and in full strength."""
 
 
 @lru_cache
@@ -241,29 +243,15 @@ def _person(
 ) -> dict[str, Any]:
     """Return what the template shows about one person."""
     spans = list(person_spans(clips))
-    curves = list(zip(colors(labels).values(), _curves(clips, labels, duration_s), strict=True))
+    lane, rows = _emotion_areas(clips, labels, duration_s)
     return {
         "number": int(clips["person"].iloc[0]),
         "verdict": verdict(spans, labels, language),
-        "lane": [
-            (
-                color,
-                "".join(curve.area(LANE, LANE, curve.highest) for curve in tracks),
-                "".join(curve.area(LANE, LANE, curve.recognized) for curve in tracks),
-            )
-            for color, tracks in curves
-        ],
-        "rows": [
-            (
-                color,
-                "".join(curve.area(ROW * row, PEAK, curve.readable) for curve in tracks),
-                "".join(curve.area(ROW * row, PEAK, curve.recognized) for curve in tracks),
-            )
-            for row, (color, tracks) in enumerate(curves, start=1)
-        ],
+        "lane": lane,
+        "rows": rows,
         "movements": [movement_words(name, language) for name in movements],
         "movement_rows": [
-            ("currentColor", "", _movement_area(clips, name, ROW * row, duration_s))
+            ("currentColor", "", _movement_areas(clips, name, ROW * row, duration_s))
             for row, name in enumerate(movements, start=1)
         ],
         "spans": [
@@ -281,62 +269,53 @@ def _person(
     }
 
 
-@dataclass(frozen=True, eq=False)
-class _Curve:
-    """The probability of an emotion in one track, at P moments.
+def _emotion_areas(
+    clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float
+) -> tuple[list[_Row], list[_Row]]:
+    """Return the probability of each emotion of one person over time: on the lane, and in rows.
 
-    Attributes:
-        x: (P,), the moments in units.
-        probability: (P,).
-        readable: (P,), where there is a probability.
-        highest: (P,), where no other emotion has a higher one.
-        recognized: (P,), where moreover it is certain.
+    On the lane, all emotions share one base, and only the likeliest is shown.
     """
-
-    x: Values
-    probability: Values
-    readable: npt.NDArray[np.bool_]
-    highest: npt.NDArray[np.bool_]
-    recognized: npt.NDArray[np.bool_]
-
-    def area(self, base: float, peak: float, shown: npt.NDArray[np.bool_]) -> str:
-        """Return an SVG path of the areas between the curve and its base, where it is shown."""
-        y, areas = base - peak * self.probability, []
-        for first, last, is_shown in equal_spans(shown.tolist()):
-            if is_shown:
-                last = min(last + 1, len(y) - 1) if shown is not self.readable else last
-                points = " ".join(f"{self.x[i]:.1f},{y[i]:.1f}" for i in range(first, last + 1))
-                areas.append(f"M{self.x[first]:.1f},{base}L{points} {self.x[last]:.1f},{base}Z")
-        return "".join(areas)
-
-
-def _movement_area(clips: pd.DataFrame, movement: str, base: float, duration_s: float) -> str:
-    """Return an SVG path of the areas below a movement, one for each readable part of a track."""
-    (column,) = per_label("movement", [movement])
-    areas = []
-    for _, track in clips.groupby("track"):
-        x = WIDTH * (track["start_s"] + track["end_s"]).to_numpy() / 2 / duration_s
-        y = base - PEAK * track[column].to_numpy(float)
-        for first, last, is_known in equal_spans((~np.isnan(y)).tolist()):
-            if is_known:
-                points = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in range(first, last + 1))
-                areas.append(f"M{x[first]:.1f},{base}L{points} {x[last]:.1f},{base}Z")
-    return "".join(areas)
-
-
-def _curves(clips: pd.DataFrame, labels: tuple[str, ...], duration_s: float) -> list[list[_Curve]]:
-    """Return the curves of each emotion, one for each track of a person."""
-    curves: list[list[_Curve]] = [[] for _ in labels]
+    lane, rows = {label: ["", ""] for label in labels}, {label: ["", ""] for label in labels}
     for _, track in clips.groupby("track"):
         start_s, end_s = track["start_s"].iloc[0], track["end_s"].iloc[-1]
         samples = 2 + round(_SAMPLES * (end_s - start_s) / duration_s)
         times_s = np.linspace(start_s, end_s, samples)
         x = WIDTH * times_s / duration_s
         probabilities, marks = probabilities_at(track, labels, times_s)
-        readable = ~np.isnan(probabilities[0])
-        best = np.where(readable, np.nan_to_num(probabilities).argmax(0), -1)
-        for index, of_emotion in enumerate(curves):
-            highest = best == index
-            recognized = highest & (marks == "")
-            of_emotion.append(_Curve(x, probabilities[index], readable, highest, recognized))
-    return curves
+        likeliest = np.nan_to_num(probabilities).argmax(0)
+        for index, (label, probability) in enumerate(zip(labels, probabilities, strict=True)):
+            is_likeliest, base = likeliest == index, ROW * (index + 1)
+            is_recognized = is_likeliest & (marks == "")
+            on_lane, in_row = LANE - LANE * probability, base - PEAK * probability
+            lane[label][0] += _areas(x, on_lane, LANE, is_likeliest)
+            lane[label][1] += _areas(x, on_lane, LANE, is_recognized)
+            rows[label][0] += _areas(x, in_row, base)
+            rows[label][1] += _areas(x, in_row, base, is_recognized)
+    color_of = colors(labels)
+    return (
+        [(color_of[label], pale, strong) for label, (pale, strong) in lane.items()],
+        [(color_of[label], pale, strong) for label, (pale, strong) in rows.items()],
+    )
+
+
+def _movement_areas(clips: pd.DataFrame, movement: str, base: float, duration_s: float) -> str:
+    """Return an SVG path of the areas below a movement, one for each readable part of a track."""
+    (column,) = per_label("movement", [movement])
+    areas = ""
+    for _, track in clips.groupby("track"):
+        x = WIDTH * (track["start_s"] + track["end_s"]).to_numpy() / 2 / duration_s
+        areas += _areas(x, base - PEAK * track[column].to_numpy(float), base)
+    return areas
+
+
+def _areas(x: Values, y: Values, base: float, shown: npt.NDArray[np.bool_] | bool = True) -> str:
+    """Return an SVG path of the areas between a curve and its base, where it is known and shown."""
+    known, areas = ~np.isnan(y), ""
+    for first, last, is_shown in equal_spans((known & shown).tolist()):
+        if is_shown:
+            if last + 1 < len(y) and known[last + 1]:
+                last += 1  # so that it touches its neighbor
+            points = " ".join(f"{x[i]:.1f},{y[i]:.1f}" for i in range(first, last + 1))
+            areas += f"M{x[first]:.1f},{base}L{points} {x[last]:.1f},{base}Z"
+    return areas
