@@ -99,7 +99,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         # Pages that have been closed are forgotten at once, not after half a minute.
         patch.setattr("m3dfel.web.jobs._LEFT_S", 1.0)
         patch.setattr("m3dfel.web.app._SWEEP_S", 0.1)
-        with running_page(recognizer, port=free_port(), **limits) as server.url:
+        with running_page(recognizer, "127.0.0.1", free_port(), **limits) as server.url:
             yield server
             server.go.set()
     assert list(server.folder.iterdir()) == [], "the server leaves nothing behind"
@@ -600,6 +600,6 @@ def test_what_a_killed_page_left_behind_is_removed(tmp_path: Path, monkeypatch):
         folder.mkdir()
         (folder / "secret.mp4").touch()
     os.utime(old, (0, 0))
-    with running_page(lambda: Recognizer(), port=free_port()):
+    with running_page(Recognizer, "127.0.0.1", free_port(), max_minutes=10, max_mb=500):
         assert not old.exists()
         assert new.exists()

@@ -11,7 +11,6 @@ from jsonargparse import ArgumentParser, Namespace
 from m3dfel.cli.messages import print_sentence
 from m3dfel.cli.options import Parser, add_device
 from m3dfel.config.ranges import PositiveFloat, PositiveInt
-from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, PORT
 
 
 def parser() -> ArgumentParser:
@@ -22,18 +21,18 @@ def parser() -> ArgumentParser:
     )
     parser.add_argument(
         "--host",
-        default=HOST,
+        default="127.0.0.1",
         help="address to listen on; with 0.0.0.0, other computers can open the page",
     )
-    parser.add_argument("--port", type=PositiveInt, default=PORT, help="port to listen on")
+    parser.add_argument("--port", type=PositiveInt, default=7860, help="port to listen on")
     parser.add_argument(
         "--max_minutes",
         type=PositiveFloat,
-        default=MAX_MINUTES,
+        default=10.0,
         help="maximum length of a video",
     )
     parser.add_argument(
-        "--max_mb", type=PositiveInt, default=MAX_MB, help="maximum size of a video in megabytes"
+        "--max_mb", type=PositiveInt, default=500, help="maximum size of a video in megabytes"
     )
     parser.add_argument(
         "--no_browser", action="store_true", help="print the address, and open no browser"

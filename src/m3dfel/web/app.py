@@ -25,7 +25,6 @@ from urllib.parse import urlsplit
 from m3dfel.errors import InputError
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.web.analysis import Analysis, Unsuitable
-from m3dfel.web.defaults import HOST, MAX_MB, MAX_MINUTES, MAX_PHOTOS, PORT
 from m3dfel.web.jobs import Job, Jobs, Stopped
 from m3dfel.web.photos import PhotoAnalysis
 from m3dfel.web.result import boxes, render, render_result
@@ -55,6 +54,7 @@ logger = logging.getLogger(__name__)
 _FILES = Path(__file__).parent
 _EXAMPLE = _FILES / "example.mp4"  # drawn faces: seed 0, identity 101, clip 1 of three emotions
 _FOLDER_PREFIX = "m3dfel-page-"
+_MAX_PHOTOS = 50  # that are worked on together
 _SWEEP_S = 5.0
 # What a killed page left behind is older than this: a running one touches its folder at each sweep.
 _LEFT_BEHIND_S = 3600.0
@@ -74,10 +74,10 @@ _HEADERS = {
 @contextmanager
 def running_page(
     recognizer: Callable[[], Recognizer],
-    host: str = HOST,
-    port: int = PORT,
-    max_minutes: float = MAX_MINUTES,
-    max_mb: int = MAX_MB,
+    host: str,
+    port: int,
+    max_minutes: float,
+    max_mb: int,
 ) -> Iterator[str]:
     """Serve the page while the block runs; yield its address.
 
@@ -99,7 +99,7 @@ def running_page(
         _listening(host, port) as listener,
     ):
         jobs = Jobs(Path(folder).resolve(), recognizer, 60 * max_minutes)
-        limits = {"minutes": f"{max_minutes:g}", "mb": str(max_mb), "photos": str(MAX_PHOTOS)}
+        limits = {"minutes": f"{max_minutes:g}", "mb": str(max_mb), "photos": str(_MAX_PHOTOS)}
         app = page(jobs, Path(folder), limits, 1_000_000 * max_mb, _is_loopback(host))
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
@@ -253,14 +253,14 @@ class _Handlers:
                 language,
                 limits=self._limits,
                 privacy=privacy,
-                settings={"words": words, "bytes": self._max_bytes, "photos": MAX_PHOTOS},
+                settings={"words": words, "bytes": self._max_bytes, "photos": _MAX_PHOTOS},
             )
         )
 
     async def upload(self, request: Request) -> Response:
         """Take files: their names and sizes are in the address, their bytes follow each other."""
         names, sizes = (request.query_params.getlist(word) for word in ("name", "size"))
-        if not 0 < len(names) == len(sizes) <= MAX_PHOTOS or not all(map(str.isdecimal, sizes)):
+        if not 0 < len(names) == len(sizes) <= _MAX_PHOTOS or not all(map(str.isdecimal, sizes)):
             return PlainTextResponse("give the name and the size of each file", 400)
         if sum(map(int, sizes)) > self._max_bytes:
             return PlainTextResponse("too large", 413)

@@ -17,13 +17,13 @@ from threading import Event
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.sources import is_picture
 from m3dfel.web.analysis import Analysis, Step, Unsuitable, analyze
-from m3dfel.web.defaults import WORKERS
 from m3dfel.web.photos import PhotoAnalysis, analyze_photos
 from m3dfel.web.translations import Language
 
 # A page that does not ask for this long has gone: browsers wake pages in the background once a
 # minute. One that has said that it leaves may come back soon, as when it is reloaded.
 _GONE_S, _LEFT_S = 300.0, 20.0
+_WORKERS = 2  # jobs that are worked on at once; others wait
 
 
 class Stopped(Exception):  # noqa: N818
@@ -139,7 +139,7 @@ class Jobs:
     def __init__(self, folder: Path, recognizer: Callable[[], Recognizer], max_s: float) -> None:
         self._folder, self._recognizer, self._max_s = folder, recognizer, max_s
         self._jobs: dict[str, Job] = {}
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="video")
+        self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="video")
 
     def start(self, job: Job) -> None:
         """Start the work, or let it wait for its turn."""
@@ -163,7 +163,7 @@ class Jobs:
         running = sum(
             other.started_s is not None and not other.future.done() for other in self._jobs.values()
         )
-        return waiting.index(job) + 1 if job in waiting and running >= WORKERS else 0
+        return waiting.index(job) + 1 if job in waiting and running >= _WORKERS else 0
 
     def close(self, id: str) -> None:
         """Stop a job and remove its files."""
