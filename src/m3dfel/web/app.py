@@ -100,8 +100,10 @@ def running_page(
     ):
         jobs = Jobs(Path(folder).resolve(), recognizer, 60 * max_minutes)
         limits = {"minutes": f"{max_minutes:g}", "mb": str(max_mb), "photos": str(_MAX_PHOTOS)}
-        app = page(jobs, Path(folder), limits, 1_000_000 * max_mb, _is_loopback(host))
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1)
+        page = _Page(jobs, limits, 1_000_000 * max_mb, _is_loopback(host))
+        config = uvicorn.Config(
+            page.application(), log_config=None, access_log=False, timeout_graceful_shutdown=1
+        )
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -145,52 +147,6 @@ def _remove_left_behind() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def page(
-    jobs: Jobs, folder: Path, limits: dict[str, str], max_bytes: int, is_local: bool
-) -> Starlette:
-    """Return the application.
-
-    Args:
-        jobs: the work for all users.
-        folder: of all jobs.
-        limits: what sentences say about the length of a video, sizes and the number of photos.
-        max_bytes: size of an upload.
-        is_local: whether only this computer can open the page.
-    """
-    handlers = _Handlers(jobs, limits, max_bytes, is_local)
-
-    @asynccontextmanager
-    async def sweeping(app: Starlette) -> AsyncIterator[None]:
-        async def sweep() -> None:
-            while True:
-                await asyncio.sleep(_SWEEP_S)
-                jobs.close_abandoned()
-                folder.touch()
-
-        task = asyncio.create_task(sweep())
-        yield
-        task.cancel()
-
-    return Starlette(
-        routes=[
-            Route("/", handlers.start),
-            Route("/page.css", _static),
-            Route("/page.js", _static),
-            Route("/uploads", handlers.upload, methods=["POST"]),
-            Route("/example", handlers.example, methods=["POST"]),
-            Route("/jobs/{id}", handlers.status),
-            Route("/jobs/{id}/close", handlers.close, methods=["POST"]),
-            Route("/jobs/{id}/leave", handlers.leave, methods=["POST"]),
-            Route("/jobs/{id}/boxes", handlers.boxes),
-            Route("/jobs/{id}/video", handlers.video),
-            Route("/jobs/{id}/photos/{number:int}", handlers.photo),
-            Route("/jobs/{id}/files/{name}", handlers.file),
-        ],
-        middleware=[Middleware(_OwnPageOnly, is_local=is_local)],
-        lifespan=sweeping,
-    )
-
-
 class _OwnPageOnly:
     """Refuses what other websites send, and lets no other website show the page.
 
@@ -229,8 +185,8 @@ async def _static(request: Request) -> Response:
     return FileResponse(_FILES / request.url.path.lstrip("/"))
 
 
-class _Handlers:
-    """The answers to all requests.
+class _Page:
+    """The application, and its answers to all requests.
 
     Args:
         jobs: the work for all users.
@@ -242,6 +198,40 @@ class _Handlers:
     def __init__(self, jobs: Jobs, limits: dict[str, str], max_bytes: int, is_local: bool) -> None:
         self._jobs, self._limits = jobs, limits
         self._max_bytes, self._is_local = max_bytes, is_local
+
+    def application(self) -> Starlette:
+        """Return what Uvicorn serves."""
+        return Starlette(
+            routes=[
+                Route("/", self.start),
+                Route("/page.css", _static),
+                Route("/page.js", _static),
+                Route("/uploads", self.upload, methods=["POST"]),
+                Route("/example", self.example, methods=["POST"]),
+                Route("/jobs/{id}", self.status),
+                Route("/jobs/{id}/close", self.close, methods=["POST"]),
+                Route("/jobs/{id}/leave", self.leave, methods=["POST"]),
+                Route("/jobs/{id}/boxes", self.boxes),
+                Route("/jobs/{id}/video", self.video),
+                Route("/jobs/{id}/photos/{number:int}", self.photo),
+                Route("/jobs/{id}/files/{name}", self.file),
+            ],
+            middleware=[Middleware(_OwnPageOnly, is_local=self._is_local)],
+            lifespan=self._sweeping,
+        )
+
+    @asynccontextmanager
+    async def _sweeping(self, app: Starlette) -> AsyncIterator[None]:
+        """Close the jobs whose pages have gone, while the application runs."""
+
+        async def sweep() -> None:
+            while True:
+                await asyncio.sleep(_SWEEP_S)
+                self._jobs.close_abandoned()
+
+        task = asyncio.create_task(sweep())
+        yield
+        task.cancel()
 
     async def start(self, request: Request) -> Response:
         language = _language(request)

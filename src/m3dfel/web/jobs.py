@@ -172,10 +172,11 @@ class Jobs:
             job.close()
 
     def close_abandoned(self) -> None:
-        """Close the jobs whose pages have gone."""
+        """Close the jobs whose pages have gone, and mark the folder as still in use."""
         for job in list(self._jobs.values()):
             if job.is_abandoned:
                 self.close(job.id)
+        self._folder.touch()
 
     def close_all(self) -> None:
         """Stop all jobs and remove their files; no other can be started."""
