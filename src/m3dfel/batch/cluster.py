@@ -8,7 +8,6 @@ shared storage.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -133,17 +132,15 @@ def _run(
     context.enable_progress_bars = False
     context.max_errored_blocks = -1  # one video must not end the others
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    rows = [{"source": json.dumps(video.source), "stem": video.stem} for video in videos]
     # One video in each block: what an actor had in hand when it died is all that is done again.
-    outcomes = ray_data.from_items(rows, override_num_blocks=len(rows)).map(
+    outcomes = ray_data.from_items(videos, override_num_blocks=len(videos)).map(
         _Actor,
         fn_constructor_args=(start, settings, str(Path.cwd())),
         compute=ray_data.ActorPoolStrategy(min_size=actors[0], max_size=actors[1]),
         **needs,
     )
-    by_stem = {video.stem: video for video in videos}
     for row in outcomes.iter_rows():
-        yield Outcome(by_stem[row["stem"]], row["problem"], row["finished"], row["disk_full"])
+        yield row["outcome"]
 
 
 class _Actor:
@@ -161,15 +158,8 @@ class _Actor:
         self._settings = settings
         self._predict = start(settings)
 
-    def __call__(self, row: dict[str, str]) -> dict[str, Any]:
-        video = Video(json.loads(row["source"]), row["stem"])
-        outcome = self._attempt(video)
-        return {
-            "stem": video.stem,
-            "problem": outcome.problem,
-            "finished": outcome.finished,
-            "disk_full": outcome.disk_full,
-        }
+    def __call__(self, row: dict[str, Video]) -> dict[str, Outcome]:
+        return {"outcome": self._attempt(row["item"])}
 
     def _attempt(self, video: Video) -> Outcome:
         """Predict a video unless that has ended too many actors, as Ray would never give up."""
