@@ -12,19 +12,15 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from m3dfel.batch.settings import ANNOTATED, Outcome, Predict, PredictSettings, Video
+from m3dfel.batch.settings import ANNOTATED, Outcome, PredictSettings, Video
 from m3dfel.emotions import EMOTIONS, names_in
 from m3dfel.errors import DiskFullError, InputError
 from m3dfel.files import start_list
 from m3dfel.models.m3dfel import M3DFEL
-from m3dfel.opencv import cv2
 from m3dfel.plugins import load_plugin
 from m3dfel.predictions.baseline import subtract_baseline
 from m3dfel.predictions.persons import only_person, only_region
@@ -174,13 +170,6 @@ def predict_safely(predict: VideoPredictor, video: Video) -> Outcome:
         return Outcome(video, str(error), False, disk_full=isinstance(error, DiskFullError))
     except Exception as error:  # a file can be broken in ways that no library expects
         return Outcome(video, f"{type(error).__name__}: {error}", finished=False)
-
-
-def one_thread_predictor(settings: PredictSettings) -> Predict:
-    """Return what predicts a video, whatever happens, in a process that computes on one thread."""
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
-    return partial(predict_safely, VideoPredictor(settings))
 
 
 def different_settings(was: dict[str, Any], now: dict[str, Any]) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -133,7 +134,13 @@ Start: TypeAlias = Callable[[PredictSettings], Predict]
 
 
 def start_predictor(settings: PredictSettings) -> Predict:
-    """Load the model, and return what predicts a video on one thread."""
-    from m3dfel.batch.predictor import one_thread_predictor  # torch is slow to import
+    """Load the model, and return what predicts a video on one thread, whatever happens."""
+    # Here, since torch is slow to import.
+    import torch
 
-    return one_thread_predictor(settings)
+    from m3dfel.batch.predictor import VideoPredictor, predict_safely
+    from m3dfel.opencv import cv2
+
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    return partial(predict_safely, VideoPredictor(settings))
