@@ -11,7 +11,7 @@ from m3dfel.predictions.prediction import Prediction
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.report.portraits import View
 from m3dfel.video.decode import Frame
-from m3dfel.web.moments import Gallery, clearest_moments
+from m3dfel.web.moments import clearest_moments, embedded_picture
 from small_videos import ScriptedDetector, noise_video, small_model
 
 
@@ -49,11 +49,9 @@ def test_uncertain_clips_have_no_clear_moment(prediction: Prediction):
 @pytest.mark.parametrize("box", [(0, 0, 20, 20), (100, 60, 140, 110), (0, 0, 160, 120)])
 def test_pictures_are_squares_even_at_the_border(box: tuple[float, ...]):
     view = View(person=1, frame=3, time_s=0.1, box=box)
-    gallery = Gallery([view])
-    gallery.collect(Frame(2, 0.0, np.zeros((120, 160, 3), np.uint8)))
-    assert gallery.pictures == {}
-    gallery.collect(Frame(3, 0.1, np.full((120, 160, 3), (200, 10, 10), np.uint8)))
-    jpeg = base64.b64decode(gallery.pictures[view].removeprefix("data:image/jpeg;base64,"))
+    frame = Frame(3, 0.1, np.full((120, 160, 3), (200, 10, 10), np.uint8))
+    url = embedded_picture(frame, view)
+    jpeg = base64.b64decode(url.removeprefix("data:image/jpeg;base64,"))
     picture = Image.open(io.BytesIO(jpeg))
     assert picture.size == (240, 240)
     red, green, _ = picture.getpixel((120, 120))

@@ -20,7 +20,7 @@ from m3dfel.report.exports import FORMATS
 from m3dfel.report.fonts import check_fonts
 from m3dfel.report.portraits import View, portrait_views
 from m3dfel.video.decode import ANNOTATED_ENDING, Frame, VideoInfo, probe, read_video
-from m3dfel.web.moments import Gallery, Moment, clearest_moments
+from m3dfel.web.moments import Moment, clearest_moments, embedded_picture
 from m3dfel.web.translations import Language
 
 Step: TypeAlias = Literal["reading", "drawing"]
@@ -103,12 +103,14 @@ def analyze(
         raise Unsuitable("no_face")
     prediction = replace(prediction, source=video.name)
     people, moments = portrait_views(prediction), clearest_moments(prediction)
-    gallery = Gallery([*people, *(moment.view for moment in moments)])
+    pictures: dict[View, str] = {}
 
     def on_frame(frame: Frame) -> None:
         done = min(1.0, frame.time_s / max(prediction.duration_s, 0.1))
         report("drawing", _READING + (1 - _READING) * done)
-        gallery.collect(frame)
+        for view in (*people, *(moment.view for moment in moments)):
+            if view.frame == frame.index:
+                pictures[view] = embedded_picture(frame, view)
 
     folder.mkdir(exist_ok=True)
     annotated = folder / f"{prediction.stem}{ANNOTATED_ENDING}"
@@ -119,7 +121,7 @@ def analyze(
         info,
         portraits=people,
         moments=moments,
-        pictures=gallery.pictures,
+        pictures=pictures,
         files={"video": annotated} | _write_files(prediction, folder, annotated, language),
     )
 

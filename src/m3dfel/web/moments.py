@@ -6,8 +6,7 @@ Below the analysis of the page: which frames to show, and what to cut out of the
 from __future__ import annotations
 
 import base64
-from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from m3dfel.predictions.prediction import Prediction
 from m3dfel.report.evidence import relative_evidence
 from m3dfel.report.portraits import View, cut_out, view_of
 from m3dfel.report.recognized import per_label
-from m3dfel.video.decode import Frame, Picture
+from m3dfel.video.decode import Frame
 
 _JPEG = [int(cv2.IMWRITE_JPEG_QUALITY), 85]
 
@@ -66,29 +65,8 @@ def _view_at(prediction: Prediction, face: int, time_s: float) -> View:
     return view_of(rows, int(np.abs(rows["time_s"].to_numpy(float) - time_s).argmin()))
 
 
-@dataclass(eq=False)
-class Gallery:
-    """Collects pictures of faces while the frames of their video pass by.
-
-    Attributes:
-        views: what to collect.
-        pictures: the pictures so far, as URLs of embedded JPEGs.
-    """
-
-    views: list[View]
-    pictures: dict[View, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._in_frame: dict[int, list[View]] = defaultdict(list)
-        for view in self.views:
-            self._in_frame[view.frame].append(view)
-
-    def collect(self, frame: Frame) -> None:
-        """Cut the faces that are wanted out of a frame."""
-        for view in self._in_frame.get(frame.index, ()):
-            self.pictures[view] = _embedded(cut_out(frame.image, view.box))
-
-
-def _embedded(picture: Picture) -> str:
-    _, jpeg = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), _JPEG)
+def embedded_picture(frame: Frame, view: View) -> str:
+    """Return the face of a view, cut out of its frame, as the URL of an embedded JPEG."""
+    picture = cv2.cvtColor(cut_out(frame.image, view.box), cv2.COLOR_RGB2BGR)
+    _, jpeg = cv2.imencode(".jpg", picture, _JPEG)
     return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"
