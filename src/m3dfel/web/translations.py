@@ -99,15 +99,10 @@ WORDS: dict[Language, dict[str, str]] = {
         "csv": "Table (CSV)",
         "zip": "All (ZIP)",
         "formats": "More formats",
-        "json": "JSON",
         "json_purpose": "all details, for programs",
-        "srt": "SRT",
         "srt_purpose": "subtitles for video players",
-        "vtt": "VTT",
         "vtt_purpose": "subtitles for web pages",
-        "eaf": "EAF",
         "eaf_purpose": "annotations for ELAN",
-        "boris": "BORIS",
         "boris_purpose": "events for BORIS",
         "purpose": "An estimate of what a face shows, not of what a person feels, and often wrong. "
         "Do not use it for decisions about people. In the European Union, inferring emotions of "
@@ -190,15 +185,10 @@ WORDS: dict[Language, dict[str, str]] = {
         "csv": "表格（CSV）",
         "zip": "全部（ZIP）",
         "formats": "更多格式",
-        "json": "JSON",
         "json_purpose": "全部数据，供程序使用",
-        "srt": "SRT",
         "srt_purpose": "视频播放器的字幕",
-        "vtt": "VTT",
         "vtt_purpose": "网页的字幕",
-        "eaf": "EAF",
         "eaf_purpose": "ELAN 标注",
-        "boris": "BORIS",
         "boris_purpose": "BORIS 事件表",
         "purpose": "结果只是对面部表情的估计，不代表人的真实感受，而且常常会出错。"
         "请勿据此作出关于他人的决定。在欧盟，除医疗或安全目的外，"
