@@ -9,34 +9,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from m3dfel.config import TrainConfig
-    from m3dfel.data.manifest import read_manifest
-    from m3dfel.emotions import EMOTIONS
-    from m3dfel.errors import InputError
-    from m3dfel.evaluation.evaluate import evaluate
-    from m3dfel.models.m3dfel import M3DFEL
-    from m3dfel.predictions.photos import photo_table
-    from m3dfel.predictions.prediction import Prediction
-    from m3dfel.recognition.recognizer import Recognizer
-    from m3dfel.training.loop import train
-    from m3dfel.training.losses import IntensityAwareLoss
+if TYPE_CHECKING:  # with `as`, which tells type checkers that they are meant for others
+    from m3dfel.config import TrainConfig as TrainConfig
+    from m3dfel.data.manifest import read_manifest as read_manifest
+    from m3dfel.emotions import EMOTIONS as EMOTIONS
+    from m3dfel.errors import InputError as InputError
+    from m3dfel.evaluation.evaluate import evaluate as evaluate
+    from m3dfel.models.m3dfel import M3DFEL as M3DFEL
+    from m3dfel.predictions.photos import photo_table as photo_table
+    from m3dfel.predictions.prediction import Prediction as Prediction
+    from m3dfel.recognition.recognizer import Recognizer as Recognizer
+    from m3dfel.training.loop import train as train
+    from m3dfel.training.losses import IntensityAwareLoss as IntensityAwareLoss
 
 __version__ = "0.1.0"
-
-__all__ = [
-    "EMOTIONS",
-    "M3DFEL",
-    "InputError",
-    "IntensityAwareLoss",
-    "Prediction",
-    "Recognizer",
-    "TrainConfig",
-    "evaluate",
-    "photo_table",
-    "read_manifest",
-    "train",
-]
 
 _MODULES = {
     "EMOTIONS": "m3dfel.emotions",
@@ -51,6 +37,8 @@ _MODULES = {
     "read_manifest": "m3dfel.data.manifest",
     "train": "m3dfel.training.loop",
 }
+
+__all__ = list(_MODULES)
 
 
 def __getattr__(name: str) -> Any:
