@@ -21,9 +21,8 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from m3dfel.batch.folders import predict_videos
+from m3dfel.batch.folders import predict_in_processes, predict_videos
 from m3dfel.batch.settings import PredictSettings
-from m3dfel.batch.workers import predict_in_processes
 from m3dfel.evaluation.coverage import answers_at, risk_coverage
 from m3dfel.evaluation.metrics import compute_metrics
 from m3dfel.models.checkpoints import BUNDLED, load_model

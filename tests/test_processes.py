@@ -2,9 +2,9 @@ import tempfile
 from pathlib import Path
 
 import worker_stubs
+from m3dfel.batch.folders import predict_in_processes
 from m3dfel.batch.predictor import VideoPredictor
 from m3dfel.batch.settings import PredictSettings, Video
-from m3dfel.batch.workers import predict_in_processes
 from m3dfel.processes import usable_cores
 from m3dfel.video.encode import write_video
 from small_videos import noise_video, small_model

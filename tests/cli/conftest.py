@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from m3dfel.batch import workers
+from m3dfel.batch import folders
 from m3dfel.models.m3dfel import M3DFEL
 from small_videos import predict_here
 
@@ -29,4 +29,4 @@ def said(capsys) -> Callable[[], str]:
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Several videos are predicted in this process."""
-    monkeypatch.setattr(workers, "predict_in_processes", predict_here)
+    monkeypatch.setattr(folders, "predict_in_processes", predict_here)

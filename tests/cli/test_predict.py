@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from m3dfel.batch import workers
+from m3dfel.batch import folders
 from m3dfel.cli import main
 from m3dfel.emotions import EMOTIONS
 from m3dfel.video.decode import read_video
@@ -224,7 +224,7 @@ def test_a_second_run_into_the_same_folder_ends_and_the_first_finishes(
         second.append(subprocess.run(command, capture_output=True, text=True, check=False))
         return predict_here(*arguments, **options)
 
-    monkeypatch.setattr(workers, "predict_in_processes", predict_while_another_starts)
+    monkeypatch.setattr(folders, "predict_in_processes", predict_while_another_starts)
     assert main(words) == 0
     assert second[0].returncode == 2
     assert "another process is predicting several videos in" in second[0].stderr

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain, count
 from pathlib import Path
 from typing import TypeAlias
@@ -20,12 +21,13 @@ import pandas as pd
 
 from m3dfel.batch.photos import PHOTO_STEM
 from m3dfel.batch.predictor import VideoPredictor, different_settings
-from m3dfel.batch.settings import Outcome, PredictSettings, Video
+from m3dfel.batch.settings import Outcome, PredictSettings, Start, Video, start_predictor
 from m3dfel.batch.summary import SUMMARY_FILES, read_headers, write_summary
 from m3dfel.batch.usual import compare_over_videos
 from m3dfel.errors import DiskFullError, InputError
 from m3dfel.files import as_utf8, check_replaceable, only_process, start_list
 from m3dfel.predictions.prediction import Header
+from m3dfel.processes import run_in_processes
 from m3dfel.progress import progress_bar
 from m3dfel.report.exports import FORMATS
 from m3dfel.report.tables import write_csv
@@ -100,6 +102,18 @@ def predict_videos(
         finished = [outcome.video.stem for outcome in in_order if outcome.finished]
         predictions = [headers[stem] for stem in finished if stem in headers]
         return in_order, write_summary(predictions, folder, settings.lang)
+
+
+def predict_in_processes(
+    videos: Sequence[Video], settings: PredictSettings, jobs: int, start: Start = start_predictor
+) -> Iterator[Outcome]:
+    """Predict videos in several processes, and yield what became of each, as it is done.
+
+    Each process loads the model once and computes on one thread, so that the answers are the same
+    for any number of processes.
+    """
+    died = partial(Outcome, finished=False)
+    return run_in_processes(videos, partial(start, settings), died, jobs)
 
 
 def _with_progress(outcomes: Iterable[Outcome], videos: int, finished: int) -> Iterator[Outcome]:

@@ -213,8 +213,7 @@ def _print_written(settings: PredictSettings, stem: str) -> None:
 def _predict_many(
     sources: list[str | list[str]], settings: PredictSettings, options: Namespace
 ) -> int:
-    from m3dfel.batch.folders import PROBLEMS, Run, predict_videos
-    from m3dfel.batch.workers import predict_in_processes
+    from m3dfel.batch.folders import PROBLEMS, Run, predict_in_processes, predict_videos
     from m3dfel.processes import usable_cores
     from m3dfel.report.terminal import print_people
 
