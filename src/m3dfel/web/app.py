@@ -28,7 +28,7 @@ from m3dfel.web.analysis import Analysis, Unsuitable
 from m3dfel.web.jobs import Job, Jobs, Stopped
 from m3dfel.web.photos import PhotoAnalysis
 from m3dfel.web.result import boxes, render, render_result
-from m3dfel.web.translations import Language, choose_language, translate
+from m3dfel.web.translations import WORDS, Language, choose_language, translate
 
 try:
     import uvicorn
@@ -235,7 +235,7 @@ class _Page:
 
     async def start(self, request: Request) -> Response:
         language = _language(request)
-        words = {word: translate(language, word, **self._limits) for word in _WORDS_OF_SCRIPT}
+        words = {word: translate(language, word, **self._limits) for word in WORDS["en"]}
         privacy = "private_here" if self._is_local else "private_there"
         return HTMLResponse(
             render(
@@ -331,12 +331,6 @@ class _Page:
 
     def _job(self, request: Request) -> Job | None:
         return self._jobs.get(request.path_params["id"])
-
-
-_WORDS_OF_SCRIPT = (
-    *("uploading", "upload_failed", "cancel", "too_large", "wrong_type", "one_video"),
-    *("lost", "closed", "record_start", "record_stop", "recording", "no_camera", "waiting", "now"),
-)
 
 
 def _language(request: Request) -> Language:
