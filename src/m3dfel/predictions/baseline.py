@@ -247,13 +247,12 @@ def compare_with(
     offsets = dict(prediction.settings["baseline_offsets"])
     seconds = dict(prediction.settings["baseline_seconds"])
     subtracted = np.zeros_like(logits)
-    for person, clips in prediction.clips.groupby("person"):
-        if person in usual:
-            of_person = logits[clips.index]
-            floored = compared_with(prediction, person).restore(of_person)
-            subtracted[clips.index] = of_person - usual[person].compare(floored)
-            offsets[str(person)] = dict(zip(labels, usual[person].offset.tolist(), strict=True))
-            seconds[str(person)] = usual[person].seconds
+    for person in usual.keys() & set(prediction.clips["person"]):
+        of_person = (prediction.clips["person"] == person).to_numpy()
+        floored = compared_with(prediction, person).restore(logits[of_person])
+        subtracted[of_person] = logits[of_person] - usual[person].compare(floored)
+        offsets[str(person)] = dict(zip(labels, usual[person].offset.tolist(), strict=True))
+        seconds[str(person)] = usual[person].seconds
     answers = _subtract(prediction, logits, subtracted, min_confidence, smooth_s)
     stated = {"baseline_offsets": offsets, "baseline_seconds": seconds}
     return replace(answers, settings=prediction.settings | stated)
