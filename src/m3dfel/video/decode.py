@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, partial
 from itertools import dropwhile
 from pathlib import Path
@@ -128,7 +129,7 @@ def probe(path: str | Path) -> VideoInfo:
         return VideoInfo(
             width=width,
             height=height,
-            fps=frame_rate(video.stream),
+            fps=float(frame_rate(video.stream)),
             duration_s=video.length_s,
             frames=video.stream.frames or None,
             rotation=_rotation(first),
@@ -359,9 +360,9 @@ def stated_end(container: InputContainer, stream: VideoStream) -> float | None:
     return container.duration / av.time_base if container.duration else None
 
 
-def frame_rate(stream: VideoStream) -> float:
+def frame_rate(stream: VideoStream) -> Fraction:
     """Return the mean rate of a stream in frames per second."""
-    return float(stream.average_rate or stream.guessed_rate or PICTURES_PER_S)
+    return stream.average_rate or stream.guessed_rate or Fraction(PICTURES_PER_S)
 
 
 class OpenVideo:
@@ -375,7 +376,7 @@ class OpenVideo:
 
     def __init__(self, name: str, container: InputContainer, stream: VideoStream) -> None:
         self.name, self.container, self.stream = name, container, stream
-        self._step_s = 1 / frame_rate(stream)
+        self._step_s = float(1 / frame_rate(stream))
         self._pixel_ratio = float(stream.sample_aspect_ratio or 1)
         self._reformatter = VideoReformatter()
         self._size: tuple[int, int] | None = None

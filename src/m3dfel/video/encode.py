@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import nullcontext
+from dataclasses import replace
 from fractions import Fraction
+from heapq import merge
 from itertools import chain
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +22,7 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
+from av.codec.context import Flags
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
@@ -28,12 +31,14 @@ from av.video.stream import VideoStream
 
 from m3dfel.errors import InputError
 from m3dfel.files import atomic_write
+from m3dfel.opencv import cv2
 from m3dfel.progress import progress as with_progress
 from m3dfel.video.decode import (
     ANNOTATED,
     Frame,
     Picture,
     file_start,
+    frame_rate,
     open_container,
     picture_stream,
 )
@@ -78,13 +83,6 @@ def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None
     if first is None:
         raise InputError(f"no frame to write into {path}: give at least one")
     rate = Fraction(fps).limit_denominator(1001)
-    timing = _Timing(rate=rate, time_base=1 / rate)
-    padding = [(0, side % 2) for side in first.shape[:2]]
-    height, width = (side + side % 2 for side in first.shape[:2])
-    timed = (
-        (float(index / rate), None, np.pad(picture, [*padding, (0, 0)], mode="edge"))
-        for index, picture in enumerate(chain([first], pictures))
-    )
     with atomic_write(path) as temporary:
         try:
             output = av.open(str(temporary.absolute()), "w")
@@ -93,11 +91,12 @@ def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None
                 f"cannot write a video to {path} ({error}): give a name that ends in .mp4"
             ) from error
         with output:
-            stream = _add_picture_stream(output, timing, width, height)
+            encoder = _Encoder(output, first, rate, time_base=1 / rate)
             # With several threads, the same frames do not always become the same file.
-            stream.codec_context.thread_count = 1
-            for packet in _encoded(stream, timing, timed):
-                output.mux(packet)
+            encoder.stream.codec_context.thread_count = 1
+            for index, picture in enumerate(chain([first], pictures)):
+                output.mux(encoder.add(Frame(index, float(index / rate), picture)))
+            output.mux(encoder.finish())
 
 
 def rewrite_video(
@@ -125,23 +124,43 @@ def rewrite_video(
             the source itself, or cannot be written.
     """
     check_output(path, source)
-    file = _file(source)
+    video = _file(source)
+    if video and video.suffix.lower() in PICTURE_SUFFIXES | ANIMATION_SUFFIXES:
+        video = None  # it has no sound
     frames = with_progress(read_frames(source, fps), f"writing {path.name}", show=progress)
-    first = next(frames, None)
+    drawn = (replace(frame, image=draw(frame)) for frame in frames)
+    first = next(drawn, None)
     if first is None:
         raise InputError(f"{source_name(source)} has no frames to write to {path}")
     with atomic_write(path) as temporary:
         try:
-            if file is None or file.suffix.lower() in PICTURE_SUFFIXES | ANIMATION_SUFFIXES:
-                _write(temporary, _Timing(), first, frames, draw)
-                return
-            with open_container(file) as container:
-                _write(temporary, _timing(container), first, frames, draw, container)
+            with open_container(video) if video else nullcontext() as container:
+                _rewrite(temporary, first, drawn, container)
         except av.error.FFmpegError as error:
             raise InputError(
                 f"FFmpeg cannot write this video to {path} ({error.strerror}): its size or its "
                 "times are unusual"
             ) from error
+
+
+def _rewrite(
+    path: Path, first: Frame, rest: Iterable[Frame], source: InputContainer | None
+) -> None:
+    """Write frames, with the sound and the unit of time of the file that they come from, if any."""
+    stream = source and picture_stream(source)
+    with av.open(str(path.absolute()), "w", options={"movflags": "+faststart"}) as output:
+        output.metadata["comment"] = ANNOTATED
+        sound: Iterator[Packet[Any]] = iter(())
+        if source and stream:
+            time_base = stream.time_base or _FINE_TIME_BASE
+            encoder = _Encoder(output, first.image, frame_rate(stream), time_base)
+            sound = _sound(source, output, file_start(source, stream) or 0.0)
+        else:
+            encoder = _Encoder(output, first.image)
+        pictures = encoder.encode(chain([first], rest))
+        # Streams are interleaved, so that a player need not jump to and fro in the file.
+        for packet in merge(sound, pictures, key=_seconds):
+            output.mux(packet)
 
 
 def record(frames: Iterable[Frame], path: Path) -> Generator[Frame, None, None]:
@@ -154,20 +173,18 @@ def record(frames: Iterable[Frame], path: Path) -> Generator[Frame, None, None]:
         frames: in the order of their times.
         path: of the video, ending in `.mp4`, in a folder that exists.
     """
-    timing = _Timing()
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
         return
-    height, width = (side + side % 2 for side in first.image.shape[:2])
     with av.open(str(path.absolute()), "w") as output:
-        encoder = _Encoder(_add_picture_stream(output, timing, width, height), timing)
+        encoder = _Encoder(output, first.image)
         try:
             for index, frame in enumerate(chain([first], frames)):
-                output.mux(list(encoder.add(frame.time_s, frame.duration_s, frame.image)))
+                output.mux(encoder.add(frame))
                 yield replace(frame, index=index)
         finally:
-            output.mux(list(encoder.finish()))
+            output.mux(encoder.finish())
 
 
 def check_output(path: Path, source: object = None) -> None:
@@ -190,140 +207,67 @@ def _file(source: object) -> Path | None:
     return path if path.is_file() else None
 
 
-@dataclass(frozen=True)
-class _Timing:
-    """How the source counts time.
-
-    Attributes:
-        rate: mean frames per second.
-        time_base: the unit of time stamps in seconds.
-        start_s: the time stamp in the file where `Frame.time_s` is 0.
-    """
-
-    rate: Fraction = _PICTURES_RATE
-    time_base: Fraction = _FINE_TIME_BASE
-    start_s: float = 0.0
-
-
-def _timing(container: InputContainer) -> _Timing:
-    stream = picture_stream(container)
-    if stream is None or stream.time_base is None:
-        return _Timing()
-    return _Timing(
-        rate=stream.average_rate or stream.guessed_rate or _PICTURES_RATE,
-        time_base=stream.time_base,
-        start_s=file_start(container, stream) or 0.0,
-    )
-
-
-def _write(
-    path: Path,
-    timing: _Timing,
-    first: Frame,
-    rest: Iterator[Frame],
-    draw: Callable[[Frame], Picture],
-    sound_source: InputContainer | None = None,
-) -> None:
-    picture = draw(first)
-    with av.open(str(path.absolute()), "w", options={"movflags": "+faststart"}) as output:
-        output.metadata["comment"] = ANNOTATED
-        stream = _add_picture_stream(output, timing, picture.shape[1], picture.shape[0])
-        sound = _sound(sound_source, output, timing.start_s)
-        sound_packet = next(sound, None)
-        drawn = chain([(first, picture)], ((frame, draw(frame)) for frame in rest))
-        timed = ((frame.time_s, frame.duration_s, picture) for frame, picture in drawn)
-        for packet in _encoded(stream, timing, timed):
-            # Streams are interleaved, so that a player need not jump to and fro in the file.
-            while sound_packet and _seconds(sound_packet) <= _seconds(packet):
-                output.mux(sound_packet)
-                sound_packet = next(sound, None)
-            output.mux(packet)
-        while sound_packet:
-            output.mux(sound_packet)
-            sound_packet = next(sound, None)
-
-
-def _add_picture_stream(
-    output: OutputContainer, timing: _Timing, width: int, height: int
-) -> VideoStream:
-    name = next(name for name in _ENCODERS if name in av.codecs_available)
-    if name == _NOT_H264:
-        logger.warning(
-            "FFmpeg has no H.264 encoder here: the video is written as MPEG-4, which browsers do "
-            "not play"
-        )
-    stream = cast(VideoStream, output.add_stream(name, rate=timing.rate, options=_ENCODERS[name]))
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    context = stream.codec_context
-    context.time_base = timing.time_base
-    context.color_primaries = context.color_trc = context.colorspace = _SMPTE170M
-    context.color_range = ColorRange.MPEG
-    if "crf" not in _ENCODERS[name]:
-        stream.bit_rate = int(width * height * float(timing.rate) / 4)
-    if name == _NOT_H264:
-        # MPEG-4 cannot count finer than this.
-        context.time_base = max(timing.time_base, Fraction(1, 60_000))
-    return stream
-
-
-def _encoded(
-    stream: VideoStream, timing: _Timing, frames: Iterable[tuple[float, float | None, Picture]]
-) -> Iterator[Packet[Any]]:
-    """Yield the packets of a video stream, each with the time its frame is shown for.
+class _Encoder:
+    """Turns pictures into the packets of a new video stream.
 
     Args:
-        stream: of the output.
-        timing: of the source.
-        frames: when each is shown and for how long, in seconds, and what.
+        output: the video, which gets the stream.
+        first: the first picture: all are of its size.
+        rate: mean frames per second.
+        time_base: the unit of time stamps in seconds.
     """
-    encoder = _Encoder(stream, timing)
-    for time_s, duration_s, picture in frames:
-        yield from encoder.add(time_s, duration_s, picture)
-    yield from encoder.finish()
 
-
-class _Encoder:
-    """Turns pictures into the packets of a video stream, each with the time it is shown for."""
-
-    def __init__(self, stream: VideoStream, timing: _Timing) -> None:
-        self._stream, self._timing = stream, timing
-        self._time_base = stream.codec_context.time_base or timing.time_base
-        self._durations: dict[int, int] = {}
-        self._waiting: list[Packet[Any]] = []
+    def __init__(
+        self,
+        output: OutputContainer,
+        first: Picture,
+        rate: Fraction = _PICTURES_RATE,
+        time_base: Fraction = _FINE_TIME_BASE,
+    ) -> None:
+        height, width = (side + side % 2 for side in first.shape[:2])
+        name = next(name for name in _ENCODERS if name in av.codecs_available)
+        if name == _NOT_H264:
+            logger.warning(
+                "FFmpeg has no H.264 encoder here: the video is written as MPEG-4, which browsers "
+                "do not play"
+            )
+            time_base = max(time_base, Fraction(1, 60_000))  # it cannot count finer than this
+        stream = cast(VideoStream, output.add_stream(name, rate=rate, options=_ENCODERS[name]))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        if "crf" not in _ENCODERS[name]:
+            stream.bit_rate = int(width * height * float(rate) / 4)
+        context = stream.codec_context
+        context.time_base = time_base
+        context.flags |= Flags.frame_duration
+        context.color_primaries = context.color_trc = context.colorspace = _SMPTE170M
+        context.color_range = ColorRange.MPEG
+        self.stream = stream
+        self._time_base, self._usual_s = time_base, float(1 / rate)
         self._stamp = -1
-        self._last_s: float | None = None
 
-    def add(
-        self, time_s: float, duration_s: float | None, picture: Picture
-    ) -> Iterator[Packet[Any]]:
-        """Encode one more picture, and yield the packets that are complete."""
-        self._last_s = duration_s
-        before, self._stamp = self._stamp, max(self._stamp + 1, round(time_s / self._time_base))
-        if before >= 0:
-            self._durations[before] = self._stamp - before
-        frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(
-            width=self._stream.width,
-            height=self._stream.height,
-            format="yuv420p",
-            dst_colorspace=Colorspace.SMPTE170M,
+    def encode(self, frames: Iterable[Frame]) -> Iterator[Packet[Any]]:
+        """Yield the packets of all frames."""
+        for frame in frames:
+            yield from self.add(frame)
+        yield from self.finish()
+
+    def add(self, frame: Frame) -> list[Packet[Any]]:
+        """Encode one more frame, and return the packets that are complete."""
+        bottom, right = (side % 2 for side in frame.image.shape[:2])
+        even = cv2.copyMakeBorder(frame.image, 0, bottom, 0, right, cv2.BORDER_REPLICATE)
+        picture = VideoFrame.from_ndarray(np.asarray(even, np.uint8), format="rgb24").reformat(
+            format="yuv420p", dst_colorspace=Colorspace.SMPTE170M
         )
-        frame.pts, frame.time_base = self._stamp, self._time_base
-        self._waiting += self._stream.encode(frame)
-        # A frame's duration is known only once the next one is.
-        while self._waiting and self._waiting[0].pts in self._durations:
-            yield self._with_duration(self._waiting.pop(0))
+        self._stamp = max(self._stamp + 1, round(frame.time_s / self._time_base))
+        picture.pts, picture.time_base = self._stamp, self._time_base
+        # Players hold a frame until the next one: this only says how long they hold the last one.
+        duration_s = frame.duration_s or self._usual_s
+        picture.duration = max(1, round(duration_s / self._time_base))
+        return self.stream.encode(picture)
 
-    def finish(self) -> Iterator[Packet[Any]]:
-        """Yield the packets that are left."""
-        last_s = self._last_s or 1 / float(self._timing.rate)
-        self._durations[self._stamp] = max(1, round(last_s / self._time_base))
-        for packet in [*self._waiting, *self._stream.encode(None)]:
-            yield self._with_duration(packet)
-
-    def _with_duration(self, packet: Packet[Any]) -> Packet[Any]:
-        if packet.pts is not None:
-            packet.duration = self._durations.pop(packet.pts)
-        return packet
+    def finish(self) -> list[Packet[Any]]:
+        """Return the packets that are left."""
+        return self.stream.encode(None)
 
 
 def _seconds(packet: Packet[Any]) -> float:
@@ -331,17 +275,17 @@ def _seconds(packet: Packet[Any]) -> float:
 
 
 def _sound(
-    source: InputContainer | None, output: OutputContainer, start_s: float
+    source: InputContainer, output: OutputContainer, start_s: float
 ) -> Iterator[Packet[Any]]:
     """Add the sound stream of a file that players choose to the output and return its packets.
 
     Args:
-        source: the file; None for no sound.
+        source: the file.
         output: where the stream is added, before any packet is read.
         start_s: moment of the file that becomes 0.
     """
-    stream = source.streams.best("audio", related=picture_stream(source)) if source else None
-    if source is None or not isinstance(stream, AudioStream):
+    stream = source.streams.best("audio", related=picture_stream(source))
+    if not isinstance(stream, AudioStream):
         return iter(())
     if stream.codec_context.name in _COPIED_SOUND:
         return _copied(source, stream, output.add_stream_from_template(stream), start_s)
