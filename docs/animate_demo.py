@@ -9,6 +9,8 @@ without sound. The video is from Pexels, whose license allows showing it.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +18,7 @@ from PIL import Image
 
 from m3dfel import Recognizer
 from m3dfel.files import atomic_write
-from m3dfel.video.decode import read_video
+from m3dfel.video.decode import Frame, read_video
 
 FRAMES_PER_S = 12
 MAX_BYTES = 3_000_000
@@ -27,7 +29,7 @@ def animate(video: Path, path: Path) -> None:
     with TemporaryDirectory() as folder:
         annotated = Path(folder) / "annotated.mp4"
         Recognizer()(video).annotate(annotated)
-        frames = list(read_video(annotated, fps=FRAMES_PER_S))
+        frames = list(_at_rate(read_video(annotated)))
     pictures = [Image.fromarray(frame.image) for frame in frames]
     starts_ms = [round(1000 * frame.time_s) for frame in frames]
     last_ms = starts_ms[-1] + 2000  # long enough to look at the whole timeline
@@ -48,6 +50,12 @@ def animate(video: Path, path: Path) -> None:
     print(f"{path}: {len(pictures)} pictures, {size / 1e6:.2f} MB")
     if size > MAX_BYTES:
         sys.exit(f"more than {MAX_BYTES / 1e6:.0f} MB: lower the quality or FRAMES_PER_S")
+
+
+def _at_rate(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Yield the first frame of each part of a second."""
+    for _, together in groupby(frames, key=lambda frame: int(frame.time_s * FRAMES_PER_S + 0.5)):
+        yield next(together)
 
 
 if __name__ == "__main__":

@@ -45,7 +45,8 @@ def test_a_video_without_a_cut_has_none(shared):
 
 def test_fast_motion_is_no_cut(shared):
     for name in VIDEOS:
-        assert cuts(f.image for f in read_video(shared / "data/videos" / name, fps=4)) == []
+        frames = islice(read_video(shared / "data/videos" / name), 0, None, 6)
+        assert cuts(frame.image for frame in frames) == []
 
 
 def test_camera_shake_is_no_cut(shots):

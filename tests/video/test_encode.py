@@ -162,7 +162,8 @@ def test_a_rotated_video_is_upright(tmp_path: Path):
     turn_right(source)
     rewrite_video(source, tmp_path / "new.mp4", unchanged)
     info = probe(tmp_path / "new.mp4")
-    assert (info.width, info.height, info.rotation) == (32, 64, 0)
+    assert (info.width, info.height) == (32, 64)
+    assert next(read_video(tmp_path / "new.mp4")).image.shape == (64, 32, 3)
 
 
 def test_pictures_become_a_silent_video(tmp_path: Path):

@@ -1,3 +1,5 @@
+from itertools import islice
+
 import cv2
 import numpy as np
 import pytest
@@ -58,7 +60,7 @@ def test_two_faces_are_ordered_from_left_to_right(detector, man):
 
 
 def test_images_without_a_face_have_no_detection(detector, shared):
-    frames = read_video(shared / "data/videos/no_face.mp4", fps=4)
+    frames = islice(read_video(shared / "data/videos/no_face.mp4"), 0, None, 6)
     assert not any(detector(frame.image) for frame in frames)
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
     assert detector(noise) == []

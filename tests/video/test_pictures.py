@@ -9,14 +9,14 @@ from PIL.PngImagePlugin import PngInfo
 
 from m3dfel.errors import InputError
 from m3dfel.video import pictures
-from m3dfel.video.decode import read_images
 from m3dfel.video.pictures import frame_files, is_animation, read_picture
+from m3dfel.video.sources import read_frames
 
 
 def write_pictures(folder: Path, names: list[str]) -> None:
     folder.mkdir()
     for shade, name in enumerate(names):
-        Image.new("RGB", (8, 6), (10 * shade, 0, 0)).save(folder / name)
+        Image.new("RGB", (8, 8), (10 * shade, 0, 0)).save(folder / name)
 
 
 def test_pictures_are_read_in_the_order_of_their_numbers(tmp_path):
@@ -27,7 +27,7 @@ def test_pictures_are_read_in_the_order_of_their_numbers(tmp_path):
     os.mkfifo(folder / "frame_3.png")
     files = frame_files(folder)
     assert [file.name for file in files] == ["frame_1.png", "frame_2.png", "frame_10.png"]
-    frames = list(read_images(files, fps=10))
+    frames = list(read_frames(files, fps=10))
     assert [frame.image[0, 0, 0] for frame in frames] == [0, 10, 20]
     assert [frame.time_s for frame in frames] == [0, 0.1, 0.2]
     assert frame_files(sorted(folder.glob("frame_[12]*"))) == files

@@ -247,8 +247,8 @@ def test_two_people_side_by_side_are_two_tracks(shared, tmp_path, detector):
     pair = [
         np.hstack([man.image, woman.image])
         for man, woman in zip(
-            read_video(videos / "single_face.mp4", fps=5),
-            read_video(videos / "WolfgangLanger_Pexels.mp4", fps=5),
+            islice(read_video(videos / "single_face.mp4"), 0, None, 5),
+            islice(read_video(videos / "WolfgangLanger_Pexels.mp4"), 0, None, 5),
             strict=False,
         )
     ]
@@ -263,7 +263,7 @@ def test_two_people_side_by_side_are_two_tracks(shared, tmp_path, detector):
 
 def test_a_face_that_leaves_ends_its_track(shared, detector):
     video = shared / "data/videos/face_noface.mov"
-    (track,) = tracks_of(read_video(video, fps=4), detector, 64)
+    (track,) = tracks_of(islice(read_video(video), 0, None, 6), detector, 64)
     assert track.times_s[0] == 0
     assert 2 < track.times_s[-1] < 4
 
@@ -311,5 +311,5 @@ def test_a_second_run_gives_the_same_tracks(shared, detector):
 
 def test_a_covered_face_is_not_lost(shared, detector):
     video = shared / "data/videos/WolfgangLanger_Pexels.mp4"
-    (track,) = tracks_of(read_video(video, fps=3), detector, 64)
+    (track,) = tracks_of(islice(read_video(video), 0, None, 8), detector, 64)
     assert track.times_s[-1] > 19

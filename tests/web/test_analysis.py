@@ -61,7 +61,7 @@ def test_downloads_do_not_name_the_folder_on_the_server(analysis: Analysis):
 
 
 def test_a_file_that_ends_early_is_cut_off(noise: Path, monkeypatch):
-    stated = probe(noise).__class__(96, 96, 25.0, 10.0, None, 0)
+    stated = probe(noise).__class__(96, 96, 25.0, 10.0)
     monkeypatch.setattr("m3dfel.web.analysis.probe", lambda path: stated)
     analysis = analyzed(noise)
     assert analysis.is_cut_off
@@ -115,7 +115,7 @@ def test_what_cannot_be_shown_has_a_reason(noise: Path, tmp_path: Path):
 
 
 def test_a_picture_larger_than_8k_is_refused_before_it_is_decoded(noise: Path, monkeypatch):
-    huge = probe(noise).__class__(16384, 8640, 25.0, 0.1, 2, 0)
+    huge = probe(noise).__class__(16384, 8640, 25.0, 0.1)
     monkeypatch.setattr("m3dfel.web.analysis.probe", lambda path: huge)
     with pytest.raises(Unsuitable) as caught:
         analyzed(noise)
@@ -124,7 +124,7 @@ def test_a_picture_larger_than_8k_is_refused_before_it_is_decoded(noise: Path, m
 
 def test_a_length_that_the_file_does_not_state_is_measured(noise: Path, monkeypatch):
     """As in recordings of a camera."""
-    unstated = probe(noise).__class__(96, 96, 25.0, None, None, 0)
+    unstated = probe(noise).__class__(96, 96, 25.0, None)
     monkeypatch.setattr("m3dfel.web.analysis.probe", lambda path: unstated)
     with pytest.raises(Unsuitable, match="too_long"):
         analyzed(noise, max_s=1.5)

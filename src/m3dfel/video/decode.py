@@ -37,7 +37,6 @@ from m3dfel.video.pictures import (
     check_size,
     fitting,
     read_animation,
-    read_picture,
     with_bars,
 )
 
@@ -100,16 +99,12 @@ class VideoInfo:
         height: pixels, as shown (after rotation, with square pixels).
         fps: mean frames per second.
         duration_s: seconds, None if unknown.
-        frames: number of frames, None if unknown.
-        rotation: degrees anticlockwise that turn the stored picture upright: 0, 90, 180 or 270.
     """
 
     width: int
     height: int
     fps: float
     duration_s: float | None
-    frames: int | None
-    rotation: int
 
 
 def probe(path: str | Path) -> VideoInfo:
@@ -126,14 +121,7 @@ def probe(path: str | Path) -> VideoInfo:
         if first is None:
             raise _no_frame(path)
         width, height = video.shown_size(first)
-        return VideoInfo(
-            width=width,
-            height=height,
-            fps=float(frame_rate(video.stream)),
-            duration_s=video.length_s,
-            frames=video.stream.frames or None,
-            rotation=_rotation(first),
-        )
+        return VideoInfo(width, height, float(frame_rate(video.stream)), video.length_s)
 
 
 def is_annotated(path: str | Path) -> bool:
@@ -145,7 +133,7 @@ def is_annotated(path: str | Path) -> bool:
         return False
 
 
-def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
+def read_video(path: str | Path) -> Iterator[Frame]:
     """Yield the frames of a video file in the order they are shown, as players show them.
 
     All have the size of the first one, also if that of the video changes. A file that is cut off or
@@ -153,20 +141,13 @@ def read_video(path: str | Path, fps: float | None = None) -> Iterator[Frame]:
 
     Args:
         path: any file that FFmpeg reads, or an animated GIF, WebP, PNG or AVIF.
-        fps: keep at most this many frames per second, as evenly spaced as possible; None keeps all.
 
     Raises:
         InputError: on the first frame: the file is missing, empty, not a video, has only sound, is
-            too large, or has no frame that can be decoded, or `fps` is not above 0.
+            too large, or has no frame that can be decoded.
     """
-    if fps is not None and not fps > 0:
-        raise InputError(f"cannot read {path} at {fps} frames per second: give a rate above 0")
-    last_tick = -1
     for index, (time_s, duration_s, picture) in enumerate(_pictures(path)):
-        tick = index if fps is None else math.floor(time_s * fps + 0.5)
-        if tick > last_tick:
-            last_tick = tick
-            yield Frame(index, time_s, picture(), duration_s)
+        yield Frame(index, time_s, picture(), duration_s)
 
 
 def read_chosen(
@@ -243,22 +224,6 @@ def _mean_rate(times_s: Sequence[float]) -> float:
     return round(steps / (times_s[-1] - times_s[0]), 3) if steps else PICTURES_PER_S
 
 
-def read_images(files: Sequence[Path], fps: float = PICTURES_PER_S) -> Iterator[Frame]:
-    """Yield pictures as the frames of a video.
-
-    Args:
-        files: of the pictures, in their order.
-        fps: frames per second.
-
-    Raises:
-        InputError: a picture cannot be read, or `fps` is not above 0.
-    """
-    if not fps > 0:
-        raise InputError(f"cannot read pictures at {fps} frames per second: give a rate above 0")
-    for index, file in enumerate(files):
-        yield Frame(index, index / fps, read_picture(file), 1 / fps)
-
-
 def _pictures(path: str | Path) -> Iterator[tuple[float, float, Callable[[], Picture]]]:
     """Yield the time and the duration of every frame, and a function that converts it to RGB."""
     if _is_for_pillow(path):
@@ -278,7 +243,7 @@ def _probe_animation(path: Path) -> VideoInfo:
     frames, end_s = 0, 0.0
     for time_s, duration_s, pixels in read_animation(path):
         frames, end_s, (height, width) = frames + 1, time_s + duration_s, pixels.shape[:2]
-    return VideoInfo(width, height, frames / end_s, end_s, frames, rotation=0)
+    return VideoInfo(width, height, frames / end_s, end_s)
 
 
 @contextmanager

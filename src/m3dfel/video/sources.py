@@ -32,7 +32,6 @@ from m3dfel.video.decode import (
     Picture,
     is_annotated,
     probe,
-    read_images,
     read_video,
 )
 from m3dfel.video.pictures import (
@@ -43,6 +42,7 @@ from m3dfel.video.pictures import (
     frame_files,
     is_animation,
     is_picture_name,
+    read_picture,
     to_rgb,
     with_bars,
 )
@@ -101,11 +101,13 @@ def read_frames(source: Source, fps: float | None = None) -> Iterator[Frame]:
         fps: frames per second of pictures and arrays, which know no times; None for 25.
 
     Raises:
-        InputError: on the first frame if the source cannot be read; later, if a picture cannot be
-            read or a frame is less than `MIN_SIDE` pixels high or wide.
+        InputError: on the first frame if the source cannot be read or `fps` is not above 0; later,
+            if a picture cannot be read or a frame is less than `MIN_SIDE` pixels high or wide.
     """
+    if fps is not None and not fps > 0:
+        raise InputError(f"cannot read pictures at {fps} frames per second: give a rate above 0")
     canvas: tuple[int, int] | None = None
-    for name, frame in _named_frames(source, PICTURES_PER_S if fps is None else fps):
+    for name, frame in _named_frames(source, fps or PICTURES_PER_S):
         height, width = frame.image.shape[:2]
         if min(height, width) < MIN_SIDE:
             raise InputError(
@@ -140,12 +142,11 @@ def _named_frames(source: Source, fps: float) -> Iterator[tuple[str, Frame]]:
 
 
 def _named_pictures(files: Sequence[Path], fps: float) -> Iterator[tuple[str, Frame]]:
-    return zip(map(str, files), read_images(files, fps), strict=True)
+    for index, file in enumerate(files):
+        yield str(file), Frame(index, index / fps, read_picture(file), 1 / fps)
 
 
 def _frames_in_memory(source: Any, fps: float) -> Iterator[Frame]:
-    if not fps > 0:
-        raise InputError(f"cannot read frames at {fps} frames per second: give a rate above 0")
     if isinstance(source, Image.Image) or (isinstance(source, np.ndarray) and source.ndim < 4):
         source = [source]
     if isinstance(source, bytes | bytearray) or not isinstance(source, Iterable):
