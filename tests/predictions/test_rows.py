@@ -13,7 +13,7 @@ LABELS = ("joy", "fear")
 
 def rows_of(track: int, clips: int) -> TrackRows:
     """A track of three frames, with clips of 0.2 s of two instances, each 0.1 s after the last."""
-    rows = TrackRows(track, len(LABELS), bag_size=2)
+    rows = TrackRows(track)
     image = np.zeros((8, 8, 3), np.uint8)
     for index in range(3):
         box = np.array([index, 0, index + 8, 8], np.float32)

@@ -35,9 +35,7 @@ class Timeline:
     """
 
     def __init__(self, track: int, model: M3DFEL, settings: RecognizerSettings) -> None:
-        self.rows = TrackRows(
-            track, len(model.labels), model.bag_size, len(model.reported_movements)
-        )
+        self.rows = TrackRows(track)
         self._labels, self._bag_size = model.labels, model.bag_size
         self._movements = model.reported_movements
         self._min_confidence = model.min_confidence
