@@ -180,7 +180,7 @@ class FaceTracker:
     def __init__(self) -> None:
         self._last_seen: dict[int, tuple[float, Detection]] = {}
         self._shown: set[int] = set()
-        self._gap = _Gap()
+        self._times_s: deque[float] = deque(maxlen=_RECENT_FRAMES)
         self._faces = 0
 
     @property
@@ -199,12 +199,12 @@ class FaceTracker:
         """
         last_seen, self._last_seen = self._last_seen, {}
         for face, (time_s, detection) in last_seen.items():
-            if not self._gap.is_between(time_s, frame.time_s):
+            if not self._is_gap(time_s, frame.time_s):
                 self._last_seen[face] = time_s, detection
             elif face in self._shown and frame.time_s - time_s <= MAX_HOLD_S:
                 # The frame before was held until now, and with it the faces that it shows.
                 self._last_seen[face] = frame.time_s, detection
-        self._gap.add(frame.time_s)
+        self._times_s.append(frame.time_s)
         known = self._match(detections)
         numbered = []
         for i, detection in enumerate(detections):
@@ -213,6 +213,13 @@ class FaceTracker:
             numbered.append((face, detection))
         self._shown = {face for face, _ in numbered}
         return numbered
+
+    def _is_gap(self, start_s: float, end_s: float) -> bool:
+        """Return whether a face is missing for too long, given how rare frames are."""
+        steps_s = np.diff([*self._times_s, end_s])
+        steps_s = steps_s[steps_s > 0]
+        usual_s = float(np.median(steps_s)) if len(steps_s) else 0.0
+        return end_s - start_s > max(_GAP_S, _GAP_FRAMES * usual_s)
 
     def _match(self, detections: Sequence[Detection]) -> dict[int, int]:
         """Return the face of every detection that overlaps with a face seen recently, by index."""
@@ -231,22 +238,6 @@ class FaceTracker:
     def _new_face(self) -> int:
         self._faces += 1
         return self._faces
-
-
-class _Gap:
-    """Tells whether a face is missing for too long, given how rare frames are."""
-
-    def __init__(self) -> None:
-        self._times_s: deque[float] = deque(maxlen=_RECENT_FRAMES)
-
-    def add(self, time_s: float) -> None:
-        self._times_s.append(time_s)
-
-    def is_between(self, start_s: float, end_s: float) -> bool:
-        steps_s = np.diff([*self._times_s, end_s])
-        steps_s = steps_s[steps_s > 0]
-        usual_s = float(np.median(steps_s)) if len(steps_s) else 0.0
-        return end_s - start_s > max(_GAP_S, _GAP_FRAMES * usual_s)
 
 
 @dataclass(eq=False)
