@@ -280,12 +280,13 @@ def _subtract(
     in_clip = np.bincount(of_clip, minlength=len(logits))[of_clip]
     instances[evidence] = (instances[evidence] - subtracted[of_clip] / in_clip[:, None]).round(6)
     clips = prediction.clips.copy()
-    for _, rows in clips[subtracted.any(1)].groupby("track"):
-        i = rows.index.to_numpy()
+    for i in clips[subtracted.any(1)].groupby("track").groups.values():
+        rows = clips.loc[i]
         bag_size = np.count_nonzero(of_clip == i[0])
         spread = smooth_s * bag_size / (rows["end_s"].iloc[0] - rows["start_s"].iloc[0])
         raw = softmax(logits[i] - subtracted[i], axis=1)
-        _answer(clips, i, raw, labels, spread, min_confidence)
+        answers = _answers(rows, raw, labels, spread, min_confidence)
+        clips.loc[i, answers.columns] = answers
     frames = with_probabilities(prediction.frames, clips, labels)
     return replace(prediction, clips=clips, instances=instances, frames=frames)
 
@@ -300,42 +301,31 @@ def _offset(logits: Values, neutral: int) -> Values:
 
 def _seconds(clips: pd.DataFrame) -> float:
     """Return the time that clips cover together, although neighboring ones overlap."""
-    total_s = 0.0
-    covered_s: dict[int, float] = {}
-    for track, start_s, end_s in zip(clips["track"], clips["start_s"], clips["end_s"], strict=True):
-        total_s += end_s - max(start_s, covered_s.get(track, start_s))
-        covered_s[track] = end_s
-    return total_s
+    covered_s = clips.groupby("track")["end_s"].shift()  # by the clip before, if there is one
+    return float((clips["end_s"] - np.fmax(clips["start_s"], covered_s)).sum())
 
 
-def _answer(
-    clips: pd.DataFrame,
-    i: npt.NDArray[np.int64],
-    raw: Values,
-    labels: Sequence[str],
-    spread: float,
-    min_confidence: float,
-) -> None:
-    """Enter the answers for the clips of one face.
+def _answers(
+    clips: pd.DataFrame, raw: Values, labels: Sequence[str], spread: float, min_confidence: float
+) -> pd.DataFrame:
+    """Return the columns of the table `clips` with the answers for the clips of one face.
 
     Args:
-        clips: of the prediction; changed in place.
-        i: (B,), the rows of the face.
+        clips: of the face.
         raw: (B, C), the probabilities of each clip alone.
         labels: the label set.
         spread: of the average over time, in clips.
         min_confidence: answers with less are marked as uncertain.
     """
-    unreadable = clips["emotion"].isna().to_numpy()[i]
-    marks = np.where(unreadable, clips["mark"].to_numpy(str)[i], "").tolist()
+    unreadable = clips["emotion"].isna().to_numpy()
+    marks = clips["mark"].where(unreadable, "")
     radius = kernel_radius(spread)
     answers = []
     for clip, mark in enumerate(marks):
         first = max(0, clip - radius)
         around = slice(first, clip + radius + 1)
         mean = smooth_probabilities(clip - first, raw[around], unreadable[around], spread).round(6)
-        answers.append([*decide(labels, mean, mark, min_confidence), *mean])
-    p = per_label("p", labels)
-    table = pd.DataFrame(answers, index=i, columns=["emotion", "confidence", "mark", *p])
-    clips.loc[i, table.columns] = table
-    clips.loc[i, per_label("raw", labels)] = raw.round(6)
+        answer = decide(labels, mean, mark, min_confidence)
+        answers.append([*answer, *mean, *raw[clip].round(6)])
+    columns = ["emotion", "confidence", "mark", *per_label("p", labels), *per_label("raw", labels)]
+    return pd.DataFrame(answers, index=clips.index, columns=columns)

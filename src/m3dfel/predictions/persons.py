@@ -162,11 +162,9 @@ def only_region(prediction: Prediction, region: Sequence[float]) -> Prediction:
             box does, on average over its frames.
     """
     left, top, right, bottom = region
-    faces = []
-    for face, rows in prediction.frames.groupby("track"):
-        x, y = rows[["x1", "x2"]].to_numpy().mean(), rows[["y1", "y2"]].to_numpy().mean()
-        if left <= x <= right and top <= y <= bottom:
-            faces.append(face)
+    mean = prediction.frames.groupby("track")[BOX].mean()
+    x, y = (mean["x1"] + mean["x2"]) / 2, (mean["y1"] + mean["y2"]) / 2
+    faces = mean.index[x.between(left, right) & y.between(top, bottom)].tolist()
     words = ",".join(f"{number:g}" for number in region)
     return _only_tracks(
         prediction, faces, f"no face was found in the region {words} of {prediction.source}"
