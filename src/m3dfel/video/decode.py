@@ -17,13 +17,14 @@ from fractions import Fraction
 from functools import cache, partial
 from itertools import dropwhile
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import av
 import numpy as np
 import numpy.typing as npt
 from av.container import InputContainer
-from av.stream import Disposition
+from av.packet import Packet
+from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorTrc, VideoReformatter
 from av.video.stream import VideoStream
@@ -120,8 +121,11 @@ def probe(path: str | Path) -> VideoInfo:
         first = next(video.decoded(), None)
         if first is None:
             raise _no_frame(path)
-        width, height = video.shown_size(first)
-        return VideoInfo(width, height, float(frame_rate(video.stream)), video.length_s)
+        height, width = video.to_rgb(first).shape[:2]
+        # As players show it: of the picture or of the sound, whichever is longer.
+        length = video.container.duration
+        length_s = length / av.time_base if length else stated_end(video.container, video.stream)
+        return VideoInfo(width, height, float(frame_rate(video.stream)), length_s)
 
 
 def is_annotated(path: str | Path) -> bool:
@@ -213,7 +217,7 @@ def _listed_times(path: str | Path) -> list[float]:
     with _open(path) as video:
         return sorted(
             float(packet.pts * packet.time_base)
-            for packet in video.container.demux(video.stream)
+            for packet in readable_packets(video.container, video.stream)
             if packet.pts is not None and packet.time_base and not packet.is_discard
         )
 
@@ -297,6 +301,27 @@ def _formats() -> str:
     return ",".join(sorted(av.formats_available - _PLAYLISTS))
 
 
+def readable_packets(container: InputContainer, *streams: Stream) -> Iterator[Packet[Any]]:
+    """Yield the packets of streams that can be read; a damaged file may end early."""
+    packets = container.demux(*streams)
+    while True:
+        try:
+            packet = next(packets, None)
+        except av.error.FFmpegError:
+            continue
+        if packet is None:
+            return
+        yield packet
+
+
+def frames_in(packet: Packet[Any]) -> list[Any]:
+    """Return the frames in a packet; none if it is damaged."""
+    try:
+        return packet.decode()
+    except av.error.FFmpegError:
+        return []
+
+
 def picture_stream(container: InputContainer) -> VideoStream | None:
     """Return the video stream that players show, which is no cover picture or thumbnail."""
     streams = [s for s in container.streams.video if not s.disposition & _COVERS]
@@ -347,13 +372,6 @@ class OpenVideo:
         self._size: tuple[int, int] | None = None
         self._read_s = -math.inf
         self._convertible = dict[tuple[object, ...], bool]()
-
-    @property
-    def length_s(self) -> float | None:
-        """The length that players show: of the picture or of the sound, whichever is longer."""
-        if self.container.duration:
-            return self.container.duration / av.time_base
-        return stated_end(self.container, self.stream)
 
     def timed(self) -> Iterator[tuple[float, float, VideoFrame]]:
         """Yield when each frame is shown, for how long, and itself: it is held until the next one.
@@ -411,19 +429,12 @@ class OpenVideo:
         """Yield every frame that can be decoded and shown; skip damaged packets."""
         # Where only the length of all streams is known, how far they go tells a cut file.
         others = () if self.stream.duration else self.container.streams.audio
-        packets = self.container.demux(self.stream, *others)
-        while True:
-            try:
-                packet = next(packets, None)
-                if packet is None:
-                    return
-                if packet.pts is not None and packet.time_base:
-                    end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
-                    self._read_s = max(self._read_s, end)
-                frames = packet.decode() if packet.stream is self.stream else []
-            except av.error.FFmpegError:
-                continue
-            yield from filter(self._is_convertible, cast(list[VideoFrame], frames))
+        for packet in readable_packets(self.container, self.stream, *others):
+            if packet.pts is not None and packet.time_base:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                self._read_s = max(self._read_s, end)
+            if packet.stream is self.stream:
+                yield from filter(self._is_convertible, frames_in(packet))
 
     def _is_convertible(self, frame: VideoFrame) -> bool:
         """Return whether a frame can be converted to RGB, as all frames of its kind can or cannot.
@@ -456,17 +467,12 @@ class OpenVideo:
                 return frame if after_s < _SAME_S else None
         return None
 
-    def shown_size(self, frame: VideoFrame) -> tuple[int, int]:
-        """Return the width and height in pixels at which players show a frame.
+    def _square_size(self, frame: VideoFrame) -> tuple[int, int]:
+        """Return width and height before rotation, enlarged so that the pixels are square.
 
         Raises:
-            InputError: it is too large.
+            InputError: they are too large.
         """
-        size = self._square_size(frame)
-        return size[::-1] if _rotation(frame) % 180 else size
-
-    def _square_size(self, frame: VideoFrame) -> tuple[int, int]:
-        """Return width and height before rotation, enlarged so that the pixels are square."""
         width, height = frame.width, frame.height
         if self._pixel_ratio > 1:
             width = round(width * self._pixel_ratio)
@@ -477,20 +483,15 @@ class OpenVideo:
 
     def to_rgb(self, frame: VideoFrame) -> Picture:
         """Return a frame as players show it, uint8 RGB (H, W, 3), of the size of the first one."""
-        width, height = self._square_size(frame)
-        turns = _rotation(frame) // 90
-        size = self._size or self.shown_size(frame)
+        stored = self._square_size(frame)
+        turns = round(frame.rotation / 90) % 4
+        size = self._size or (stored[::-1] if turns % 2 else stored)
         canvas = size[::-1] if turns % 2 else size
-        width, height = fitting((width, height), canvas)
-        rgb = self._reformatter.reformat(frame, width, height, "rgb24").to_ndarray()
-        self._size, stored = size, cast(Picture, rgb)
+        rgb = self._reformatter.reformat(frame, *fitting(stored, canvas), "rgb24").to_ndarray()
+        self._size, picture = size, cast(Picture, rgb)
         if frame.color_trc in _HDR:
-            stored = _to_sdr(stored, frame)
-        return np.ascontiguousarray(np.rot90(with_bars(stored, canvas), turns))
-
-
-def _rotation(frame: VideoFrame) -> int:
-    return round(frame.rotation / 90) % 4 * 90
+            picture = _to_sdr(picture, frame)
+        return np.ascontiguousarray(np.rot90(with_bars(picture, canvas), turns))
 
 
 def _no_frame(path: str | Path) -> InputError:

@@ -19,8 +19,6 @@ from typing import Any, cast
 
 import av
 import numpy as np
-from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.codec.context import Flags
 from av.container import InputContainer, OutputContainer
@@ -39,8 +37,10 @@ from m3dfel.video.decode import (
     Picture,
     file_start,
     frame_rate,
+    frames_in,
     open_container,
     picture_stream,
+    readable_packets,
 )
 from m3dfel.video.pictures import ANIMATION_SUFFIXES, PICTURE_SUFFIXES
 from m3dfel.video.sources import Source, read_frames, source_name
@@ -298,23 +298,10 @@ def _sound(
 _AAC_RATES = frozenset({8_000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000})
 
 
-def _packets(source: InputContainer, stream: AudioStream) -> Iterator[Packet[Any]]:
-    """Yield the packets that can be read; a damaged file may end early."""
-    packets = source.demux(stream)
-    while True:
-        try:
-            packet = next(packets, None)
-        except av.error.FFmpegError:
-            continue
-        if packet is None:
-            return
-        yield packet
-
-
 def _copied(
     source: InputContainer, stream: AudioStream, output: AudioStream, start_s: float
 ) -> Iterator[Packet[Any]]:
-    for packet in _packets(source, stream):
+    for packet in readable_packets(source, stream):
         if packet.pts is None or packet.dts is None:
             continue
         shift = round(start_s / packet.time_base)
@@ -328,19 +315,11 @@ def _copied(
 def _reencoded(
     source: InputContainer, stream: AudioStream, output: AudioStream, start_s: float
 ) -> Iterator[Packet[Any]]:
-    resampler = AudioResampler("fltp", output.layout, output.rate)
-    for packet in _packets(source, stream):
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            continue
-        for frame in cast(list[AudioFrame], frames):
+    for packet in readable_packets(source, stream):
+        for frame in frames_in(packet):
             if frame.pts is None or frame.time_base is None:
                 continue
             frame.pts -= round(start_s / frame.time_base)
             if frame.pts >= 0:
-                for part in resampler.resample(frame):
-                    yield from output.encode(part)
-    for part in resampler.resample(None):
-        yield from output.encode(part)
+                yield from output.encode(frame)
     yield from output.encode(None)
