@@ -178,7 +178,7 @@ def test_pictures_become_a_silent_video(tmp_path: Path):
 
 def test_without_an_h264_encoder_it_is_mpeg4_and_says_so(tmp_path: Path, monkeypatch, caplog):
     source = write_film(tmp_path / "film.mp4", STEADY, time_base=Fraction(1, 90_000))
-    monkeypatch.setattr(encode, "_ENCODERS", {"h264_missing": {}, "mpeg4": {}})
+    monkeypatch.setattr(encode, "_ENCODERS", ("h264_missing", "mpeg4"))
     rewrite_video(source, tmp_path / "new.mp4", unchanged)
     assert "no H.264 encoder" in caplog.text
     assert len(list(read_video(tmp_path / "new.mp4"))) == 50

@@ -49,14 +49,10 @@ logger = logging.getLogger(__name__)
 
 # The first that FFmpeg has is used. All but MPEG-4 are H.264, which browsers play. No B-frames:
 # with them, FFmpeg states a wrong length for MP4 files whose frame rate varies much.
-_ENCODERS: dict[str, dict[str, str]] = {
-    "libx264": {"preset": "veryfast", "crf": "19", "bf": "0"},
-    "libopenh264": {},
-    "h264_videotoolbox": {},
-    "h264_mf": {},
-    "mpeg4": {},
-}
+_ENCODERS = ("libx264", "libopenh264", "h264_videotoolbox", "h264_mf", "mpeg4")
+_X264_OPTIONS = {"preset": "veryfast", "bf": "0"}
 _NOT_H264 = "mpeg4"
+_CRF = 19
 _COPIED_SOUND = frozenset({"aac", "mp3", "mp3float"})  # what browsers play in MP4
 _SMPTE170M = 6  # in the numbering of ISO/IEC 23091-2: the colors that FFmpeg converts RGB to
 _PICTURES_RATE = Fraction(25)
@@ -91,7 +87,7 @@ def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None
                 f"cannot write a video to {path} ({error}): give a name that ends in .mp4"
             ) from error
         with output:
-            encoder = _Encoder(output, first, rate, time_base=1 / rate)
+            encoder = Encoder(output, first.shape[:2], rate, time_base=1 / rate)
             # With several threads, the same frames do not always become the same file.
             encoder.stream.codec_context.thread_count = 1
             for index, picture in enumerate(chain([first], pictures)):
@@ -148,15 +144,16 @@ def _rewrite(
 ) -> None:
     """Write frames, with the sound and the unit of time of the file that they come from, if any."""
     stream = source and picture_stream(source)
+    size = first.image.shape[:2]
     with av.open(str(path.absolute()), "w", options={"movflags": "+faststart"}) as output:
         output.metadata["comment"] = ANNOTATED
         sound: Iterator[Packet[Any]] = iter(())
         if source and stream:
             time_base = stream.time_base or _FINE_TIME_BASE
-            encoder = _Encoder(output, first.image, frame_rate(stream), time_base)
+            encoder = Encoder(output, size, frame_rate(stream), time_base)
             sound = _sound(source, output, file_start(source, stream) or 0.0)
         else:
-            encoder = _Encoder(output, first.image)
+            encoder = Encoder(output, size)
         pictures = encoder.encode(chain([first], rest))
         # Streams are interleaved, so that a player need not jump to and fro in the file.
         for packet in merge(sound, pictures, key=_seconds):
@@ -178,7 +175,7 @@ def record(frames: Iterable[Frame], path: Path) -> Generator[Frame, None, None]:
     if first is None:
         return
     with av.open(str(path.absolute()), "w") as output:
-        encoder = _Encoder(output, first.image)
+        encoder = Encoder(output, first.image.shape[:2])
         try:
             for index, frame in enumerate(chain([first], frames)):
                 output.mux(encoder.add(frame))
@@ -207,24 +204,26 @@ def _file(source: object) -> Path | None:
     return path if path.is_file() else None
 
 
-class _Encoder:
+class Encoder:
     """Turns pictures into the packets of a new video stream.
 
     Args:
         output: the video, which gets the stream.
-        first: the first picture: all are of its size.
+        size: height and width of the pictures in pixels.
         rate: mean frames per second.
         time_base: the unit of time stamps in seconds.
+        crf: the quality, on the scale of x264: six less are twice as many bits.
     """
 
     def __init__(
         self,
         output: OutputContainer,
-        first: Picture,
+        size: tuple[int, ...],
         rate: Fraction = _PICTURES_RATE,
         time_base: Fraction = _FINE_TIME_BASE,
+        crf: int = _CRF,
     ) -> None:
-        height, width = (side + side % 2 for side in first.shape[:2])
+        height, width = (side + side % 2 for side in size)
         name = next(name for name in _ENCODERS if name in av.codecs_available)
         if name == _NOT_H264:
             logger.warning(
@@ -232,10 +231,12 @@ class _Encoder:
                 "do not play"
             )
             time_base = max(time_base, Fraction(1, 60_000))  # it cannot count finer than this
-        stream = cast(VideoStream, output.add_stream(name, rate=rate, options=_ENCODERS[name]))
+        is_x264 = name == "libx264"
+        options = _X264_OPTIONS | {"crf": str(crf)} if is_x264 else {}
+        stream = cast(VideoStream, output.add_stream(name, rate=rate, options=options))
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        if "crf" not in _ENCODERS[name]:
-            stream.bit_rate = int(width * height * float(rate) / 4)
+        if not is_x264:
+            stream.bit_rate = int(width * height * rate / 4 * 2 ** ((_CRF - crf) / 6))
         context = stream.codec_context
         context.time_base = time_base
         context.flags |= Flags.frame_duration

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import io
 from fractions import Fraction
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import av
 import numpy as np
 import numpy.typing as npt
-from av.video.frame import VideoFrame
-from av.video.reformatter import ColorRange, Colorspace
-from av.video.stream import VideoStream
 
 from m3dfel.data.layouts import Entry
+from m3dfel.video.decode import Frame
+from m3dfel.video.encode import Encoder
 from m3dfel.video.tracks import TrackedFace
 
 Region: TypeAlias = tuple[float, float, float, float]
@@ -26,12 +25,8 @@ Region: TypeAlias = tuple[float, float, float, float]
 MIN_S = 0.2
 """A face that is seen for less long makes no clip."""
 
-_SMPTE170M = 6  # in the numbering of ISO/IEC 23091-2: the colors that FFmpeg converts RGB to
 # Above 40 dB in luminance, so that no loss is seen, in a sixth of the space of JPEG files.
-_ENCODERS = {
-    "libx264": {"preset": "veryfast", "crf": "12", "bf": "0"},
-    "mpeg4": {"qscale": "2"},
-}
+_CRF = 12
 
 
 class Span:
@@ -114,15 +109,9 @@ class Take:
         self._last: npt.NDArray[np.uint8] | None = None
         self._file = io.BytesIO()
         self._output = av.open(self._file, "w", format="mp4")
-        name = next(name for name in _ENCODERS if name in av.codecs_available)
-        stream = self._output.add_stream(name, rate=self._rate, options=_ENCODERS[name])
-        self._stream = cast(VideoStream, stream)
-        self._stream.width = self._stream.height = size
-        self._stream.pix_fmt = "yuv420p"
-        context = self._stream.codec_context
-        context.thread_count = 1  # with several, the same crops do not always become the same file
-        context.color_primaries = context.color_trc = context.colorspace = _SMPTE170M
-        context.color_range = ColorRange.MPEG
+        self._encoder = Encoder(self._output, (size, size), self._rate, 1 / self._rate, _CRF)
+        # With several threads, the same crops do not always become the same file.
+        self._encoder.stream.codec_context.thread_count = 1
 
     @property
     def seconds(self) -> float:
@@ -148,13 +137,10 @@ class Take:
         """Write what is left."""
         if self._last is not None:
             self._write(self._last)
-        self._output.mux(list(self._stream.encode(None)))
+        self._output.mux(self._encoder.finish())
         self._output.close()
 
     def _write(self, crop: npt.NDArray[np.uint8]) -> None:
-        frame = VideoFrame.from_ndarray(crop, format="rgb24").reformat(
-            format="yuv420p", dst_colorspace=Colorspace.SMPTE170M
-        )
-        frame.pts, frame.time_base = self.frames, 1 / self._rate
-        self._output.mux(list(self._stream.encode(frame)))
+        frame = Frame(self.frames, float(self.frames / self._rate), crop)
+        self._output.mux(self._encoder.add(frame))
         self.frames += 1
