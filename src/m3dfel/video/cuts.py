@@ -5,8 +5,6 @@ Used in tracking: a face after a cut is another one, even at the same position.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
@@ -43,20 +41,25 @@ class CutFinder:
 
         Frames must come in the order they are shown. The first one starts none.
         """
-        thumbnail = _thumbnail(image)
+        thumbnail = _Thumbnail(image)
         if thumbnail.blank:
             return False
         last, self._last = self._last, thumbnail
         return last is not None and not last.is_like(thumbnail)
 
 
-@dataclass(frozen=True, eq=False)
 class _Thumbnail:
     """A frame made small: arrays of mean 0 for layout and detail, and a color histogram."""
 
-    layout: _Map
-    detail: _Map
-    colors: _Map
+    def __init__(self, image: npt.NDArray[np.uint8]) -> None:
+        small = cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA)
+        gray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY)
+        tiny = cv2.resize(gray, _TINY, interpolation=cv2.INTER_AREA).astype(np.float32)
+        detail = tiny - cv2.blur(tiny, (3, 3))
+        colors = cv2.calcHist([small], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
+        self.layout: _Map = tiny - tiny.mean()
+        self.detail: _Map = detail - detail.mean()
+        self.colors: _Map = colors / colors.sum()
 
     @property
     def blank(self) -> bool:
@@ -68,15 +71,6 @@ class _Thumbnail:
             or _correlation(self.detail, other.detail) > _SAME_DETAIL
             or float(np.minimum(self.colors, other.colors).sum()) > _SAME_COLORS
         )
-
-
-def _thumbnail(image: npt.NDArray[np.uint8]) -> _Thumbnail:
-    small = cv2.resize(image, _SMALL, interpolation=cv2.INTER_AREA)
-    tiny = cv2.resize(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), _TINY, interpolation=cv2.INTER_AREA)
-    gray = tiny.astype(np.float32)
-    detail = gray - cv2.blur(gray, (3, 3))
-    colors = cv2.calcHist([small], [0, 1, 2], None, [_BINS] * 3, [0, 256] * 3)
-    return _Thumbnail(gray - gray.mean(), detail - detail.mean(), colors / colors.sum())
 
 
 def _correlation(one: _Map, other: _Map) -> float:
