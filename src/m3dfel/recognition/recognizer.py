@@ -28,7 +28,6 @@ from m3dfel.video.camera import read_camera
 from m3dfel.video.decode import PICTURES_PER_S, Picture
 from m3dfel.video.faces import CenterFace, FaceDetector
 from m3dfel.video.follow import WINDOW_EVERY_S, can_follow
-from m3dfel.video.prefetch import AHEAD
 from m3dfel.video.sources import (
     Source,
     is_live,
@@ -37,14 +36,11 @@ from m3dfel.video.sources import (
     source_duration,
     source_name,
 )
-from m3dfel.video.tracks import DETECTED_AHEAD, SMOOTH_AHEAD, aligned_faces, track_faces
+from m3dfel.video.tracks import SMOOTH_AHEAD, aligned_faces, track_faces
 
 # Instances in one forward pass. With more, detection would have to wait for them; with fewer, each
 # takes longer.
 _BATCH = 6
-
-# Frames of a camera that may wait between two steps: what waits is old when it is shown.
-_LIVE_AHEAD = 1
 
 
 class Recognizer:
@@ -236,9 +232,8 @@ class Recognizer:
     ) -> Stream:
         """Return the stream of a source; a live one waits for nothing, and nothing waits for it."""
         frames, size, zoom = read_frames(source, fps), self.model.size, self.model.zoom
-        read_ahead, detect_ahead = (_LIVE_AHEAD,) * 2 if live else (AHEAD, DETECTED_AHEAD)
         if aligned:
-            tracked_frames = aligned_faces(frames, _resize(size, zoom), read_ahead=read_ahead)
+            tracked_frames = aligned_faces(frames, _resize(size, zoom), live=live)
         else:
             tracked_frames = track_faces(
                 frames,
@@ -246,8 +241,7 @@ class Recognizer:
                 size,
                 zoom,
                 detect_every=self.settings.detect_every,
-                read_ahead=read_ahead,
-                detect_ahead=detect_ahead,
+                live=live,
             )
         return Stream(
             self.model,

@@ -44,8 +44,9 @@ _RECENT_FRAMES = 25  # whose distances say how rare frames are
 MAX_HOLD_S = 600.0
 """A frame that is held for longer, as where time stamps jump, ends all tracks."""
 
-DETECTED_AHEAD = 24
-"""Frames that detection may be ahead of recognition, which now and then takes a long step."""
+# Frames that detection may be ahead of recognition, which now and then takes a long step; and those
+# of a camera that may wait between two steps: what waits is old when it is shown.
+_DETECTED_AHEAD, _LIVE_AHEAD = 24, 1
 
 SMOOTH_AHEAD = 2
 """Frames after a frame that are needed to smooth its landmarks."""
@@ -95,8 +96,7 @@ def track_faces(
     zoom: float = 1.0,
     *,
     detect_every: int = DETECT_EVERY,
-    read_ahead: int = AHEAD,
-    detect_ahead: int = DETECTED_AHEAD,
+    live: bool = False,
 ) -> Generator[TrackedFrame, None, None]:
     """Yield every frame of a video with its faces, aligned and numbered.
 
@@ -112,9 +112,9 @@ def track_faces(
         zoom: enlarge the middle 1/zoom of the template's width and height to fill the crop.
         detect_every: detect faces in the full frame every N frames, or every half second if that
             is sooner; in between, known faces are followed, which takes a tenth of the time.
-        read_ahead: how many frames may wait for detection.
-        detect_ahead: how many frames may wait for the consumer.
+        live: the frames come from a camera, so that hardly any may wait.
     """
+    read_ahead, detect_ahead = (_LIVE_AHEAD,) * 2 if live else (AHEAD, _DETECTED_AHEAD)
     finder = FaceFinder(detector, detect_every)
     smooth_s = _SMOOTH_FOLLOWED_S if can_follow(detector, detect_every) else _SMOOTH_S
     tracks: dict[int, _OpenTrack] = {}
@@ -147,17 +147,17 @@ def aligned_faces(
     frames: Iterable[Frame],
     resize: Callable[[Picture], Picture],
     *,
-    read_ahead: int = AHEAD,
+    live: bool = False,
 ) -> Generator[TrackedFrame, None, None]:
     """Yield frames that already show one aligned face each, as `track_faces` yields those it finds.
 
     Args:
         frames: in the order of their times; after `MAX_HOLD_S` without one, a new track starts.
         resize: turns a frame into a crop.
-        read_ahead: how many frames may wait for the consumer.
+        live: the frames come from a camera, so that hardly any may wait.
     """
     track = 1
-    with closing(prefetch(frames, read_ahead)) as read:
+    with closing(prefetch(frames, _LIVE_AHEAD if live else AHEAD)) as read:
         for frame, following in pairwise(chain(read, [None])):
             assert frame
             height, width = frame.image.shape[:2]
