@@ -41,11 +41,9 @@ from scipy.special import softmax
 from m3dfel.errors import InputError
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.predictions.smoothing import kernel_radius, smooth_probabilities
-from m3dfel.predictions.update import decide
+from m3dfel.predictions.update import Values, decide
 from m3dfel.report.recognized import per_label
-from m3dfel.report.spans import with_probabilities
-
-Values = npt.NDArray[np.float64]
+from m3dfel.report.spans import equal_spans, with_probabilities
 
 NEUTRAL, OWN = "neutral", "own"
 # q in the formula: at rest, a face gets at least this probability of neutral.
@@ -106,15 +104,14 @@ class Baseline:
         if self.start_s is not None and self.end_s is not None:
             middle_s = (start_s + end_s) / 2
             return readable & (middle_s >= self.start_s) & (middle_s <= self.end_s)
-        neutral = readable & (clips["emotion"] == NEUTRAL).to_numpy()
-        new_track = np.append(True, np.diff(clips["track"]) != 0)
-        spans = np.cumsum(new_track | np.append(True, np.diff(neutral.astype(int)) != 0))
-        for span in np.unique(spans[neutral]):
-            chosen = spans == span
-            first_s = start_s[chosen].min()
-            if end_s[chosen].max() - first_s >= _MIN_S:
-                return chosen & ((end_s <= first_s + _MAX_S) | (start_s == first_s))
-        return np.zeros(len(clips), dtype=bool)
+        chosen = np.zeros(len(clips), dtype=bool)
+        words = [*zip(clips["track"], clips["emotion"], strict=True)]
+        for first, last, (_, emotion) in equal_spans(words):
+            if emotion == NEUTRAL and end_s[last] - start_s[first] >= _MIN_S:
+                chosen[first : last + 1] = end_s[first : last + 1] <= start_s[first] + _MAX_S
+                chosen[first] = True
+                break
+        return chosen
 
 
 def subtract_baseline(
