@@ -85,6 +85,11 @@ def test_a_server_that_does_not_answer_is_named():
             videos_at(url)
 
 
+def test_a_camera_is_not_copied():
+    with pytest.raises(InputError, match="may never end: use `m3dfel live`"):
+        local_copy("rtsp://127.0.0.1/door").__enter__()
+
+
 def test_a_folder_without_videos_is_named(bucket: str):
     fsspec.filesystem("memory").pipe_file(f"{bucket}/empty/notes.txt", b"")
     with pytest.raises(InputError, match=f"there is no video at {bucket}/empty: give a folder"):

@@ -93,9 +93,11 @@ def local_copy(url: str) -> Iterator[Path]:
     """Yield a copy of a file under the same name, which is deleted afterwards.
 
     Raises:
-        InputError: the file cannot be read. In errors that name the copy while it is used, the URL
-            takes its place.
+        InputError: the file cannot be read, or is the stream of a camera. In errors that name the
+            copy while it is used, the URL takes its place.
     """
+    if is_camera_url(url):
+        raise InputError(f"{url} may never end: use `m3dfel live`, in Python stream(…)")
     with TemporaryDirectory(prefix="m3dfel-") as folder:
         copy = Path(folder, path_in_url(url).name)
         with _reading(url):

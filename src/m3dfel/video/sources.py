@@ -125,8 +125,6 @@ def read_frames(source: Source, fps: float | None = None) -> Iterator[Frame]:
 def _named_frames(source: Source, fps: float) -> Iterator[tuple[str, Frame]]:
     """Yield each frame with a name for error messages."""
     if isinstance(source, str) and is_url(source):
-        if is_live(source):
-            raise InputError(f"{source} may never end: use `m3dfel live`, in Python stream(…)")
         with local_copy(source) as copy:
             yield from _named_frames(copy, fps)
     elif isinstance(source, str | Path):
