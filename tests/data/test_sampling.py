@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from m3dfel.data.sampling import centered_indices, centered_windows, random_indices
+from m3dfel.data.sampling import centered_indices, random_indices
 
 lengths = st.integers(1, 400)
 frames = st.integers(1, 32)
@@ -45,7 +45,7 @@ def test_a_short_video_repeats_its_frames_evenly():
 def test_windows_last_as_long_as_they_are_told_to(
     available: int, wanted: int, fps: float, window_s: float
 ):
-    windows = centered_windows(available, wanted, fps, window_s).reshape(-1, wanted)
+    windows = centered_indices(available, wanted, fps, window_s).reshape(-1, wanted)
     for indices in (*windows, random_indices(available, wanted, fps, window_s)):
         assert indices.min() >= 0
         assert indices.max() < available
@@ -54,11 +54,11 @@ def test_windows_last_as_long_as_they_are_told_to(
 
 
 def test_windows_for_evaluation_cover_the_video_once_from_start_to_end():
-    assert centered_windows(48, 16, 25, 0.64).tolist() == [*range(16), *range(16, 48)]
-    assert len(centered_windows(1000, 16, 25, 0.64)) == 4 * 16
-    windows = centered_windows(1000, 16, 25, 0.64).reshape(4, 16)
+    assert centered_indices(48, 16, 25, 0.64).tolist() == [*range(16), *range(16, 48)]
+    assert len(centered_indices(1000, 16, 25, 0.64)) == 4 * 16
+    windows = centered_indices(1000, 16, 25, 0.64).reshape(4, 16)
     assert (windows[0, 0], windows[-1, -1]) == (0, 999)
-    assert centered_windows(7, 16, 25, 0.64).tolist() == centered_indices(7, 16).tolist()
+    assert centered_indices(7, 16, 25, 0.64).tolist() == centered_indices(7, 16).tolist()
 
 
 def test_training_windows_start_anywhere_and_keep_the_speed_of_the_video():

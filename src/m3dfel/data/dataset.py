@@ -24,7 +24,7 @@ from m3dfel.data.frames import read_frames
 from m3dfel.data.manifest import Clip
 from m3dfel.data.movements import Movements
 from m3dfel.data.reading import read_clip, read_picture
-from m3dfel.data.sampling import centered_windows, random_indices
+from m3dfel.data.sampling import centered_indices, random_indices
 from m3dfel.data.seeds import combine_seeds, seeded
 from m3dfel.errors import InputError
 
@@ -82,7 +82,7 @@ class EvaluationClips(Dataset[list[Sample]]):
         window_s: float = 0.0,
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
-        self.choose = partial(centered_windows, window_s=window_s)
+        self.choose = partial(centered_indices, window_s=window_s)
         self.transform = evaluation_transform(size, zoom)
 
     @classmethod

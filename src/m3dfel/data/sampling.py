@@ -28,43 +28,27 @@ MAX_WINDOWS = 4
 """At most so many windows of a video are evaluated."""
 
 
-def centered_indices(available: int, frames: int, fps: float = PICTURES_PER_S) -> Tensor:
+def centered_indices(
+    available: int, frames: int, fps: float = PICTURES_PER_S, window_s: float = 0.0
+) -> Tensor:
     """Return the indices of the frames for evaluation, in the middle of each part.
 
     Args:
         available: n, the number of frames in the video, 1 or more.
         frames: T, the number of frames in the clip, 1 or more.
-        fps: frames per second of the video, which do not matter.
+        fps: frames per second of the video.
+        window_s: length of a window in seconds; 0 for the whole video.
 
     Returns:
-        int64 (T,), in ascending order, each from 0 to n - 1.
+        int64 (W·T,), window by window, ascending in each, from 0 to n - 1. The W windows are evenly
+        spaced from the start of the video to its end, no more than cover it once, and at most
+        `MAX_WINDOWS`; without `window_s`, there is one.
 
     Example:
         >>> from m3dfel.data.sampling import centered_indices
         >>> centered_indices(40, 4).tolist()
         [5, 15, 25, 35]
-    """
-    return _indices(available, frames, 0.5)
-
-
-def centered_windows(
-    available: int, frames: int, fps: float = PICTURES_PER_S, window_s: float = 0.0
-) -> Tensor:
-    """Return the indices of the frames of each window for evaluation, window by window.
-
-    Args:
-        available: as in `centered_indices`.
-        frames: as in `centered_indices`.
-        fps: frames per second of the video.
-        window_s: length of a window in seconds; 0 for the whole video.
-
-    Returns:
-        int64 (W·T,): the W windows are evenly spaced from the start of the video to its end, no
-        more than cover it once, and at most `MAX_WINDOWS`.
-
-    Example:
-        >>> from m3dfel.data.sampling import centered_windows
-        >>> centered_windows(40, 4, fps=25, window_s=0.8).reshape(-1, 4).tolist()
+        >>> centered_indices(40, 4, fps=25, window_s=0.8).reshape(-1, 4).tolist()
         [[2, 7, 12, 17], [22, 27, 32, 37]]
     """
     length = _window_length(available, fps, window_s)
@@ -78,7 +62,7 @@ def random_indices(
 ) -> Tensor:
     """Return the indices of the frames for training, at one random offset in all parts.
 
-    Arguments are those of `centered_windows`; the result, (T,), is of one random window. The random
+    Arguments are those of `centered_indices`; the result, (T,), is of one random window. The random
     numbers are from torch's generator.
     """
     length = _window_length(available, fps, window_s)
@@ -92,8 +76,6 @@ def _window_length(available: int, fps: float, window_s: float) -> float:
     return min(max(window_s * fps, 1.0), available) if window_s else float(available)
 
 
-def _indices(
-    available: int, frames: int, position: float, length: float | None = None, start: float = 0.0
-) -> Tensor:
+def _indices(available: int, frames: int, position: float, length: float, start: float) -> Tensor:
     parts = (torch.arange(frames, dtype=torch.float64) + position) / frames
-    return (start + parts * (length or available)).long().clamp(max=available - 1)
+    return (start + parts * length).long().clamp(max=available - 1)
