@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from rows import Row, shared
 
-from m3dfel.data.augment.transforms import evaluation_transform
+from m3dfel.data.augment.transforms import resize_middle
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.reading import read_picture
 from m3dfel.data.splits import keep_labels
@@ -51,11 +51,11 @@ def measure(
     model: M3DFEL, clips: list[Clip], degrade: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[Metrics, np.ndarray]:
     """Return how well the model recognizes degraded pictures, and how sharp they are."""
-    transform = evaluation_transform(model.size, model.zoom)
     crops, logits = [], []
     for clip in clips:
         picture = degrade(read_picture(clip.path).permute(1, 2, 0).numpy())
-        crops.append(transform(torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)))
+        picture = torch.from_numpy(np.ascontiguousarray(picture)).permute(2, 0, 1)
+        crops.append(resize_middle(picture, model.size, model.zoom))
     sharp = [sharpness(crop.permute(1, 2, 0).numpy()) for crop in crops]
     for pictures in torch.stack(crops).split(BATCH):
         # All instances of a still picture are the same: one is enough.

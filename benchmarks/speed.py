@@ -22,7 +22,7 @@ from torch import nn
 from m3dfel import M3DFEL
 from m3dfel.config import AugmentConfig
 from m3dfel.data.augment.stills import moving_clip
-from m3dfel.data.augment.transforms import training_transform
+from m3dfel.data.augment.transforms import Transform, training_transform
 from m3dfel.models.checkpoints import BUNDLED, load_model
 
 RUNS = 15
@@ -68,7 +68,7 @@ def learn(network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> No
     F.cross_entropy(network(inputs), targets).backward()
 
 
-def create_clips(picture: torch.Tensor, size: int, transform: nn.Module) -> list[torch.Tensor]:
+def create_clips(picture: torch.Tensor, size: int, transform: Transform) -> list[torch.Tensor]:
     return [transform(moving_clip(picture, 1, size, AUGMENT.crop_scale)[0]) for _ in range(BATCH)]
 
 

@@ -56,14 +56,13 @@ def m3dfel(name: str) -> Network:
     import torch
 
     from m3dfel.data.augment.stills import static_clip
-    from m3dfel.data.augment.transforms import evaluation_transform
+    from m3dfel.data.augment.transforms import resize_middle
     from m3dfel.models.checkpoints import load_model
 
     model = load_model(name)
-    resize = evaluation_transform(model.size)
 
     def pictures(faces: np.ndarray) -> torch.Tensor:
-        return resize(torch.from_numpy(faces).movedim(-1, -3))
+        return resize_middle(torch.from_numpy(faces).movedim(-1, -3), model.size)
 
     @torch.inference_mode()
     def read(faces: np.ndarray) -> np.ndarray:

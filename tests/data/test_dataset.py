@@ -6,7 +6,7 @@ import torch
 
 from m3dfel.config import AugmentConfig
 from m3dfel.data.augment.stills import moving_clip
-from m3dfel.data.augment.transforms import evaluation_transform, training_transform
+from m3dfel.data.augment.transforms import resize_middle, training_transform
 from m3dfel.data.dataset import EvaluationClips, TrainingClips, label_distribution
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.reading import read_clip, read_picture
@@ -57,7 +57,7 @@ def test_a_still_is_the_same_in_all_frames(tmp_path: Path):
     clip = Clip(str(tmp_path / "faces" / "1.jpg"), "still", "fear", "val")
     frames = EvaluationClips([clip], EMOTIONS, 12, 16, zoom=1.28)[0][0].clip
     assert frames.shape == (12, 3, 16, 16)
-    expected = evaluation_transform(16, 1.28)(read_picture(clip.path))
+    expected = resize_middle(read_picture(clip.path), 16, 1.28)
     assert (frames == expected).all()
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from m3dfel.data.augment.transforms import evaluation_transform
+from m3dfel.data.augment.transforms import resize_middle
 from m3dfel.data.sampling import centered_indices
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
@@ -48,7 +48,7 @@ def test_a_short_video_gets_the_answer_of_evaluation(
     video = noise_video(frames)
     row = Recognizer(model, clip_s=10)(video, aligned=True).clips.iloc[0]
     pictures = torch.from_numpy(np.stack([frame.image for frame in video])).permute(0, 3, 1, 2)
-    clip = evaluation_transform(32)(pictures[centered_indices(frames, 16)])
+    clip = resize_middle(pictures[centered_indices(frames, 16)], 32)
     with torch.inference_mode():
         expected = model(clip[None]).softmax(1)[0]
     probabilities = row[PROBABILITIES].to_numpy(float)

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 from m3dfel.config import AugmentConfig
 from m3dfel.data.augment.frame_augmentation import FrameAugmentation
 from m3dfel.data.augment.stills import moving_clip
-from m3dfel.data.augment.transforms import evaluation_transform, training_transform
+from m3dfel.data.augment.transforms import resize_middle, training_transform
 from m3dfel.data.frames import read_frames
 from m3dfel.data.manifest import Clip
 from m3dfel.data.movements import Movements
@@ -83,7 +83,7 @@ class EvaluationClips(Dataset[list[Sample]]):
     ) -> None:
         self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
         self.choose = partial(centered_indices, window_s=window_s)
-        self.transform = evaluation_transform(size, zoom)
+        self.zoom = zoom
 
     @classmethod
     def of(cls, model: ClipFormat, clips: Sequence[Clip], window_s: float = 0.0) -> EvaluationClips:
@@ -98,12 +98,12 @@ class EvaluationClips(Dataset[list[Sample]]):
         # A still is the same in all frames: one is enough to transform.
         frames = 1 if clip.kind == "still" else self.frames
         try:
-            read = self.transform(read_clip(clip, frames, self.size, self.choose))
+            read = read_clip(clip, frames, self.size, self.choose)
         except InputError as error:
             logger.warning("left out: %s", error)
             return []
         target = self.labels.index(clip.emotion)
-        windows = read.split(frames)
+        windows = resize_middle(read, self.size, self.zoom).split(frames)
         return [Sample(w.expand(self.frames, -1, -1, -1), target, index) for w in windows]
 
 

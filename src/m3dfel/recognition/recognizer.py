@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from m3dfel.data.augment.transforms import evaluation_transform
+from m3dfel.data.augment.transforms import resize_middle
 from m3dfel.errors import InputError
 from m3dfel.models.checkpoints import BUNDLED, load_model, move_model
 from m3dfel.models.m3dfel import M3DFEL
@@ -255,10 +255,9 @@ class Recognizer:
 
 def _resize(size: int, zoom: float) -> Callable[[Picture], Picture]:
     """Return what turns a frame into a crop, as in evaluation."""
-    transform = evaluation_transform(size, zoom)
 
     def resize(image: Picture) -> Picture:
         picture = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
-        return np.asarray(transform(picture).permute(1, 2, 0), np.uint8)
+        return np.asarray(resize_middle(picture, size, zoom).permute(1, 2, 0), np.uint8)
 
     return resize

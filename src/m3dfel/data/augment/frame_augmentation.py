@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from m3dfel import torchvision_compat as torchvision
 from m3dfel.config import AugmentConfig
 from m3dfel.data.augment.transforms import color_jitter, degradations, random_crop
 from m3dfel.data.frames import Frames, Picture
@@ -45,8 +44,7 @@ class FrameAugmentation:
         self.size, self.flip = size, augment.flip
         self.crop = random_crop(size, augment)
         self.jitter = color_jitter(augment) if augment.jitter else None
-        steps = degradations(size, augment)
-        self.degrade: nn.Module = torchvision.v2.Compose(steps) if steps else nn.Identity()
+        self.degradations = degradations(augment)
 
     def __call__(self, frames: Frames) -> Tensor:
         """Return the clip, uint8 RGB (T, 3, size, size).
@@ -67,7 +65,9 @@ class FrameAugmentation:
         else:
             clip = _crop_and_resize(frames, crop, self.size)
             _jitter_colors(clip, colors)
-        degraded: Tensor = self.degrade(_to_tensor(clip, mirrored=mirrored))
+        degraded = _to_tensor(clip, mirrored=mirrored)
+        for degrade in self.degradations:
+            degraded = degrade(degraded)
         return degraded
 
 

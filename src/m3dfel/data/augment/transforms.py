@@ -6,29 +6,35 @@ Training follows the paper (random resized crop, flip, color jitter); evaluation
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from m3dfel import torchvision_compat as torchvision
 from m3dfel.config import AugmentConfig
 from m3dfel.opencv import cv2
 
+Transform: TypeAlias = Callable[[Tensor], Tensor]
 
-def evaluation_transform(size: int, zoom: float = 1.0) -> nn.Module:
-    """Return the transform for evaluation: uint8 (T, K, H, W) → uint8 (T, K, size, size).
+
+def resize_middle(clip: Tensor, size: int, zoom: float = 1.0) -> Tensor:
+    """Return a clip or a picture for evaluation: uint8 (…, H, W) → uint8 (…, size, size).
 
     Args:
+        clip: with frames of any size.
         size: height and width of the result in pixels.
         zoom: 1 or more; only the middle 1/zoom of the width and height is kept.
     """
-    resize = torchvision.v2.Resize((size, size), antialias=True)
-    return torchvision.v2.Compose([_CenterCrop(zoom), resize]) if zoom > 1 else resize
+    middle = [round(side / zoom) for side in clip.shape[-2:]]
+    cropped = torchvision.v2.functional.center_crop(clip, middle)
+    return torchvision.v2.functional.resize(cropped, [size, size], antialias=True)
 
 
-def training_transform(size: int, augment: AugmentConfig, *, crop: bool = True) -> nn.Module:
+def training_transform(size: int, augment: AugmentConfig, *, crop: bool = True) -> Transform:
     """Return the random transform for training: uint8 (T, K, H, W) → uint8 (T, K, size, size).
 
     Args:
@@ -36,12 +42,12 @@ def training_transform(size: int, augment: AugmentConfig, *, crop: bool = True) 
         augment: which random changes, and how strong.
         crop: False for clips of this size that are already cropped at random (clips from stills).
     """
-    steps: list[nn.Module] = [random_crop(size, augment)] if crop else []
+    steps: list[Transform] = [random_crop(size, augment)] if crop else []
     if augment.flip:
         steps.append(torchvision.v2.RandomHorizontalFlip(augment.flip))
     if augment.jitter:
         steps.append(color_jitter(augment))
-    steps += degradations(size, augment)
+    steps += degradations(augment)
     return torchvision.v2.Compose(steps) if steps else torchvision.v2.Identity()
 
 
@@ -57,75 +63,49 @@ def color_jitter(augment: AugmentConfig) -> Any:
     return torchvision.v2.ColorJitter(*[augment.jitter] * 3, hue=min(augment.jitter, 0.5))
 
 
-def degradations(size: int, augment: AugmentConfig) -> list[nn.Module]:
+def degradations(augment: AugmentConfig) -> list[Transform]:
     """Return the random changes that make a clip of its final size worse."""
-    steps: list[nn.Module] = []
+    steps: list[Transform] = []
     if augment.blur:
-        steps.append(torchvision.v2.RandomApply([LowResolution(size)], augment.blur))
+        steps.append(torchvision.v2.RandomApply([_lower_resolution], augment.blur))
     if augment.compress:
-        steps.append(torchvision.v2.RandomApply([Compression()], augment.compress))
+        steps.append(torchvision.v2.RandomApply([_compress], augment.compress))
     if augment.noise:
-        steps.append(CameraNoise(augment.noise))
+        steps.append(partial(_add_noise, max_std=augment.noise))
     if augment.erase:
         steps.append(torchvision.v2.RandomErasing(augment.erase, scale=(0.02, 0.2)))
     return steps
 
 
-class _CenterCrop(nn.Module):
-    def __init__(self, zoom: float) -> None:
-        super().__init__()
-        self.zoom = zoom
-
-    def forward(self, clip: Tensor) -> Tensor:
-        sides = [round(side / self.zoom) for side in clip.shape[-2:]]
-        return torchvision.v2.functional.center_crop(clip, sides)
+def _lower_resolution(clip: Tensor) -> Tensor:
+    """Make a clip look like a small face: reduce it to 35 to 90 % and enlarge it again."""
+    size = clip.shape[-1]
+    small = round(size * (0.35 + 0.55 * float(torch.rand(()))))
+    shrunk = torchvision.v2.functional.resize(clip, [small, small], antialias=True)
+    return torchvision.v2.functional.resize(shrunk, [size, size], antialias=True)
 
 
-class LowResolution(nn.Module):
-    """Make a uint8 clip look like a small face: reduce it to 35 to 90 % and enlarge it again.
-
-    Args:
-        size: height and width of the clip in pixels.
-    """
-
-    def __init__(self, size: int) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, clip: Tensor) -> Tensor:
-        small = round(self.size * (0.35 + 0.55 * float(torch.rand(()))))
-        shrunk = torchvision.v2.functional.resize(clip, [small, small], antialias=True)
-        return torchvision.v2.functional.resize(shrunk, [self.size, self.size], antialias=True)
+def _compress(clip: Tensor) -> Tensor:
+    """Make a clip look like a compressed video: JPEG of a random quality from 15 to 70."""
+    quality = int(torch.randint(15, 71, ()))
+    # One tall picture, as OpenCV knows it: BGR, channels last.
+    pictures = clip.permute(0, 2, 3, 1).flip(3)
+    tall = pictures.flatten(0, 1).numpy()
+    _, data = cv2.imencode(".jpg", tall, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    decoded = torch.from_numpy(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
+    return decoded.reshape(pictures.shape).flip(3).permute(0, 3, 1, 2)
 
 
-class Compression(nn.Module):
-    """Make a uint8 clip look like a compressed video: JPEG of a random quality from 15 to 70."""
-
-    def forward(self, clip: Tensor) -> Tensor:
-        quality = int(torch.randint(15, 71, ()))
-        # One tall picture, as OpenCV knows it: BGR, channels last.
-        pictures = clip.permute(0, 2, 3, 1).flip(3)
-        tall = pictures.flatten(0, 1).numpy()
-        _, data = cv2.imencode(".jpg", tall, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        decoded = torch.from_numpy(cv2.imdecode(data, cv2.IMREAD_UNCHANGED))
-        return decoded.reshape(pictures.shape).flip(3).permute(0, 3, 1, 2)
-
-
-class CameraNoise(nn.Module):
-    """Add noise to a uint8 clip: different in every frame, of one random strength per clip.
+def _add_noise(clip: Tensor, max_std: float) -> Tensor:
+    """Add camera noise to a clip: different in every frame, of one random strength per clip.
 
     Args:
+        clip: uint8.
         max_std: largest standard deviation, in gray levels of 0 to 255.
     """
-
-    def __init__(self, max_std: float) -> None:
-        super().__init__()
-        self.max_std = max_std
-
-    def forward(self, clip: Tensor) -> Tensor:
-        std = self.max_std * float(torch.rand(()))
-        noise = torch.randn(clip.shape, dtype=torch.float32) * std
-        return (clip + noise).round_().clamp_(0, 255).to(torch.uint8)
+    std = max_std * float(torch.rand(()))
+    noise = torch.randn(clip.shape, dtype=torch.float32) * std
+    return (clip + noise).round_().clamp_(0, 255).to(torch.uint8)
 
 
 def mixup(clips: Tensor, alpha: float, seed: int) -> tuple[Tensor, Tensor, float]:
