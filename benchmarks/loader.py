@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from rows import Row
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from m3dfel.config import AugmentConfig
+from m3dfel.config import AugmentConfig, TrainConfig
 from m3dfel.data.batches import EpochBatches, training_loader
 from m3dfel.data.dataset import TrainingClips
 from m3dfel.data.manifest import Clip, read_manifest
@@ -42,6 +43,7 @@ from m3dfel.torchvision_compat import v2
 SIDE, FRAMES, SIZE, CHOSEN, BATCH, WARM_UP = 224, 32, 112, 16, 8, 6
 PUBLISHED = "published way, JPEG folders"
 AUGMENT = AugmentConfig()
+FORMAT = SimpleNamespace(labels=EMOTIONS, frames=CHOSEN, size=SIZE, zoom=1.0, grayscale=False)
 
 F = v2.functional  # on PIL pictures, it calls PIL
 ADJUSTMENTS = (
@@ -123,7 +125,7 @@ def our_batches(data: Path) -> Iterator[int]:
     """Yield the size of each batch, forever."""
     clips = read_manifest(str(data)).clips
     batches = EpochBatches(len(clips), BATCH, seed=0)
-    training_clips = TrainingClips(clips, EMOTIONS, CHOSEN, SIZE, AUGMENT, 0)
+    training_clips = TrainingClips(FORMAT, clips, TrainConfig(augment=AUGMENT))
     loader = training_loader(training_clips, batches, workers=0)
     for batches.epoch in itertools.count():
         yield from (len(batch["clips"]) for batch in loader)

@@ -22,7 +22,6 @@ with atheris.instrument_imports(include=["m3dfel", "pympi"]):
     from m3dfel.data.dataset import EvaluationClips
     from m3dfel.data.manifest import read_manifest
     from m3dfel.data.packed.packing import pack
-    from m3dfel.emotions import EMOTIONS
     from m3dfel.errors import InputError
     from m3dfel.predictions.prediction import Prediction, read_header
     from m3dfel.report.exports import FORMATS, export
@@ -36,7 +35,7 @@ from PIL import Image
 
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.video.encode import write_video
-from small_data import write_frames
+from small_data import ClipFormat, write_frames
 from small_videos import ScriptedDetector, noise_video, small_model
 
 WORK = Path(mkdtemp(prefix="m3dfel-fuzz-", dir="/dev/shm" if Path("/dev/shm").is_dir() else None))
@@ -105,7 +104,7 @@ def stores_() -> tuple[Target, list[bytes]]:
         file.unlink()  # what is still mapped must not change
         file.write_bytes(data)
         clips = read_manifest(str(folder)).clips
-        for samples in map(EvaluationClips(clips, EMOTIONS, 4, 16).__getitem__, range(len(clips))):
+        for samples in map(EvaluationClips(ClipFormat(), clips).__getitem__, range(len(clips))):
             assert len(samples) < 2
 
     return target, [file.read_bytes()]

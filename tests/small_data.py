@@ -1,5 +1,7 @@
 """Small data and small runs that several tests share."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -7,7 +9,10 @@ import numpy as np
 import torch
 
 from m3dfel.config import OptimConfig, TrainConfig
+from m3dfel.data.dataset import TrainingClips
 from m3dfel.data.frames import Frames
+from m3dfel.data.manifest import Clip
+from m3dfel.emotions import EMOTIONS
 from m3dfel.models.m3dfel import M3DFEL
 
 
@@ -30,6 +35,25 @@ def encoded_frames(pictures: list[np.ndarray], suffix: str = ".png") -> Frames:
     """Frames of a clip as picture files in memory."""
     files = [cv2.imencode(suffix, picture[..., ::-1])[1] for picture in pictures]
     return Frames("clip", [f"{index}{suffix}" for index in range(len(files))], files)
+
+
+@dataclass(frozen=True)
+class ClipFormat:
+    """The clips that a model takes, without a model."""
+
+    frames: int = 4
+    size: int = 16
+    labels: tuple[str, ...] = EMOTIONS
+    zoom: float = 1.0
+    grayscale: bool = False
+
+
+def training_clips(
+    clips: Sequence[Clip], frames: int = 8, labels: Sequence[str] = EMOTIONS, **settings: object
+) -> TrainingClips:
+    """Clips as a run with these settings of `TrainConfig` learns from them."""
+    model = ClipFormat(frames, labels=tuple(labels))
+    return TrainingClips(model, clips, TrainConfig(**settings))
 
 
 def tiny(output: Path, data: Path | str, **optim: float) -> TrainConfig:

@@ -5,14 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from m3dfel.config import AugmentConfig
 from m3dfel.data.batches import EpochBatches, evaluation_loader, training_loader
-from m3dfel.data.dataset import EvaluationClips, Sample, TrainingClips
+from m3dfel.data.dataset import EvaluationClips, Sample
 from m3dfel.data.manifest import Clip, read_manifest
-from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.opencv import cv2
-from small_data import write_frames
+from small_data import ClipFormat, training_clips, write_frames
 
 
 def test_processes_share_each_batch_and_cover_it_once():
@@ -57,7 +55,7 @@ def test_clips_and_batch_size_must_suffice_for_the_processes():
 
 def test_the_number_of_workers_does_not_change_the_batches(dfew: Path):
     clips = read_manifest(str(dfew)).split("train")
-    data = TrainingClips(clips, EMOTIONS, 8, 16, AugmentConfig(), 0)
+    data = training_clips(clips)
     passes = []
     for workers in (0, 2):
         batches = EpochBatches(len(clips), 4, seed=0)
@@ -71,7 +69,7 @@ def test_the_number_of_workers_does_not_change_the_batches(dfew: Path):
 
 
 def test_processes_evaluate_every_clip_once(dfew: Path):
-    data = EvaluationClips(read_manifest(str(dfew)).split("test"), EMOTIONS, 4, 16)
+    data = EvaluationClips(ClipFormat(), read_manifest(str(dfew)).split("test"))
     seen = [
         i
         for rank in (0, 1)
@@ -86,9 +84,9 @@ def test_clips_that_cannot_be_read_are_missing_from_the_batches(tmp_path: Path):
         write_frames(tmp_path / name, 3)
     (tmp_path / "b" / "2.jpg").write_bytes(b"not a picture")
     clips = [Clip(str(tmp_path / name), "frames", "fear", "test") for name in ("a", "b", "c")]
-    batches = list(evaluation_loader(EvaluationClips(clips, EMOTIONS, 3, 16), 2, 0))
+    batches = list(evaluation_loader(EvaluationClips(ClipFormat(3), clips), 2, 0))
     assert [batch["indices"].tolist() for batch in batches] == [[0], [2]]
-    assert list(evaluation_loader(EvaluationClips(clips[1:2], EMOTIONS, 3, 16), 2, 0)) == [None]
+    assert list(evaluation_loader(EvaluationClips(ClipFormat(3), clips[1:2]), 2, 0)) == [None]
 
 
 class Resizing(EvaluationClips):
@@ -110,7 +108,7 @@ def test_workers_start_beside_idle_threads_of_opencv():
         resize()
         time.sleep(0.5)  # until the threads sleep: from then on they cannot be ended in a fork
         clips = [Clip("face.jpg", "still", "anger", "test")]
-        (batch,) = evaluation_loader(Resizing(clips, EMOTIONS, 1, 1), 1, workers=1)
+        (batch,) = evaluation_loader(Resizing(ClipFormat(1, 1), clips), 1, workers=1)
         assert batch["targets"].tolist() == [1]
         assert cv2.getNumThreads() == 3
     finally:

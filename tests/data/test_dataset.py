@@ -4,27 +4,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from m3dfel.config import AugmentConfig
+from m3dfel.config import AugmentConfig, DataConfig, LossConfig
 from m3dfel.data.augment.stills import moving_clip
 from m3dfel.data.augment.transforms import resize_middle, training_transform
-from m3dfel.data.dataset import EvaluationClips, TrainingClips, label_distribution
+from m3dfel.data.dataset import EvaluationClips, label_distribution
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.reading import read_clip, read_picture
 from m3dfel.data.sampling import random_indices
 from m3dfel.data.seeds import combine_seeds, seeded
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
-from small_data import write_frames
+from small_data import ClipFormat, training_clips, write_frames
 
-
-def training_clips(clips, seed: int = 0) -> TrainingClips:
-    return TrainingClips(clips, EMOTIONS, 8, 16, AugmentConfig(), seed, neutral_probability=1.0)
+ALWAYS_NEUTRAL = DataConfig(neutral_probability=1.0)
 
 
 def test_evaluation_clips_have_the_model_s_size_and_their_label(tmp_path: Path):
     write_frames(tmp_path / "clip", 12)
     clip = Clip(str(tmp_path / "clip"), "frames", "fear", "test")
-    sample = EvaluationClips([clip], EMOTIONS, 12, 16)[0][0]
+    sample = EvaluationClips(ClipFormat(12), [clip])[0][0]
     assert sample.clip.shape == (12, 3, 16, 16)
     assert sample.clip.dtype == torch.uint8
     assert (sample.target, sample.index) == (6, 0)
@@ -33,7 +31,7 @@ def test_evaluation_clips_have_the_model_s_size_and_their_label(tmp_path: Path):
 def test_an_evaluation_clip_has_a_sample_for_each_window(tmp_path: Path):
     write_frames(tmp_path / "clip", 50)
     clip = Clip(str(tmp_path / "clip"), "frames", "fear", "test")
-    windows = EvaluationClips([clip], EMOTIONS, 4, 16, window_s=1.0)[0]
+    windows = EvaluationClips(ClipFormat(), [clip], window_s=1.0)[0]
     assert [sample.index for sample in windows] == [0, 0]
     first, second = (sample.clip.float().mean() for sample in windows)
     assert second - first == pytest.approx(25 * 4, abs=2)  # a frame is 4 levels brighter
@@ -42,8 +40,8 @@ def test_an_evaluation_clip_has_a_sample_for_each_window(tmp_path: Path):
 def test_a_training_clip_covers_a_window(tmp_path: Path):
     write_frames(tmp_path / "clip", 50)
     clip = Clip(str(tmp_path / "clip"), "frames", "fear", "test")
-    augment = AugmentConfig(jitter=0.0)
-    data = TrainingClips([clip], EMOTIONS, 4, 16, augment, 0, window_s=0.16)
+    augment, window = AugmentConfig(jitter=0.0), DataConfig(window_s=0.16)
+    data = training_clips([clip], 4, augment=augment, data=window)
     starts = set()
     for epoch in range(20):
         means = data[epoch, 0].clip.float().mean((1, 2, 3))
@@ -55,7 +53,7 @@ def test_a_training_clip_covers_a_window(tmp_path: Path):
 def test_a_still_is_the_same_in_all_frames(tmp_path: Path):
     write_frames(tmp_path / "faces", 1)
     clip = Clip(str(tmp_path / "faces" / "1.jpg"), "still", "fear", "val")
-    frames = EvaluationClips([clip], EMOTIONS, 12, 16, zoom=1.28)[0][0].clip
+    frames = EvaluationClips(ClipFormat(12, zoom=1.28), [clip])[0][0].clip
     assert frames.shape == (12, 3, 16, 16)
     expected = resize_middle(read_picture(clip.path), 16, 1.28)
     assert (frames == expected).all()
@@ -84,7 +82,7 @@ def test_a_broken_clip_is_logged_and_replaced_in_training(tmp_path: Path, caplog
         write_frames(tmp_path / name, 3)
     (tmp_path / "b" / "2.jpg").write_bytes(b"not a picture")
     clips = [Clip(str(tmp_path / name), "frames", "fear", "test") for name in ("a", "b", "c")]
-    assert EvaluationClips(clips, EMOTIONS, 3, 16)[1] == []
+    assert EvaluationClips(ClipFormat(3), clips)[1] == []
     assert "2.jpg is not a picture" in caplog.text
     assert training_clips(clips)[0, 1].index == 2
 
@@ -101,7 +99,7 @@ def test_drawn_faces_and_stills_keep_the_exact_transforms(tmp_path: Path):
     augment = AugmentConfig(blur=0.5, noise=4.0)
     drawn = Clip("synthetic:0/1/0/fear", "synthetic", "fear", "train")
     still = Clip(str(tmp_path / "faces" / "2.jpg"), "still", "fear", "train")
-    data = TrainingClips([drawn, still], EMOTIONS, 4, 16, augment, seed=5)
+    data = training_clips([drawn, still], 4, augment=augment, seed=5)
     with seeded(combine_seeds(5, 2, 0)):
         frames = read_clip(drawn, 4, 16, random_indices, keep_all=True)
         exact = training_transform(16, augment)(frames)
@@ -115,7 +113,7 @@ def test_drawn_faces_and_stills_keep_the_exact_transforms(tmp_path: Path):
 def test_stills_of_one_person_are_mixed(shared: Path):
     manifest = read_manifest(str(shared / "data" / "stills" / "stills.csv"))
     people = [c for c in manifest.split("train") if c.identity == "George_W_Bush"]
-    data = training_clips(people)
+    data = training_clips(people, data=ALWAYS_NEUTRAL)
     index = next(i for i, clip in enumerate(people) if clip.emotion == "happiness")
     sample = data[0, index]
     assert sample.target == EMOTIONS.index("happiness")
@@ -126,8 +124,9 @@ def test_stills_of_one_person_are_mixed(shared: Path):
 def test_people_of_different_data_sets_are_never_mixed():
     neutral = Clip("a.png", "still", "neutral", "train", "1", dataset=0)
     namesake = Clip("b.png", "still", "fear", "train", "1", dataset=1)
-    assert training_clips([neutral, namesake])._neutral_still(namesake) is None
-    assert training_clips([neutral, namesake])._neutral_still(replace(namesake, dataset=0))
+    data = training_clips([neutral, namesake], data=ALWAYS_NEUTRAL)
+    assert data._neutral_still(namesake) is None
+    assert data._neutral_still(replace(namesake, dataset=0))
 
 
 def test_the_target_of_a_training_clip_is_its_votes_if_asked(tmp_path: Path):
@@ -136,7 +135,7 @@ def test_the_target_of_a_training_clip_is_its_votes_if_asked(tmp_path: Path):
     clip = Clip(str(tmp_path / "clip"), "frames", "fear", "train", votes=votes)
     labels = ["happiness", "anger", "fear"]
     targets = [
-        TrainingClips([clip], labels, 3, 16, AugmentConfig(), 0, votes=asked)[0, 0].target
+        training_clips([clip], 3, labels, loss=LossConfig(votes=asked))[0, 0].target
         for asked in (False, True)
     ]
     assert targets[0] == 2

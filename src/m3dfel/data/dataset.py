@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from m3dfel.config import AugmentConfig
+from m3dfel.config import TrainConfig
 from m3dfel.data.augment.frame_augmentation import FrameAugmentation
 from m3dfel.data.augment.stills import moving_clip
 from m3dfel.data.augment.transforms import resize_middle, training_transform
@@ -55,6 +55,7 @@ class ClipFormat(Protocol):
     frames: int
     size: int
     zoom: float
+    grayscale: bool
 
 
 class EvaluationClips(Dataset[list[Sample]]):
@@ -64,31 +65,16 @@ class EvaluationClips(Dataset[list[Sample]]):
     `window_s`, there is one. It is empty if the clip cannot be read, with a warning in the log.
 
     Args:
-        clips: clips whose emotions are all in the label set.
-        labels: the label set.
-        frames: T, frames per clip.
-        size: height and width of a frame in pixels.
-        zoom: magnification; the model sees the middle 1/zoom of each frame.
+        model: what they are for.
+        clips: clips whose emotions are all in its label set.
         window_s: seconds of the video that a sample covers; 0 for all of it.
     """
 
-    def __init__(
-        self,
-        clips: Sequence[Clip],
-        labels: Sequence[str],
-        frames: int,
-        size: int,
-        zoom: float = 1.0,
-        window_s: float = 0.0,
-    ) -> None:
-        self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
+    def __init__(self, model: ClipFormat, clips: Sequence[Clip], window_s: float = 0.0) -> None:
+        # Not the model itself, which every process that reads clips would copy.
+        self.labels, self.frames, self.size = model.labels, model.frames, model.size
+        self.clips, self.zoom = clips, model.zoom
         self.choose = partial(centered_indices, window_s=window_s)
-        self.zoom = zoom
-
-    @classmethod
-    def of(cls, model: ClipFormat, clips: Sequence[Clip], window_s: float = 0.0) -> EvaluationClips:
-        """Return clips as a model takes them."""
-        return cls(clips, model.labels, model.frames, model.size, model.zoom, window_s)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -114,43 +100,27 @@ class TrainingClips(Dataset[Sample]):
     read is replaced by the next one that can.
 
     Args:
-        clips: clips whose emotions are all in the label set.
-        labels: the label set.
-        frames: T, frames per clip.
-        size: height and width of a frame in pixels.
-        augment: the random transforms.
-        seed: the run's seed.
-        neutral_probability: probability that the clip of an expressive still also shows a neutral
-            still of the same person.
-        grayscale: read stills as luminance only, which is three times less work, for a model that
-            sees no color.
-        votes: the target is how the annotators' votes are distributed over the labels.
-        window_s: seconds of the video that a clip covers, a random part of it; 0 for all of it.
+        model: what they are for; if it sees no color, stills are read as luminance only, which is
+            three times less work.
+        clips: clips whose emotions are all in its label set.
+        config: the run: its seed, its random transforms, and what its clips show.
         movements: what moves in the faces, to be learned as well.
     """
 
     def __init__(
         self,
+        model: ClipFormat,
         clips: Sequence[Clip],
-        labels: Sequence[str],
-        frames: int,
-        size: int,
-        augment: AugmentConfig,
-        seed: int,
-        neutral_probability: float = 0.0,
-        grayscale: bool = False,
-        votes: bool = False,
-        window_s: float = 0.0,
+        config: TrainConfig,
         movements: Movements | None = None,
     ) -> None:
-        self.clips, self.labels, self.frames, self.size = clips, tuple(labels), frames, size
-        self.votes, self.movements = votes, movements
-        self.choose = partial(random_indices, window_s=window_s)
-        self.augment, self.seed, self.neutral_probability = augment, seed, neutral_probability
-        self.grayscale = grayscale
-        self.augment_frames = FrameAugmentation(size, augment)
-        self.transform = training_transform(size, augment)
-        self.transform_still = training_transform(size, augment, crop=False)
+        self.labels, self.frames, self.size = model.labels, model.frames, model.size
+        self.clips, self.grayscale = clips, model.grayscale
+        self.config, self.movements = config, movements
+        self.choose = partial(random_indices, window_s=config.data.window_s)
+        self.augment_frames = FrameAugmentation(model.size, config.augment)
+        self.transform = training_transform(model.size, config.augment)
+        self.transform_still = training_transform(model.size, config.augment, crop=False)
         self.neutral_stills = _neutral_stills(clips)
 
     def __len__(self) -> int:
@@ -158,7 +128,7 @@ class TrainingClips(Dataset[Sample]):
 
     def __getitem__(self, key: tuple[int, int]) -> Sample:
         epoch, first = key
-        with seeded(combine_seeds(self.seed, epoch, first)):
+        with seeded(combine_seeds(self.config.seed, epoch, first)):
             for step in range(len(self)):
                 index = (first + step) % len(self)
                 try:
@@ -170,7 +140,7 @@ class TrainingClips(Dataset[Sample]):
         raise InputError("no training clip can be read: run `m3dfel data check`")
 
     def _target(self, clip: Clip) -> int | Tensor:
-        if self.votes:
+        if self.config.loss.votes:
             return label_distribution(clip, self.labels)
         return self.labels.index(clip.emotion)
 
@@ -194,14 +164,15 @@ class TrainingClips(Dataset[Sample]):
             read_picture(clip.path, self.grayscale),
             self.frames,
             self.size,
-            self.augment.crop_scale,
+            self.config.augment.crop_scale,
             None if neutral is None else read_picture(neutral.path, self.grayscale),
         )
         return self.transform_still(frames).expand(-1, 3, -1, -1)
 
     def _neutral_still(self, clip: Clip) -> Clip | None:
         choices = self.neutral_stills.get((clip.dataset, clip.identity), [])
-        if clip.emotion == "neutral" or not choices or torch.rand(()) >= self.neutral_probability:
+        probability = self.config.data.neutral_probability
+        if clip.emotion == "neutral" or not choices or torch.rand(()) >= probability:
             return None
         return choices[int(torch.randint(len(choices), ()))]
 

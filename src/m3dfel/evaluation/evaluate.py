@@ -88,7 +88,7 @@ def evaluate(
         raise InputError(
             f"{data} has no clips of the model's emotions ({', '.join(model.labels)}) in {name}"
         )
-    loader = evaluation_loader(EvaluationClips.of(model, known, window_s), batch_size, workers)
+    loader = evaluation_loader(EvaluationClips(model, known, window_s), batch_size, workers)
     outputs = measure(model, progress(loader, f"measuring {name}", total=len(loader)))
     curve = risk_coverage(outputs.logits, outputs.targets)
     results = {

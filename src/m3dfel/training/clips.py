@@ -68,19 +68,7 @@ def training_batches(
         optim.accumulate,
         optim.epoch_clips,
     )
-    training_clips = TrainingClips(
-        clips,
-        model.labels,
-        model.frames,
-        model.size,
-        config.augment,
-        config.seed,
-        data.neutral_probability,
-        model.grayscale,
-        config.loss.votes,
-        data.window_s,
-        movements=movements,
-    )
+    training_clips = TrainingClips(model, clips, config, movements)
     on_gpu = fabric.device.type == "cuda"
     loader = training_loader(training_clips, batches, config.workers, pin_memory=on_gpu)
     return batches, fabric.setup_dataloaders(loader, use_distributed_sampler=False)

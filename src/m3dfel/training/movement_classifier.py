@@ -89,7 +89,7 @@ def _measure(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Return the logits (M, C), the statistics (M, S), the targets and the indices of clips."""
     rows = list[tuple[Tensor, ...]]()
-    data = EvaluationClips.of(model, clips, config.data.window_s)
+    data = EvaluationClips(model, clips, config.data.window_s)
     for batch in evaluation_loader(data, batch_size=1, workers=config.workers):
         if batch is not None:
             features = model.instance_features(batch["clips"].to(model.mean.device))

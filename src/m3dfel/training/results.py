@@ -51,7 +51,7 @@ def measure_split(
     """
     optim = config.optim
     loader = evaluation_loader(
-        EvaluationClips.of(model, clips, config.data.window_s),
+        EvaluationClips(model, clips, config.data.window_s),
         max(optim.batch_size // (optim.accumulate * fabric.world_size), 1),
         config.workers,
         fabric.global_rank,

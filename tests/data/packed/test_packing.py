@@ -12,8 +12,7 @@ import pytest
 import torch
 
 from m3dfel.cli import main
-from m3dfel.config import AugmentConfig
-from m3dfel.data.dataset import TrainingClips
+from m3dfel.config import LossConfig
 from m3dfel.data.manifest import read_manifest
 from m3dfel.data.packed import packing
 from m3dfel.data.packed.packing import pack
@@ -22,12 +21,11 @@ from m3dfel.data.packed.store import read_batches
 from m3dfel.data.reading import read_clip
 from m3dfel.data.sampling import centered_indices
 from m3dfel.data.splits import hold_out
-from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.evaluation.evaluate import evaluate
 from m3dfel.files import LOCK, only_process
 from m3dfel.video.encode import write_video
-from small_data import small_model, write_frames
+from small_data import small_model, training_clips, write_frames
 
 
 def content(store: Path) -> bytes:
@@ -118,7 +116,7 @@ def test_votes_are_kept(tmp_path: Path):
     assert [clip.votes for clip in packed.clips] == [clip.votes for clip in source.clips]
     assert source.clips[0].votes == (("fear", 7.0), ("relief", 3.0))
     targets = [
-        TrainingClips(manifest.clips, labels, 3, 16, AugmentConfig(), 0, votes=True)[0, 0].target
+        training_clips(manifest.clips, 3, labels, loss=LossConfig(votes=True))[0, 0].target
         for manifest in (source, packed)
     ]
     assert torch.equal(*targets)
@@ -154,10 +152,7 @@ def test_frames_that_keep_their_size_are_copied(dfew: Path, tmp_path: Path):
     for clip, stored in zip(source.clips, packed.clips, strict=True):
         read = [read_clip(c, 6, 0, centered_indices) for c in (clip, stored)]
         assert torch.equal(*read)
-    draws = [
-        TrainingClips(m.split("train"), EMOTIONS, 8, 16, AugmentConfig(), 0)[2, 3].clip
-        for m in (source, packed)
-    ]
+    draws = [training_clips(m.split("train"))[2, 3].clip for m in (source, packed)]
     assert torch.equal(*draws)
 
 
@@ -182,7 +177,7 @@ def test_stills_are_kept_as_they_are_and_train_the_same(tmp_path: Path):
     pack(str(tmp_path / "data"), str(tmp_path / "store"), PackSettings(size=32))
     manifests = [read_manifest(str(tmp_path / name)) for name in ("data", "store")]
     assert [clip.kind for clip in manifests[1].clips] == ["still", "still"]
-    clips = [TrainingClips(m.clips, EMOTIONS, 4, 16, AugmentConfig(), 0)[1, 1] for m in manifests]
+    clips = [training_clips(m.clips)[1, 1] for m in manifests]
     assert torch.equal(clips[0].clip, clips[1].clip)
 
 

@@ -9,8 +9,8 @@ from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.packed.store import checksum, is_intact, read_batches
 from m3dfel.data.reading import read_clip
 from m3dfel.data.sampling import centered_indices
-from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
+from small_data import ClipFormat
 
 
 def change(store: Path, old: bytes, new: bytes) -> None:
@@ -50,7 +50,7 @@ def test_the_check_finds_a_changed_byte(store: Path):
 def test_a_damaged_clip_is_left_out_of_training(store: Path):
     path = damage(store)
     clips = read_manifest(str(store)).clips
-    samples = EvaluationClips(clips, EMOTIONS, 4, 16)
+    samples = EvaluationClips(ClipFormat(), clips)
     left_out = [clip.path for clip, read in zip(clips, samples, strict=False) if not read]
     assert left_out == [path]
     with pytest.raises(InputError, match="does not match its checksum: the file is damaged"):
@@ -94,6 +94,6 @@ def test_a_store_whose_description_was_changed_is_an_error(old: bytes, new: byte
 
 def test_a_clip_that_is_not_in_the_store_cannot_be_read(store: Path):
     clip = Clip(f"{store}/clips.arrow!gone", "frames", "fear", "test")
-    assert EvaluationClips([clip], EMOTIONS, 4, 16)[0] == []
+    assert EvaluationClips(ClipFormat(), [clip])[0] == []
     with pytest.raises(InputError, match="no store at"):
         read_clip(Clip("gone/clips.arrow!x", "frames", "fear", ""), 4, 16, centered_indices)
