@@ -69,7 +69,7 @@ def learn(network: nn.Module, inputs: torch.Tensor, targets: torch.Tensor) -> No
 
 
 def create_clips(picture: torch.Tensor, size: int, transform: Transform) -> list[torch.Tensor]:
-    return [transform(moving_clip(picture, 1, size, AUGMENT.crop_scale)[0]) for _ in range(BATCH)]
+    return [transform(moving_clip(picture, 1, size, AUGMENT.crop_scale)) for _ in range(BATCH)]
 
 
 def single_frame_model(size: int) -> M3DFEL:

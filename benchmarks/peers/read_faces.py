@@ -55,7 +55,6 @@ def fer() -> Network:
 def m3dfel(name: str) -> Network:
     import torch
 
-    from m3dfel.data.augment.stills import static_clip
     from m3dfel.data.augment.transforms import resize_middle
     from m3dfel.models.checkpoints import load_model
 
@@ -77,7 +76,7 @@ def m3dfel(name: str) -> Network:
 
     @torch.inference_mode()
     def read_one(face: np.ndarray) -> np.ndarray:
-        clip = static_clip(pictures(face), model.frames)
+        clip = pictures(face).expand(model.frames, -1, -1, -1)
         return model(clip[None]).softmax(1)[0].numpy()
 
     return Network(list(model.labels), read, read_one)

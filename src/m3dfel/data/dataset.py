@@ -160,7 +160,7 @@ class TrainingClips(Dataset[Sample]):
             frames = read_clip(clip, self.frames, self.size, self.choose, keep_all=True)
             return self.transform(frames)
         neutral = self._neutral_still(clip)
-        frames, _ = moving_clip(
+        frames = moving_clip(
             read_picture(clip.path, self.grayscale),
             self.frames,
             self.size,

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from m3dfel.data.archives import read_bytes
-from m3dfel.data.augment.stills import static_clip
 from m3dfel.data.frames import not_a_picture, read_frames
 from m3dfel.data.manifest import Clip
 from m3dfel.data.packed.store import open_store, split_address
@@ -50,7 +49,7 @@ def read_clip(
         InputError: the clip cannot be read; the message names it.
     """
     if clip.kind == "still":
-        return static_clip(read_picture(clip.path), frames)
+        return read_picture(clip.path).expand(frames, -1, -1, -1)
     if clip.kind == "synthetic":
         synthetic = parse_synthetic(clip.path)
         indices = choose(synthetic.n_frames, frames, PICTURES_PER_S)
@@ -63,7 +62,7 @@ def read_clip(
 @lru_cache(maxsize=4096)
 def _draw(clip: SyntheticClip, indices: Sequence[int], size: int) -> Tensor:
     # Cached because drawing a clip takes longer than a training step of a small model.
-    return _channels_first(render(clip, indices, size))
+    return torch.from_numpy(render(clip, indices, size)).permute(0, 3, 1, 2)
 
 
 def read_picture(path: str, grayscale: bool = False) -> Tensor:
@@ -93,7 +92,3 @@ def picture_bytes(path: str) -> bytes:
     """
     store, name = split_address(path)
     return open_store(store).frames(name)[0][0].as_py() if store else read_bytes(path)
-
-
-def _channels_first(frames: np.ndarray) -> Tensor:
-    return torch.from_numpy(frames).permute(0, 3, 1, 2)

@@ -3,7 +3,7 @@
 A smooth random camera motion (shift, scale, rotation, light) turns a picture into a clip. The face
 moves as well: the jaw as in speech, the brows, and every frame a little as in tracks of real faces.
 The clip can also begin or end with a neutral picture of the same person: a set of stills then
-trains a video model under a weak label, while the frames that show the expression are known.
+trains a video model under a weak label.
 
 Creating a clip must take much less time than training on it, so NumPy and OpenCV do the work, on as
 many channels as the picture has (measured in `benchmarks/speed.py`).
@@ -35,19 +35,14 @@ _JAW = ((0.0, 0.65), (0.35, 0.22), 0.07)
 _BROWS = ((0.0, -0.45), (0.4, 0.15), 0.04)
 
 
-def static_clip(picture: Tensor, frames: int) -> Tensor:
-    """Return a clip without motion, for evaluation: uint8 (T, K, H, W)."""
-    return picture.expand(frames, *picture.shape)
-
-
 def moving_clip(
     picture: Tensor,
     frames: int,
     size: int,
     crop_scale: tuple[float, float] = (0.7, 1.0),
     neutral: Tensor | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Return a clip in which the picture moves a little, and which frames show it.
+) -> Tensor:
+    """Return a clip in which the picture moves a little: uint8 (T, K, size, size).
 
     There is one random camera path per clip, and in half of the clips the face itself moves; beyond
     its border, the picture is mirrored. With `neutral`, the clip begins, ends, or begins and ends
@@ -60,10 +55,6 @@ def moving_clip(
         size: height and width of the clip in pixels.
         crop_scale: smallest and largest fraction of the picture's area that the random crop keeps.
         neutral: a neutral picture of the same person, uint8 (K, H, W), or None.
-
-    Returns:
-        The clip, uint8 (T, K, size, size), and its target frames, bool (T,): those in which the
-        expressive picture has more weight than the neutral one.
     """
     rng = np.random.default_rng(int(torch.randint(2**62, ())))
     weight = np.ones(frames) if neutral is None else _expression_weight(rng, frames)
@@ -76,7 +67,7 @@ def moving_clip(
         w = weight.astype(np.float32).reshape(-1, 1, 1, 1)
         clip = w * clip + (1 - w) * _film(neutral, points)
     lit = np.clip(_light(rng, clip) + 0.5, 0, 255).astype(np.uint8)
-    return torch.from_numpy(lit).permute(0, 3, 1, 2), torch.from_numpy(weight > 0.5)
+    return torch.from_numpy(lit).permute(0, 3, 1, 2)
 
 
 def _points(paths: Values, size: int) -> Points:
