@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
 
 from m3dfel.errors import InputError
 
@@ -37,7 +37,7 @@ def zip_members(archive: str) -> frozenset[str]:
         InputError: the file cannot be read as a zip archive.
     """
     try:
-        return _open(archive).members
+        return _open(archive)[1]
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"cannot read the archive {archive}: {error}") from error
 
@@ -52,7 +52,7 @@ def read_bytes(path: str) -> bytes:
     try:
         if not member:
             return Path(path).read_bytes()
-        file = _open(archive).file
+        file, _ = _open(archive)
         if file.getinfo(member).file_size > MAX_BYTES:
             raise InputError(f"cannot read {path}: it is larger than any picture")
         return file.read(member)
@@ -61,23 +61,16 @@ def read_bytes(path: str) -> bytes:
         raise InputError(f"cannot read {path}: {error}") from error
 
 
-class _Archive(NamedTuple):
-    state: tuple[int, int, int]
-    file: zipfile.ZipFile
-    members: frozenset[str]
-
-
-_OPEN: dict[str, _Archive] = {}
-
-
-def _open(archive: str) -> _Archive:
-    """Return an open archive, opened again if its file has changed."""
+def _open(archive: str) -> tuple[zipfile.ZipFile, frozenset[str]]:
+    """Return an open archive and the names of its members, opened again if its file has changed."""
     status = os.stat(archive)  # noqa: PTH116  # for every picture, and twice as fast as pathlib
     # One handle per process: forked processes would share one position in the file.
-    state = status.st_size, status.st_mtime_ns, os.getpid()
-    known = _OPEN.get(archive)
-    if known is None or known.state != state:
-        file = zipfile.ZipFile(archive)
-        names = frozenset(info.filename for info in file.infolist() if info.file_size)
-        known = _OPEN[archive] = _Archive(state, file, names)
-    return known
+    return _opened(archive, status.st_size, status.st_mtime_ns, os.getpid())
+
+
+@lru_cache(maxsize=16)
+def _opened(
+    archive: str, size: int, changed: int, process: int
+) -> tuple[zipfile.ZipFile, frozenset[str]]:
+    file = zipfile.ZipFile(archive)  # size, time and process are only there for the cache
+    return file, frozenset(info.filename for info in file.infolist() if info.file_size)
