@@ -5,10 +5,9 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from pathlib import Path
-
-import pandas as pd
 
 from m3dfel.errors import InputError
 
@@ -16,25 +15,12 @@ _SEPARATORS = (",", ";", "\t")
 _BYTE_ORDER_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Read a table of text; see `read_rows`.
-
-    Returns:
-        All cells as text without blanks around them, empty where there is nothing.
-
-    Raises:
-        InputError: the file cannot be read, or is not a table.
-    """
-    columns, rows = read_rows(path)
-    return pd.DataFrame(list(rows), columns=columns, dtype=object)
-
-
-def read_rows(path: Path) -> tuple[list[str], Iterator[list[str]]]:
+def read_rows(path: Path) -> tuple[list[str], Iterator[dict[str, str]]]:
     """Read a table of text: UTF-8, UTF-16 or Windows-1252, with commas, semicolons or tabs.
 
     Returns:
-        The names of the columns, and the rows one after the other: for each column a cell, as in
-        `read_table`.
+        The names of the columns, and the rows one after the other: by column, the text of each cell
+        without blanks around it, empty where there is nothing.
 
     Raises:
         InputError: the file cannot be read, or is not a table; for the rows, when they are read.
@@ -51,7 +37,7 @@ def read_rows(path: Path) -> tuple[list[str], Iterator[list[str]]]:
         raise InputError(f"cannot read {path} as a table: it has no header")
     if repeated := {name for name, count in Counter(columns).items() if name and count > 1}:
         raise InputError(f"{path} has the column {min(repeated)} twice: remove one")
-    return columns, _of_one_length(path, rows, len(columns))
+    return columns, _by_column(path, rows, columns)
 
 
 def _stripped_rows(path: Path, text: str, separator: str) -> Iterator[list[str]]:
@@ -67,15 +53,17 @@ def _stripped_rows(path: Path, text: str, separator: str) -> Iterator[list[str]]
         raise InputError(f"cannot read {path} as a table: {error}") from error
 
 
-def _of_one_length(path: Path, rows: Iterator[list[str]], length: int) -> Iterator[list[str]]:
-    """Yield rows with empty cells at their end added, or left out."""
+def _by_column(
+    path: Path, rows: Iterator[list[str]], columns: Sequence[str]
+) -> Iterator[dict[str, str]]:
+    """Yield the cells of each row by column; at its end, empty cells may be missing or too many."""
     for number, row in enumerate(rows, 1):
-        if any(row[length:]):
+        if any(row[len(columns) :]):
             raise InputError(
-                f"row {number} of {path} has {len(row)} cells, but there are {length} columns: put "
-                "cells that contain a comma in quotes"
+                f"row {number} of {path} has {len(row)} cells, but there are {len(columns)} "
+                "columns: put cells that contain a comma in quotes"
             )
-        yield (row + [""] * (length - len(row)))[:length]
+        yield dict(zip_longest(columns, row[: len(columns)], fillvalue=""))
 
 
 def read_text(path: Path) -> str:

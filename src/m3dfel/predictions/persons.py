@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from m3dfel.data.tables import read_table
+from m3dfel.data.tables import read_rows
 from m3dfel.errors import InputError, first_line
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.report.recognized import BOX
@@ -80,17 +80,16 @@ class PersonMap:
         Raises:
             InputError: the file cannot be read, or has other columns or values.
         """
+        persons: dict[str, dict[int, int]] = {}
         try:
-            kinds = {"video": str, "track": int, "person": int}
-            rows = read_table(Path(path))[list(kinds)].astype(kinds).to_numpy().tolist()
+            for row in read_rows(Path(path))[1]:
+                tracks = persons.setdefault(row["video"], {})
+                tracks[int(row["track"])] = int(row["person"])
         except (InputError, ValueError, KeyError) as error:
             raise InputError(
                 f"{path} cannot be read as a table of persons ({first_line(error)}): it needs the "
                 "columns video, track, person, with whole numbers for tracks and persons"
             ) from error
-        persons: dict[str, dict[int, int]] = {}
-        for video, face, person in rows:
-            persons.setdefault(video, {})[face] = person
         return cls(str(path), persons)
 
     def of(self, source: str) -> dict[int, int]:

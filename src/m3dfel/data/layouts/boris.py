@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from m3dfel.data.layouts import LAYOUTS, Entry, Layout, find_media
-from m3dfel.data.tables import read_table, read_text
+from m3dfel.data.tables import read_rows, read_text
 from m3dfel.errors import InputError
 
 _NOBODY = "no focal subject"
@@ -37,9 +37,8 @@ class Boris(Layout):
 
     @staticmethod
     def read(path: Path, fold: int) -> Iterator[Entry]:
-        table = read_table(path)
-        rows: list[dict[str, str]] = table.to_dict("records")  # type: ignore[assignment]
-        if "Start (s)" in table:
+        columns, rows = read_rows(path)
+        if "Start (s)" in columns:
             for row in rows:
                 if row.get("Behavior type", "STATE") != "POINT":
                     yield _entry(path, row, row["Start (s)"], row.get("Stop (s)", ""))

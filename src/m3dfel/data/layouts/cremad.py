@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from m3dfel.data.layouts import LAYOUTS, Entry, Layout, parse_votes
-from m3dfel.data.tables import read_table
+from m3dfel.data.tables import read_rows
 from m3dfel.errors import InputError
 
 _TABLES = ("processedResults/tabulatedVotes.csv", "tabulatedVotes.csv")
@@ -61,12 +61,12 @@ def _read_votes(root: Path) -> dict[str, Mapping[str, float]]:
         raise InputError(
             f"{root} has no {' or '.join(_TABLES)}: copy it from the repository of CREMA-D"
         )
-    table = read_table(file)
-    missing = {*_VOTES, "fileName"} - set(table.columns)
+    columns, rows = read_rows(file)
+    missing = {*_VOTES, "fileName"} - set(columns)
     if missing:
         raise InputError(f"{file} has no column {' or '.join(sorted(missing))}: copy it again")
-    rows = table[table.iloc[:, 0].str.startswith(_FACE_ONLY)]
     return {
         row["fileName"]: parse_votes({word: row[letter] for letter, word in _VOTES.items()})
-        for row in rows.to_dict("records")
+        for row in rows
+        if row[columns[0]].startswith(_FACE_ONLY)
     }

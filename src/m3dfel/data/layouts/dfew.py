@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from m3dfel.data.layouts import LAYOUTS, Entry, Layout, label_lines, parse_votes
-from m3dfel.data.tables import read_table
+from m3dfel.data.tables import read_rows
 from m3dfel.emotions import EMOTIONS, parse_emotion
 from m3dfel.errors import InputError
 
@@ -81,8 +81,8 @@ def _read_votes(file: Path) -> dict[str, dict[str, str]]:
     Raises:
         InputError: the file is not a table with a column for the order and each of the emotions.
     """
-    table = read_table(file)
-    columns = {_word(str(name)): str(name) for name in table.columns}
+    names, rows = read_rows(file)
+    columns = {_word(name): name for name in names}
     missing = [word for word in ("order", *EMOTIONS) if word not in columns]
     if missing:
         raise InputError(
@@ -91,7 +91,7 @@ def _read_votes(file: Path) -> dict[str, dict[str, str]]:
         )
     return {
         _five_digits(row[columns["order"]], file): {word: row[columns[word]] for word in EMOTIONS}
-        for row in table.to_dict("records")
+        for row in rows
     }
 
 

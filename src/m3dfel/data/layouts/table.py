@@ -36,8 +36,7 @@ class Table(Layout):
 
     @staticmethod
     def read(path: Path, fold: int) -> Iterator[Entry]:
-        names, cells = read_rows(path)
-        columns = [name.lower() for name in names]
+        columns, rows = _read_rows(path)
         missing = {"file", "emotion"} - set(columns)
         if missing:
             raise InputError(
@@ -47,16 +46,14 @@ class Table(Layout):
             )
         # Read twice, since the rows of a large table take much more memory than the file.
         files, has_splits = list[str](), False
-        file, split_column = (columns.index(n) if n in columns else -1 for n in ("file", "split"))
-        for values in cells:
-            files.append(values[file])
-            has_splits |= split_column >= 0 and bool(values[split_column])
+        for row in rows:
+            files.append(row["file"])
+            has_splits |= bool(row.get("split"))
         voted = [name for name in columns if name.startswith(VOTES)]
         has_parts = not {*_SPAN, *_REGION}.isdisjoint(columns)
         locate = _locator(path, files[:: max(len(files) // 100, 1)])
         del files
-        for values in read_rows(path)[1]:
-            row = dict(zip(columns, values, strict=True))
+        for row in _read_rows(path)[1]:
             person = row.get("person", "")
             split, identity = row.get("split", ""), row.get("identity") or person
             problem = "no split, unlike others" if has_splits and not split else ""
@@ -69,6 +66,13 @@ class Table(Layout):
                 problem = str(error)
             labels = row["emotion"], split, identity, votes, problem
             yield Entry(locate(row["file"]), *labels, span_s, person, region)
+
+
+def _read_rows(path: Path) -> tuple[list[str], Iterator[dict[str, str]]]:
+    """Read a table whose columns may be written in capitals."""
+    columns, rows = read_rows(path)
+    lowered = ({name.lower(): cell for name, cell in row.items()} for row in rows)
+    return [name.lower() for name in columns], lowered
 
 
 def _span(row: Mapping[str, str]) -> tuple[float, float] | None:
