@@ -58,7 +58,8 @@ def read_bytes(path: str) -> bytes:
         return file.read(member)
     # Damaged, encrypted, or compressed in a way that Python does not know.
     except (OSError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read {path}: {reason}") from error
 
 
 def _open(archive: str) -> tuple[zipfile.ZipFile, frozenset[str]]:

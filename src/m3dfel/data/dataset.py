@@ -20,10 +20,9 @@ from m3dfel.config import TrainConfig
 from m3dfel.data.augment.frame_augmentation import FrameAugmentation
 from m3dfel.data.augment.stills import moving_clip
 from m3dfel.data.augment.transforms import resize_middle, training_transform
-from m3dfel.data.frames import read_frames
 from m3dfel.data.manifest import Clip
 from m3dfel.data.movements import Movements
-from m3dfel.data.reading import read_clip, read_picture
+from m3dfel.data.reading import read_clip, read_frames, read_picture
 from m3dfel.data.sampling import centered_indices, random_indices
 from m3dfel.data.seeds import combine_seeds, seeded
 from m3dfel.errors import InputError

@@ -9,8 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,13 +18,8 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from m3dfel.data.manifest import Clip
-from m3dfel.data.packed.store import open_store, split_address
-from m3dfel.data.sampling import ChooseFrames
 from m3dfel.errors import InputError
 from m3dfel.opencv import cv2
-from m3dfel.video.decode import PICTURES_PER_S, read_chosen
-from m3dfel.video.pictures import frame_files
 
 Picture: TypeAlias = npt.NDArray[Any]
 """Pixels, or the bytes of a picture file: uint8."""
@@ -130,52 +124,6 @@ class Frames:
             for index, content in enumerate(self.contents)
         ]
         return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
-
-
-def read_frames(clip: Clip, frames: int, choose: ChooseFrames) -> Frames:
-    """Read the frames of a frame folder, a video or a clip of a store that `choose` selects.
-
-    Args:
-        clip: a clip whose kind is `frames` or `video`.
-        frames: T, the number of frames that `choose` is asked for.
-        choose: returns the indices of the frames. Folders of frames are taken as 25 per second.
-
-    Raises:
-        InputError: the clip cannot be read; the message names it.
-    """
-    store, name = split_address(clip.path)
-    if store:
-        files, fps = open_store(store).frames(name)
-        indices = choose(len(files), frames, fps).tolist()
-        names = [f"frame {index} of {clip.path}" for index in indices]
-        contents = [np.frombuffer(files[index].as_buffer(), np.uint8) for index in indices]
-        return Frames(clip.path, names, contents, indices)
-    if clip.kind == "video":
-        chosen, images = read_chosen(
-            clip.path, lambda available, fps: choose(available, frames, fps).tolist()
-        )
-        names = [f"frame {index} of {clip.path}" for index in chosen]
-        return Frames(clip.path, names, images, chosen)
-    folder = Path(clip.path)
-    changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
-    files = _frame_names(clip.path, changed).split("\0")
-    indices = choose(len(files), frames, PICTURES_PER_S).tolist()
-    names = [f"{clip.path}/{files[index]}" for index in indices]
-    return Frames(clip.path, names, [_read_file(name) for name in names], indices)
-
-
-@lru_cache(maxsize=65536)
-def _frame_names(folder: str, changed: int) -> str:
-    # Training reads each folder once an epoch, and listing it takes a while. One string takes much
-    # less memory than a list of paths; the time of the last change is only there for the cache.
-    return "\0".join(file.name for file in frame_files(folder))
-
-
-def _read_file(name: str) -> Picture:
-    try:
-        return np.fromfile(name, np.uint8)
-    except OSError as error:
-        raise InputError(f"cannot read {name}: {error.strerror or error}") from error
 
 
 def not_a_picture(name: str) -> InputError:

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from m3dfel.data.archives import read_bytes
-from m3dfel.data.frames import not_a_picture, read_frames
+from m3dfel.data.frames import Frames, not_a_picture
 from m3dfel.data.manifest import Clip
 from m3dfel.data.packed.store import open_store, split_address
 from m3dfel.data.sampling import ChooseFrames
 from m3dfel.opencv import cv2
 from m3dfel.synthetic.clips import SyntheticClip, parse_synthetic, render
-from m3dfel.video.decode import PICTURES_PER_S
+from m3dfel.video.decode import PICTURES_PER_S, read_chosen
+from m3dfel.video.pictures import frame_files
 
 
 def read_clip(
@@ -57,6 +59,46 @@ def read_clip(
             return _draw(synthetic, range(synthetic.n_frames), size)[indices]
         return _draw(synthetic, tuple(indices.tolist()), size)
     return read_frames(clip, frames, choose).decode()
+
+
+def read_frames(clip: Clip, frames: int, choose: ChooseFrames) -> Frames:
+    """Read the frames of a frame folder, a video or a clip of a store that `choose` selects.
+
+    Args:
+        clip: a clip whose kind is `frames` or `video`.
+        frames: T, the number of frames that `choose` is asked for.
+        choose: returns the indices of the frames. Folders of frames are taken as 25 per second.
+
+    Raises:
+        InputError: the clip cannot be read; the message names it.
+    """
+    store, name = split_address(clip.path)
+    if store:
+        files, fps = open_store(store).frames(name)
+        indices = choose(len(files), frames, fps).tolist()
+        names = [f"frame {index} of {clip.path}" for index in indices]
+        contents = [np.frombuffer(files[index].as_buffer(), np.uint8) for index in indices]
+        return Frames(clip.path, names, contents, indices)
+    if clip.kind == "video":
+        chosen, images = read_chosen(
+            clip.path, lambda available, fps: choose(available, frames, fps).tolist()
+        )
+        names = [f"frame {index} of {clip.path}" for index in chosen]
+        return Frames(clip.path, names, images, chosen)
+    folder = Path(clip.path)
+    changed = folder.stat().st_mtime_ns if folder.is_dir() else 0
+    files = _frame_names(clip.path, changed).split("\0")
+    indices = choose(len(files), frames, PICTURES_PER_S).tolist()
+    names = [f"{clip.path}/{files[index]}" for index in indices]
+    contents = [np.frombuffer(read_bytes(name), np.uint8) for name in names]
+    return Frames(clip.path, names, contents, indices)
+
+
+@lru_cache(maxsize=65536)
+def _frame_names(folder: str, changed: int) -> str:
+    # Training reads each folder once an epoch, and listing it takes a while. One string takes much
+    # less memory than a list of paths; the time of the last change is only there for the cache.
+    return "\0".join(file.name for file in frame_files(folder))
 
 
 @lru_cache(maxsize=4096)

@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 import torch
 
-from m3dfel.data.frames import Frames, read_frames
+from m3dfel.data.frames import Frames
 from m3dfel.data.manifest import Clip, Manifest, Problem, read_manifest
 from m3dfel.data.packed.settings import PackSettings
 from m3dfel.data.packed.store import (
@@ -32,7 +32,7 @@ from m3dfel.data.packed.store import (
     read_batches,
     split_address,
 )
-from m3dfel.data.reading import picture_bytes, read_picture
+from m3dfel.data.reading import picture_bytes, read_frames, read_picture
 from m3dfel.data.sampling import centered_indices
 from m3dfel.errors import InputError
 from m3dfel.files import LOCK, atomic_write, only_process
