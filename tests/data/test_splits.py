@@ -39,7 +39,7 @@ def test_assigned_folds_have_every_class_and_share_no_identity():
     clips = read_manifest("synthetic").clips
     tested = []
     for fold in (1, 2, 3):
-        assigned = assign_folds(clips, 3, fold, seed=0)
+        assigned = assign_folds(clips, DataConfig(folds=3, fold=fold), seed=0)
         assert [clip.path for clip in assigned] == [clip.path for clip in clips]
         train = {clip.identity for clip in assigned if clip.split == "train"}
         test = {clip.identity for clip in assigned if clip.split == "test"}
@@ -49,7 +49,7 @@ def test_assigned_folds_have_every_class_and_share_no_identity():
         tested += test
     assert sorted(tested) == sorted({clip.identity for clip in clips})
     with pytest.raises(InputError, match=r"too few for 500 folds: lower data\.folds"):
-        assign_folds(clips, 500, 500, seed=0)
+        assign_folds(clips, DataConfig(folds=500, fold=500), seed=0)
 
 
 def test_as_many_folds_as_people_leave_each_out_once():
@@ -58,9 +58,10 @@ def test_as_many_folds_as_people_leave_each_out_once():
         for who in ("ann", "bob", "cid")
         for emotion in ("fear", "anger")
     ]
+    folds = [DataConfig(folds=3, fold=fold) for fold in (1, 2, 3)]
     tested = [
-        {clip.identity for clip in assign_folds(clips, 3, fold, seed=0) if clip.split == "test"}
-        for fold in (1, 2, 3)
+        {clip.identity for clip in assign_folds(clips, data, seed=0) if clip.split == "test"}
+        for data in folds
     ]
     assert sorted(tested, key=min) == [{"ann"}, {"bob"}, {"cid"}]
 
@@ -148,9 +149,10 @@ def test_the_same_name_in_two_data_sets_is_two_identities():
         for name in "abcdefgh"
     ]
     assert len(hold_out(clips, 0.25, seed=0)[1]) == 4, "a quarter of 16 people, not of 8 names"
+    folds = [DataConfig(folds=16, fold=fold) for fold in range(1, 17)]
     tested = [
-        [clip for clip in assign_folds(clips, 16, fold, seed=0) if clip.split == "test"]
-        for fold in range(1, 17)
+        [clip for clip in assign_folds(clips, data, seed=0) if clip.split == "test"]
+        for data in folds
     ]
     assert [len(clips) for clips in tested] == [1] * 16
 

@@ -40,10 +40,8 @@ def split_clips(manifest: Manifest, config: DataConfig, seed: int) -> dict[str, 
         InputError: there are no training clips, or too few for the folds.
     """
     clips = list(manifest.clips)
-    if config.folds == "identity":
-        clips = leave_identity_out(keep_labels(clips, config.labels), config.fold)
-    elif config.folds:
-        clips = assign_folds(clips, config.folds, config.fold, seed)
+    if config.folds:
+        clips = assign_folds(clips, config, seed)
     usable = keep_labels(clips, config.labels)
     usable = [clip if clip.split else replace(clip, split="train") for clip in usable]
     splits = {n: [c for c in usable if c.split == n] for n in ("train", "val", "test")}
@@ -103,49 +101,36 @@ def hold_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Cl
     return kept, [replace(clip, split="val") for clip in clips if _group(clip) in held]
 
 
-def assign_folds(clips: Sequence[Clip], folds: int, fold: int, seed: int) -> list[Clip]:
+def assign_folds(clips: Sequence[Clip], config: DataConfig, seed: int) -> list[Clip]:
     """Split all clips anew, whatever their splits: one fold to test on, the others to train on.
 
     Args:
         clips: the clips of a data set without official folds.
-        folds: how many folds; each has about the same number of clips of every class, and no
-            identity is in two.
-        fold: the fold to test on, from 1.
+        config: how many folds, each with about the same number of clips of every class and no
+            identity in two, or `identity`: one fold for each of the `identities` with clips of the
+            label set. Also the fold to test on.
         seed: the run's seed.
 
     Returns:
         All clips in the same order, with the splits `train` and `test`.
 
     Raises:
-        InputError: the fold has no clips.
+        InputError: the fold has no clips, or they are to be of identities that a clip lacks.
     """
-    groups = [group for groups in _shuffled_groups(clips, seed) for group in groups]
-    tested = set(groups[fold - 1 :: folds])
-    if not tested:
-        raise InputError(
-            f"{len(groups)} identities or clips are too few for {folds} folds: lower data.folds"
-        )
+    if config.folds == "identity":
+        groups = identities(keep_labels(clips, config.labels))
+        if config.fold > len(groups):
+            raise InputError(f"data.fold is {config.fold} but there are {len(groups)} identities")
+        tested = {groups[config.fold - 1]}
+    else:
+        groups = [group for groups in _shuffled_groups(clips, seed) for group in groups]
+        tested = set(groups[config.fold - 1 :: config.folds])
+        if not tested:
+            raise InputError(
+                f"{len(groups)} identities or clips are too few for {config.folds} folds: lower "
+                "data.folds"
+            )
     return [replace(c, split="test" if _group(c) in tested else "train") for c in clips]
-
-
-def leave_identity_out(clips: Sequence[Clip], fold: int) -> list[Clip]:
-    """Split all clips anew, whatever their splits: one identity to test on, the others to train on.
-
-    Args:
-        clips: with identities.
-        fold: the index in `identities` to test on, from 1.
-
-    Returns:
-        All clips in the same order, with the splits `train` and `test`.
-
-    Raises:
-        InputError: there is no such fold.
-    """
-    folds = identities(clips)
-    if fold > len(folds):
-        raise InputError(f"data.fold is {fold} but there are {len(folds)} identities")
-    tested = folds[fold - 1]
-    return [replace(c, split="test" if _group(c) == tested else "train") for c in clips]
 
 
 def identities(clips: Sequence[Clip]) -> list[tuple[int, str]]:
