@@ -30,7 +30,7 @@ from rows import Row
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from m3dfel.config import AugmentConfig, TrainConfig
+from m3dfel.config import AugmentConfig, OptimConfig, TrainConfig
 from m3dfel.data.batches import EpochBatches, training_loader
 from m3dfel.data.dataset import TrainingClips
 from m3dfel.data.manifest import Clip, read_manifest
@@ -124,8 +124,9 @@ class PublishedClips(Dataset[tuple[Tensor, int, int]]):
 def our_batches(data: Path) -> Iterator[int]:
     """Yield the size of each batch, forever."""
     clips = read_manifest(str(data)).clips
-    batches = EpochBatches(len(clips), BATCH, seed=0)
-    training_clips = TrainingClips(FORMAT, clips, TrainConfig(augment=AUGMENT))
+    config = TrainConfig(augment=AUGMENT, optim=OptimConfig(batch_size=BATCH))
+    batches = EpochBatches(len(clips), config)
+    training_clips = TrainingClips(FORMAT, clips, config)
     loader = training_loader(training_clips, batches, workers=0)
     for batches.epoch in itertools.count():
         yield from (len(batch["clips"]) for batch in loader)

@@ -56,6 +56,11 @@ def training_clips(
     return TrainingClips(model, clips, TrainConfig(**settings))
 
 
+def in_batches_of(batch_size: int, **optim: int) -> TrainConfig:
+    """A run of which only the size and the order of its batches matter."""
+    return TrainConfig(optim=OptimConfig(batch_size=batch_size, **optim))
+
+
 def tiny(output: Path, data: Path | str, **optim: float) -> TrainConfig:
     """A run that ends in seconds."""
     config = TrainConfig(output=str(output), accelerator="cpu", workers=0, seed=1)

@@ -10,21 +10,21 @@ from m3dfel.data.dataset import EvaluationClips, Sample
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.errors import InputError
 from m3dfel.opencv import cv2
-from small_data import ClipFormat, training_clips, write_frames
+from small_data import ClipFormat, in_batches_of, training_clips, write_frames
 
 
 def test_processes_share_each_batch_and_cover_it_once():
-    whole = list(EpochBatches(40, 8, seed=3))
-    halves = [list(EpochBatches(40, 8, 3, rank=rank, processes=2)) for rank in (0, 1)]
+    whole = list(EpochBatches(40, in_batches_of(8)))
+    halves = [list(EpochBatches(40, in_batches_of(8), rank=rank, processes=2)) for rank in (0, 1)]
     for batch, first, second in zip(whole, *halves, strict=True):
         assert sorted(batch) == sorted(first + second)
-    parts = list(EpochBatches(40, 8, seed=3, parts=2))
+    parts = list(EpochBatches(40, in_batches_of(8, accumulate=2)))
     assert parts[0] + parts[1] == whole[0]
     assert sorted(key for batch in whole for key in batch) == [(0, i) for i in range(40)]
 
 
 def test_the_order_depends_on_the_epoch_alone():
-    batches = EpochBatches(12, 4, seed=0)
+    batches = EpochBatches(12, in_batches_of(4))
     first = list(batches)
     assert first == list(batches)
     batches.epoch = 1
@@ -32,25 +32,25 @@ def test_the_order_depends_on_the_epoch_alone():
 
 
 def test_an_epoch_can_draw_fewer_clips():
-    batches = EpochBatches(40, 4, seed=0, epoch_clips=12)
+    batches = EpochBatches(40, in_batches_of(4, epoch_clips=12))
     assert len(batches) == len(list(batches)) == 3
 
 
 def test_weights_say_how_often_a_clip_is_drawn():
     weights = torch.tensor([1 / 950] * 950 + [1 / 50] * 50)
-    indices = [i for b in EpochBatches(1000, 50, 0, weights) for _, i in b]
+    indices = [i for b in EpochBatches(1000, in_batches_of(50), weights) for _, i in b]
     assert 0.4 < sum(i >= 950 for i in indices) / len(indices) < 0.6
 
 
 def test_a_data_set_smaller_than_a_batch_is_one_batch():
-    assert [len(b) for b in EpochBatches(7, 32, 0)] == [7]
+    assert [len(b) for b in EpochBatches(7, in_batches_of(32))] == [7]
 
 
 def test_clips_and_batch_size_must_suffice_for_the_processes():
     with pytest.raises(InputError, match="multiple of 3 processes"):
-        EpochBatches(40, 8, 0, processes=3)
+        EpochBatches(40, in_batches_of(8), processes=3)
     with pytest.raises(InputError, match="2 training clips are too few for 4 processes"):
-        EpochBatches(2, 8, 0, processes=4)
+        EpochBatches(2, in_batches_of(8), processes=4)
 
 
 def test_the_number_of_workers_does_not_change_the_batches(dfew: Path):
@@ -58,7 +58,7 @@ def test_the_number_of_workers_does_not_change_the_batches(dfew: Path):
     data = training_clips(clips)
     passes = []
     for workers in (0, 2):
-        batches = EpochBatches(len(clips), 4, seed=0)
+        batches = EpochBatches(len(clips), in_batches_of(4))
         loader = training_loader(data, batches, workers)
         clips_seen = []
         for epoch in range(2):

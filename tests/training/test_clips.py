@@ -10,7 +10,7 @@ from m3dfel.data.batches import EpochBatches
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.training.clips import class_counts, draw_weights, training_batches
 from m3dfel.training.loop import train
-from small_data import small_model, tiny
+from small_data import in_batches_of, small_model, tiny
 
 LABELS = ["happiness", "fear", "anger"]
 
@@ -49,7 +49,7 @@ def test_data_sets_are_drawn_by_their_shares(balance: float):
     clips = clips_of(*["happiness"] * 900, *["fear"] * 60) + clips_of(*["fear"] * 40, dataset=1)
     data = DataConfig(labels=LABELS, balance=balance, mixing_weights=[3.0, 1.0])
     weights = draw_weights(clips, data)
-    batches = EpochBatches(len(clips), 50, 0, weights)
+    batches = EpochBatches(len(clips), in_batches_of(50), weights)
     datasets = [clips[index].dataset for batch in batches for _, index in batch]
     assert sum(datasets) / len(datasets) == pytest.approx(1 / 4, abs=0.05)
     of_first = class_counts(clips[:960], TrainConfig(data=data), weights[:960])
@@ -69,7 +69,7 @@ def test_an_epoch_can_be_shorter_than_the_data(dfew: Path, tmp_path: Path):
     config = tiny(tmp_path / "run", dfew, epochs=1, epoch_clips=4, batch_size=2)
     config.augment.mixup = 0.2
     assert len(train(config)["history"]) == 1
-    batches = EpochBatches(12, 2, seed=0, epoch_clips=4)
+    batches = EpochBatches(12, in_batches_of(2, epoch_clips=4))
     first = [i for batch in batches for _, i in batch]
     batches.epoch = 1
     second = [i for batch in batches for _, i in batch]

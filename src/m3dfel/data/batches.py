@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from m3dfel.config import TrainConfig
 from m3dfel.data.dataset import EvaluationClips, Sample, TrainingClips
 from m3dfel.data.seeds import combine_seeds
 from m3dfel.errors import InputError
@@ -44,15 +45,11 @@ class EpochBatches:
 
     Args:
         available: the number of clips.
-        batch_size: clips per batch, over all processes.
-        seed: the run's seed.
+        config: the run: its seed, and the size of its batches and epochs.
         weights: how often each clip is drawn, with replacement, up to a constant factor: float
             (available,). None to draw every clip once per epoch.
         rank: index of this process.
         processes: number of processes.
-        parts: how many parts a process's share of a batch is divided into, for gradient
-            accumulation.
-        epoch_clips: clips drawn per epoch; 0, or more than there are, for all.
 
     Raises:
         InputError: the batch size cannot be divided among processes and parts, or there are fewer
@@ -62,26 +59,24 @@ class EpochBatches:
     def __init__(
         self,
         available: int,
-        batch_size: int,
-        seed: int,
+        config: TrainConfig,
         weights: Tensor | None = None,
         rank: int = 0,
         processes: int = 1,
-        parts: int = 1,
-        epoch_clips: int = 0,
     ) -> None:
-        if batch_size % (processes * parts):
+        optim, parts = config.optim, config.optim.accumulate
+        if optim.batch_size % (processes * parts):
             raise InputError(
-                f"optim.batch_size is {batch_size} but must be a multiple of {processes} processes "
-                f"× {parts} accumulated parts"
+                f"optim.batch_size is {optim.batch_size} but must be a multiple of {processes} "
+                f"processes × {parts} accumulated parts"
             )
-        self.clips = min(epoch_clips or available, available)
+        self.clips = min(optim.epoch_clips or available, available)
         divisible = self.clips - self.clips % (processes * parts)
         if not divisible:
             raise InputError(f"{self.clips} training clips are too few for {processes} processes")
-        self.batch_size = min(batch_size, divisible)
+        self.batch_size = min(optim.batch_size, divisible)
         self.available, self.weights = available, weights
-        self.seed, self.rank, self.processes, self.parts = seed, rank, processes, parts
+        self.seed, self.rank, self.processes, self.parts = config.seed, rank, processes, parts
         self.epoch = 0
 
     def __len__(self) -> int:

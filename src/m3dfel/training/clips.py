@@ -52,22 +52,13 @@ def training_batches(
     Returns:
         The batch sampler, whose `epoch` is set before every epoch, and the loader.
     """
-    data, optim = config.data, config.optim
     if config.loss.votes and not any(clip.votes for clip in clips):
         logger.warning(
             "loss.votes is set, but no training clip of %s has votes: all labels count as certain",
-            ", ".join(data.paths),
+            ", ".join(config.data.paths),
         )
-    batches = EpochBatches(
-        len(clips),
-        optim.batch_size,
-        config.seed,
-        draw_weights(clips, data),
-        fabric.global_rank,
-        fabric.world_size,
-        optim.accumulate,
-        optim.epoch_clips,
-    )
+    weights = draw_weights(clips, config.data)
+    batches = EpochBatches(len(clips), config, weights, fabric.global_rank, fabric.world_size)
     training_clips = TrainingClips(model, clips, config, movements)
     on_gpu = fabric.device.type == "cuda"
     loader = training_loader(training_clips, batches, config.workers, pin_memory=on_gpu)
