@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from m3dfel.config import DataConfig
 from m3dfel.data.manifest import (
     Clip,
     Manifest,
@@ -170,19 +171,19 @@ def write_table(folder: Path, name: str, *rows: str) -> str:
 
 def test_several_data_sets_are_read_as_one(dfew: Path, tmp_path: Path):
     faces = write_table(tmp_path / "faces", "faces.csv", "a.png,fear,val", "b.png,bored,val")
-    manifest = read_manifests([str(dfew), faces])
+    manifest = read_manifests(DataConfig(path=[str(dfew), faces]))
     assert (manifest.dataset, manifest.datasets) == ("DFEW + faces.csv", ("DFEW", "faces.csv"))
     assert [clip.dataset for clip in manifest.clips] == [0] * 21 + [1]
     assert (manifest.folds, len(manifest.problems)) == (5, 1)
-    assert read_manifests([faces]) == read_manifest(faces)
+    assert read_manifests(DataConfig(path=[faces])) == read_manifest(faces)
     with pytest.raises(InputError, match="no fold 6"):
-        read_manifests([faces, str(dfew)], fold=6)
+        read_manifests(DataConfig(path=[faces, str(dfew)], fold=6))
 
 
 def test_a_clip_that_two_data_sets_list_is_never_trained_on_and_measured(tmp_path: Path):
     one = write_table(tmp_path / "faces", "one.csv", "a.png,fear,train", "b.png,fear,train")
     two = write_table(tmp_path / "faces", "two.csv", "b.png,fear,val", "c.png,fear,train")
-    manifest = read_manifests([one, two])
+    manifest = read_manifests(DataConfig(path=[one, two]))
     assert {Path(clip.path).name: clip.split for clip in manifest.clips} == {
         "a.png": "train",
         "b.png": "val",
@@ -193,7 +194,7 @@ def test_a_clip_that_two_data_sets_list_is_never_trained_on_and_measured(tmp_pat
 
 def test_data_sets_of_the_same_name_are_named_by_their_paths(tmp_path: Path):
     paths = [write_table(tmp_path / name, "faces.csv", "a.png,fear,val") for name in ("x", "y")]
-    assert read_manifests(paths).datasets == tuple(paths)
+    assert read_manifests(DataConfig(path=paths)).datasets == tuple(paths)
 
 
 def test_the_shared_stills_are_read(shared: Path):

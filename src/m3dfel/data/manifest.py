@@ -18,6 +18,7 @@ from typing import Literal
 
 import pandas as pd
 
+from m3dfel.config import DataConfig
 from m3dfel.data.archives import split_member, zip_members
 from m3dfel.data.layouts import GENERIC, Entry, find_layout, parse_split, unknown_layout
 from m3dfel.data.packed.store import open_store, split_address
@@ -173,21 +174,16 @@ def read_manifest(path: str, fold: int = 1, labels: Sequence[str] = ()) -> Manif
     )
 
 
-def read_manifests(paths: Sequence[str], fold: int = 1, labels: Sequence[str] = ()) -> Manifest:
-    """Read several data sets as one; each clip says which it is from (`Clip.dataset`).
+def read_manifests(data: DataConfig) -> Manifest:
+    """Read the data sets of a run as one; each clip says which it is from (`Clip.dataset`).
 
     A clip that several of them list is used once, as in `read_manifest`. Each may lack some of the
     emotions.
 
-    Args:
-        paths: of the data sets, as for `read_manifest`.
-        fold: the official fold, from 1, for data sets that have folds.
-        labels: as for `read_manifest`.
-
     Raises:
-        InputError: as `read_manifest`, for any of the paths.
+        InputError: as `read_manifest`, for any of the data sets.
     """
-    manifests = [read_manifest(path, fold, labels) for path in paths]
+    manifests = [read_manifest(path, data.official_fold, data.labels) for path in data.paths]
     if len(manifests) == 1:
         return manifests[0]
     clips, repeats = _without_repeats(
@@ -199,13 +195,13 @@ def read_manifests(paths: Sequence[str], fold: int = 1, labels: Sequence[str] = 
     )
     names = [manifest.dataset for manifest in manifests]
     return Manifest(
-        source=", ".join(paths),
+        source=", ".join(data.paths),
         dataset=" + ".join(names),
         clips=tuple(clips),
         problems=(*(problem for m in manifests for problem in m.problems), *repeats),
         folds=max(manifest.folds for manifest in manifests),
         labels=tuple(dict.fromkeys(label for m in manifests for label in m.labels)),
-        datasets=tuple(names if len(set(names)) == len(names) else paths),
+        datasets=tuple(names if len(set(names)) == len(names) else data.paths),
     )
 
 

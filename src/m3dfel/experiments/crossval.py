@@ -33,7 +33,7 @@ def crossval(base: TrainConfig, folds: Sequence[int] = ()) -> pd.DataFrame:
     Raises:
         InputError: the data have no folds, or the configuration, the data or a folder is unusable.
     """
-    manifest = read_manifests(base.data.paths, base.data.official_fold, base.data.labels)
+    manifest = read_manifests(base.data)
     names = fold_names(manifest, base.data)
     folds = folds or range(1, len(names) + 1)
     wrong = [fold for fold in folds if not 1 <= fold <= len(names)]

@@ -87,7 +87,7 @@ def train_variants(
 def _train_folds(configs: Sequence[TrainConfig]) -> list[Run]:
     """Train every fold of each configuration of the same data; return one run for each."""
     data = configs[0].data
-    manifest = read_manifests(data.paths, data.official_fold, data.labels)
+    manifest = read_manifests(data)
     folds = range(1, len(fold_names(manifest, data)) + 1)
     runs = train_all([run for config in configs for run in fold_configs(config, folds)])
     return [pool(runs[i : i + len(folds)]) for i in range(0, len(runs), len(folds))]

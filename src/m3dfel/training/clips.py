@@ -32,8 +32,7 @@ def read_data(runs: Sequence[TrainConfig]) -> list[tuple[Manifest, dict[str, lis
     for run in runs:
         source = (*run.data.paths, run.data.official_fold)
         if source not in manifests:
-            paths, fold = run.data.paths, run.data.official_fold
-            manifests[source] = read_manifests(paths, fold, run.data.labels)
+            manifests[source] = read_manifests(run.data)
         data.append((manifests[source], split_clips(manifests[source], run.data, run.seed)))
     return data
 
