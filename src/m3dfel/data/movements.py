@@ -49,13 +49,11 @@ class Movements:
 
         Args:
             clip: of one of the data sets.
-            indices: of the frames; a still has the same in all.
+            indices: of the frames.
         """
         frames = _find(self.files[clip.dataset], clip.path)
         if frames is None:
             return torch.full((len(indices), len(self.names)), torch.nan)
-        if clip.kind == "still":
-            indices = [0] * len(indices)
         return torch.from_numpy(frames[np.minimum(indices, len(frames) - 1)])
 
 

@@ -265,6 +265,14 @@ def path_in(folder: str, name: str) -> str:
     return f"{folder}/{name}" if _PLAIN.fullmatch(name) else str(Path(folder, name))
 
 
+def person_in(file: Path, name: str) -> str:
+    """Return whom a name means in a file: a number, as `m3dfel predict` gives it, only holds there.
+
+    Others are the same person in every file.
+    """
+    return f"{file.stem} {name}" if re.fullmatch(r"(person )?\d+", name) else name
+
+
 def find_media(beside: Path, names: Sequence[str]) -> str:
     """Return the path of the video that an annotation file is about.
 

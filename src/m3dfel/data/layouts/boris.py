@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from m3dfel.data.layouts import LAYOUTS, Entry, Layout, find_media
+from m3dfel.data.layouts import LAYOUTS, Entry, Layout, find_media, person_in
 from m3dfel.data.tables import read_rows, read_text
 from m3dfel.errors import InputError
 
@@ -61,10 +61,8 @@ def _entry(path: Path, row: Mapping[str, str], start: str, end: str) -> Entry:
     # As in `player #1:film.mp4`, and several files of one observation one after the other.
     names = [name.strip() for name in re.sub(r"player #\d+:", "", media).split(";")]
     video, emotion = find_media(path, names), row["Behavior"]
-    person = "" if row.get("Subject", "").lower() == _NOBODY else row.get("Subject", "")
-    if re.fullmatch(r"(person )?\d+", person):
-        # Numbers, as `m3dfel predict` gives them, mean someone else in another video.
-        person = f"{Path(video).stem} {person}"
+    subject = row.get("Subject", "")
+    person = "" if subject.lower() == _NOBODY else person_in(Path(video), subject)
     try:
         span_s = float(start.replace(",", ".")), float(end.replace(",", "."))
     except ValueError:

@@ -8,7 +8,6 @@ that the document states.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from urllib.parse import unquote, urlparse
 
 import pympi
 
-from m3dfel.data.layouts import LAYOUTS, Entry, Layout, find_media
+from m3dfel.data.layouts import LAYOUTS, Entry, Layout, find_media, person_in
 from m3dfel.errors import InputError, first_line
 
 
@@ -58,16 +57,10 @@ def _read_document(document: Path) -> Iterator[Entry]:
     video = find_media(document, [unquote(urlparse(name).path) or name for name in names if name])
     origin_s = origins_s[0] if origins_s else 0.0
     for name, (attributes, spans) in tiers.items():
-        person = _person(attributes.get("PARTICIPANT") or name, document)
+        person = person_in(document, (attributes.get("PARTICIPANT") or name).strip())
         for start_ms, end_ms, word, *_ in sorted(spans):
             span_s = start_ms / 1e3 + origin_s, end_ms / 1e3 + origin_s
             yield Entry(video, word or "", "", person, span_s=span_s, person=person)
 
 
 _MEDIA = ("RELATIVE_MEDIA_URL", "MEDIA_URL")
-
-
-def _person(name: str, document: Path) -> str:
-    """Return a person's name; numbers, as `m3dfel predict` gives them, hold in one document."""
-    name = name.strip()
-    return f"{document.stem} {name}" if re.fullmatch(r"(person )?\d+", name) else name
