@@ -56,7 +56,7 @@ def split_clips(manifest: Manifest, config: DataConfig, seed: int) -> dict[str, 
     validated = {clip.dataset for clip in splits["val"]}
     others = [clip for clip in splits["train"] if clip.dataset not in validated]
     if others and config.val_fraction:
-        _, held = hold_out(others, config.val_fraction, seed)
+        held = hold_out(others, config.val_fraction, seed)
         paths = {clip.path for clip in held}
         splits["train"] = [clip for clip in splits["train"] if clip.path not in paths]
         splits["val"] += held
@@ -79,8 +79,8 @@ def keep_labels(clips: Iterable[Clip], labels: Sequence[str]) -> list[Clip]:
     return [clip for clip in clips if clip.emotion in labels]
 
 
-def hold_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Clip], list[Clip]]:
-    """Split training clips into training and validation, class by class.
+def hold_out(clips: Sequence[Clip], fraction: float, seed: int) -> list[Clip]:
+    """Return the training clips to hold out, class by class; their split is `val`.
 
     No identity is on both sides.
 
@@ -89,16 +89,12 @@ def hold_out(clips: Sequence[Clip], fraction: float, seed: int) -> tuple[list[Cl
         fraction: fraction of each class's identities (of its clips, where identities are unknown)
             to hold out, 0 to 1; a class with two or more always gives at least one.
         seed: the run's seed.
-
-    Returns:
-        The clips to train on, and the clips held out, whose split is `val`.
     """
     held: set[tuple[int, str]] = set()
     for groups in _shuffled_groups(clips, seed):
         count = max(round(fraction * len(groups)), 1 if fraction and len(groups) > 1 else 0)
         held.update(groups[:count])
-    kept = [clip for clip in clips if _group(clip) not in held]
-    return kept, [replace(clip, split="val") for clip in clips if _group(clip) in held]
+    return [replace(clip, split="val") for clip in clips if _group(clip) in held]
 
 
 def assign_folds(clips: Sequence[Clip], config: DataConfig, seed: int) -> list[Clip]:

@@ -76,7 +76,7 @@ def test_a_store_has_the_labels_splits_folds_and_order_of_its_data_set(dfew: Pat
         assert facts(store.clips) == facts(source.clips)
         assert (store.dataset, store.folds, store.labels) == ("DFEW", 5, source.labels)
         assert not store.problems
-        held_out = [facts(hold_out(m.split("train"), 0.3, seed=1)[1]) for m in (source, store)]
+        held_out = [facts(hold_out(m.split("train"), 0.3, seed=1)) for m in (source, store)]
         assert held_out[0] == held_out[1]
     with pytest.raises(InputError, match="DFEW has the folds 1 to 5: there is no fold 6"):
         read_manifest(str(tmp_path / "store"), 6)
