@@ -107,35 +107,25 @@ class M3DFELLoss(nn.Module):
         return loss.mean()
 
 
-class MovementLoss(nn.Module):
-    """The squared error of movements in units of their variance, averaged over what is known.
+def movement_loss(
+    estimates: Float[Tensor, "B N K"],
+    movements: Float[Tensor, "B T K"],
+    deviations: Float[Tensor, " K"],
+) -> Float[Tensor, ""]:
+    """Return the squared error of movements in units of their variance, over all that are known.
 
     It is 1 where nothing is learned but the mean, so that rare movements count as much as others.
 
     Args:
-        deviations: the standard deviation of each movement, (K,).
+        estimates: for each instance.
+        movements: in each frame, NaN where unknown; an instance shows the mean over its frames.
+        deviations: the standard deviation of each movement.
     """
-
-    deviations: Tensor
-
-    def __init__(self, deviations: Float[Tensor, " K"]) -> None:
-        super().__init__()
-        self.register_buffer("deviations", deviations)
-
-    def forward(
-        self, estimates: Float[Tensor, "B N K"], movements: Float[Tensor, "B T K"]
-    ) -> Float[Tensor, ""]:
-        """Return the loss of a batch.
-
-        Args:
-            estimates: for each instance.
-            movements: in each frame, NaN where unknown; an instance shows the mean over its frames.
-        """
-        instances = movements.unflatten(1, (estimates.shape[1], -1)).nanmean(2)
-        known = instances.isfinite()
-        # Where nothing is known, NaN would spoil the gradient even with a weight of 0.
-        errors = (estimates.float() - instances.where(known, estimates)) / self.deviations
-        return errors.square().sum() / known.sum().clamp(min=1)
+    instances = movements.unflatten(1, (estimates.shape[1], -1)).nanmean(2)
+    known = instances.isfinite()
+    # Where nothing is known, NaN would spoil the gradient even with a weight of 0.
+    errors = (estimates.float() - instances.where(known, estimates)) / deviations
+    return errors.square().sum() / known.sum().clamp(min=1)
 
 
 class TrainingModel(nn.Module):
@@ -193,14 +183,16 @@ class TrainingLoss(nn.Module):
 
     Args:
         config: the weights of its parts.
-        deviations: of the movements, as for `MovementLoss`; empty if they are not learned.
+        deviations: the standard deviation of each movement; empty if they are not learned.
     """
+
+    deviations: Tensor
 
     def __init__(self, config: LossConfig, deviations: Sequence[float] = ()) -> None:
         super().__init__()
         self.emotion = M3DFELLoss(config.ial_weight, config.label_smoothing)
-        self.movement = MovementLoss(torch.tensor(deviations)) if deviations else None
         self.movement_weight = config.movements
+        self.register_buffer("deviations", torch.tensor(deviations))
 
     def forward(
         self, outputs: tuple[Tensor, Tensor], targets: Targets, movements: Tensor | None
@@ -210,10 +202,11 @@ class TrainingLoss(nn.Module):
         Args:
             outputs: of a `TrainingModel`.
             targets: labels or votes.
-            movements: as for `MovementLoss`.
+            movements: as for `movement_loss`; None if they are not learned.
         """
         logits, estimates = outputs
         loss: Tensor = self.emotion(logits, targets)
-        if self.movement and movements is not None:
-            loss = loss + self.movement_weight * self.movement(estimates, movements)
+        if movements is not None:
+            error = movement_loss(estimates, movements, self.deviations)
+            loss = loss + self.movement_weight * error
         return loss
