@@ -38,8 +38,11 @@ def test_a_run_can_start_from_a_trained_model(tmp_path: Path):
 
 def test_another_backbone_is_rejected(tmp_path: Path):
     save_model(model_with(tmp_path), tmp_path / "trained")
-    with pytest.raises(InputError, match="do not fit this run's backbone"):
-        model_with(tmp_path, backbone="r2plus1d", weights=str(tmp_path / "trained"))
+    single = {"frames": 1, "bag_size": 1, "aggregation": "mean", "backbone": "resnet"}
+    save_model(model_with(tmp_path, **single), tmp_path / "single")
+    for weights, backbone in ("trained", "r2plus1d"), ("single", "r3d"):
+        with pytest.raises(InputError, match="do not fit this run's backbone"):
+            model_with(tmp_path, backbone=backbone, weights=str(tmp_path / weights))
 
 
 def test_emotions_of_both_models_keep_their_part_of_the_classifier(tmp_path: Path):

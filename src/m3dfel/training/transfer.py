@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -71,39 +72,36 @@ def transfer_weights(model: M3DFEL, name: str) -> None:
         raise InputError(f"{name} is an exported model: start from the model that was trained")
     if model.flow and not trained.flow:
         add_flow_channels(trained.backbone)
-    weights = trained.state_dict()
+    weights, initial = trained.state_dict(), model.state_dict()
+
+    def fits(name: str) -> bool:
+        return name in weights and weights[name].shape == initial[name].shape
+
+    if not all(fits(name) for name in initial if name.startswith("backbone.")):
+        raise InputError(
+            f"the weights of {name} do not fit this run's backbone: choose the same backbone with "
+            "the same options (width and depth), and model.flow if it has that"
+        )
     kernels = weights.get(_KERNELS)
     # An aggregation other than DLIAM may have a weight of another shape under the same name.
     if kernels is not None and kernels.shape == (1, trained.bag_size, 3):
         weights[_KERNELS] = _resize_kernels(kernels, model.bag_size)
     if trained.encoded_length == 1 < model.encoded_length:
         _join_frames(model, weights)
-    initial = model.state_dict()
     new, old = model.aggregation, trained.aggregation
     if new.starts_as_mean and isinstance(old, MeanAggregation):
         weights["classifier.weight"] = weights["classifier.weight"].repeat(1, 2) / 2
     if isinstance(new, MeanAggregation) and old.starts_as_mean:
         first, second = weights["classifier.weight"].chunk(2, 1)
         weights["classifier.weight"] = first + second
-    if weights["classifier.weight"].shape[1] == model.classifier.in_features:
-        _choose_rows(weights, "classifier", trained.labels, initial, model.labels)
-    else:
+    if weights["classifier.weight"].shape[1] != model.classifier.in_features:
         del weights["classifier.weight"], weights["classifier.bias"]
-    if trained.motion and model.motion:
-        _choose_rows(weights, "motion", trained.labels, initial, model.labels)
     if trained.movements != model.movements:  # the classifier of movements would read others
         weights = {n: v for n, v in weights.items() if not n.startswith("movement_classifier.")}
-    elif model.movement_classifier:
-        _choose_rows(weights, "movement_classifier", trained.labels, initial, model.labels)
-    if trained.movements and model.movements:
-        _choose_rows(weights, "movement_head", trained.movements, initial, model.movements)
-    fitting = {n: v for n, v in weights.items() if n in initial and initial[n].shape == v.shape}
-    if not all(n in fitting for n in initial if n.startswith("backbone.")):
-        raise InputError(
-            f"the weights of {name} do not fit this run's backbone: choose the same backbone with "
-            "the same options (width and depth), and model.flow if it has that"
-        )
-    model.load_state_dict(initial | fitting)
+    for layer in "classifier", "motion", "movement_classifier":
+        _choose_rows(weights, layer, trained.labels, initial, model.labels)
+    _choose_rows(weights, "movement_head", trained.movements, initial, model.movements)
+    model.load_state_dict({n: weights[n] if fits(n) else v for n, v in initial.items()})
 
 
 def _choose_rows(
@@ -113,9 +111,9 @@ def _choose_rows(
     initial: dict[str, Tensor],
     chosen: Sequence[str],
 ) -> None:
-    """Replace the rows of a linear layer by those of other names, in place."""
+    """Replace the rows of a linear layer, if both models have it, by those of other names."""
     for name in f"{layer}.weight", f"{layer}.bias":
-        if name in weights:
+        if name in weights and name in initial:
             row_of = dict(zip(names, weights[name], strict=True))
             rows = zip(chosen, initial[name], strict=True)
             weights[name] = torch.stack([row_of.get(word, row) for word, row in rows])
@@ -136,17 +134,17 @@ def _join_frames(model: M3DFEL, weights: dict[str, Tensor]) -> None:
         model: says how many frames each kernel sees.
         weights: of the trained model.
     """
-    seen: dict[str, int] = {}
-    convolutions = {
-        name: module for name, module in model.named_modules() if isinstance(module, nn.Conv3d)
-    }
 
-    def count(name: str, inputs: tuple[Tensor, ...]) -> None:
-        seen[name] = inputs[0].shape[2]
+    def join(kernels: Tensor, convolution: nn.Conv3d, inputs: tuple[Tensor, ...]) -> None:
+        kernels[:, :, [0, 2]] = 0
+        if convolution.stride[0] == 2 and inputs[0].shape[2] % 2 == 0:
+            kernels[:, :, 1] /= 2
+            kernels[:, :, 2] = kernels[:, :, 1]
 
     hooks = [
-        module.register_forward_pre_hook(lambda _, inputs, name=name: count(name, inputs))
-        for name, module in convolutions.items()
+        module.register_forward_pre_hook(partial(join, weights[f"{name}.weight"]))
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Conv3d) and module.kernel_size[0] == 3
     ]
     training = model.training
     with torch.no_grad():
@@ -155,10 +153,3 @@ def _join_frames(model: M3DFEL, weights: dict[str, Tensor]) -> None:
     model.train(training)
     for hook in hooks:
         hook.remove()
-    for name, module in convolutions.items():
-        if module.kernel_size[0] == 3:
-            kernels = weights[f"{name}.weight"]
-            kernels[:, :, [0, 2]] = 0
-            if module.stride[0] == 2 and seen[name] % 2 == 0:
-                kernels[:, :, 1] /= 2
-                kernels[:, :, 2] = kernels[:, :, 1]
