@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from safetensors import safe_open
 
 import worker_stubs
 from m3dfel.batch.cluster import predict_on_cluster
@@ -28,7 +29,6 @@ from m3dfel.batch.settings import Outcome, Predict, PredictSettings, Video
 from m3dfel.config import TrainConfig
 from m3dfel.data.packed.packing import pack
 from m3dfel.emotions import EMOTIONS
-from m3dfel.models.checkpoints import load_state
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.predictions.rows import TrackRows, build_prediction
 from m3dfel.predictions.update import Update
@@ -195,7 +195,9 @@ def kill_process_of(node: subprocess.Popen, state: Path, epochs: int) -> list[di
     while len(history) < epochs:
         assert node.poll() is None
         time.sleep(0.1)
-        history = load_state(state)[1]["history"] if state.exists() else []
+        if state.exists():
+            with safe_open(state, framework="pt") as file:
+                history = json.loads(file.metadata()["record"])["history"]
     children = Path(f"/proc/{node.pid}/task/{node.pid}/children").read_text().split()
     os.kill(int(children[0]), signal.SIGKILL)
     return history

@@ -9,7 +9,7 @@ import torch
 
 from m3dfel.errors import InputError
 from m3dfel.models import checkpoints
-from m3dfel.models.checkpoints import load_model, load_state, save_model, save_state
+from m3dfel.models.checkpoints import load_model, save_model
 from m3dfel.models.m3dfel import M3DFEL
 from small_data import small_model
 
@@ -79,11 +79,8 @@ def test_a_full_disk_is_an_input_error(tmp_path: Path, monkeypatch):
         raise checkpoints.SafetensorError(f"Error while writing: {errno.ENOSPC}")
 
     monkeypatch.setattr(M3DFEL, "_save_pretrained", full)
-    monkeypatch.setattr(checkpoints, "save_file", full)
     with pytest.raises(InputError, match="cannot write"):
         save_model(a_model(0.5), tmp_path / "model")
-    with pytest.raises(InputError, match="cannot write"):
-        save_state(tmp_path / "state", {}, {})
 
 
 def test_half_precision_takes_half_the_room(tmp_path: Path):
@@ -180,14 +177,3 @@ def test_loading_prints_nothing(tmp_path: Path, capfd):
     save_model(a_model(0.5), tmp_path)
     load_model(str(tmp_path))
     assert capfd.readouterr() == ("", "")
-
-
-def test_a_state_is_read_back(tmp_path: Path):
-    tensors = {"weight": torch.arange(6.0).view(2, 3).T}
-    save_state(tmp_path / "state", tensors, {"epoch": 3})
-    again, record = load_state(tmp_path / "state")
-    assert torch.equal(again["weight"], tensors["weight"])
-    assert record == {"epoch": 3}
-    (tmp_path / "state").write_text("damaged")
-    with pytest.raises(InputError, match="cannot resume from"):
-        load_state(tmp_path / "state")

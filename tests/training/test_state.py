@@ -1,16 +1,21 @@
+import json
 from pathlib import Path
 
 import pytest
 import torch
 from lightning_fabric.plugins import MixedPrecision
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
 from torch.amp import GradScaler
 from torch.optim import AdamW
 
 from m3dfel.errors import InputError
-from m3dfel.models.checkpoints import load_state, save_state
+from m3dfel.training import state as training_state
 from m3dfel.training.state import TrainingState, ema_model, mix_weights
 from m3dfel.training.transfer import build_model
 from small_data import small_model, tiny
+
+DAMAGED = r"cannot resume from .*training\.safetensors: it is damaged, or of another run"
 
 
 def new_state(tmp_path: Path) -> TrainingState:
@@ -61,12 +66,27 @@ def test_a_state_that_was_edited_is_an_error(change: dict, tmp_path: Path):
     step(state)
     state.save(tmp_path, [{"epoch": 1}])
     file = tmp_path / "last" / "training.safetensors"
-    tensors, record = load_state(file)
-    save_state(file, tensors | change.get("tensors", {}), change.get("record", record))
-    with pytest.raises(
-        InputError, match=r"training\.safetensors: it is damaged, or of another run"
-    ):
+    record = change.get("record", {"history": [{"epoch": 1}], "precision": {}})
+    tensors = load_file(file) | change.get("tensors", {})
+    save_file(tensors, file, metadata={"record": json.dumps(record)})
+    with pytest.raises(InputError, match=DAMAGED):
         new_state(tmp_path).load(tmp_path)
+
+
+def test_a_file_that_is_no_state_is_an_error(tmp_path: Path):
+    (tmp_path / "last").mkdir()
+    (tmp_path / "last" / "training.safetensors").write_text("damaged")
+    with pytest.raises(InputError, match=DAMAGED):
+        new_state(tmp_path).load(tmp_path)
+
+
+def test_a_full_disk_is_an_input_error(tmp_path: Path, monkeypatch):
+    def full(*arguments, **options):
+        raise SafetensorError("Error while writing")
+
+    monkeypatch.setattr(training_state, "save_file", full)
+    with pytest.raises(InputError, match="cannot write"):
+        new_state(tmp_path).save(tmp_path, [])
 
 
 def test_there_is_no_history_before_the_first_epoch(tmp_path: Path):

@@ -1,28 +1,24 @@
-"""Models and training states on disk.
+"""Models on disk.
 
 A model is a folder with `config.json` and `model.safetensors`, as on the Hugging Face hub; an
 exported one has two ONNX files instead of the weights. The folder of a run contains two models
-(`best/`, `last/`), and beside the last one the state that training resumes from. All of these are
-data: only the authors' `.pth` is a pickle, and of it nothing but the weights is read.
+(`best/`, `last/`). All of these are data: only the authors' `.pth` is a pickle, and of it nothing
+but the weights is read.
 """
 
 from __future__ import annotations
 
 import copy
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import torch
 from huggingface_hub import get_hf_file_metadata, hf_hub_url
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import validate_repo_id
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors import SafetensorError
 
 from m3dfel.errors import InputError, first_line
 from m3dfel.files import atomic_write
@@ -148,7 +144,7 @@ def save_model(model: M3DFEL, folder: Path, half: bool = False) -> None:
         InputError: the folder cannot be written to.
     """
     finish_saving(folder)
-    with atomic_write(folder / _SAVED) as temporary, _disk_errors():
+    with atomic_write(folder / _SAVED) as temporary, disk_errors():
         written = copy.deepcopy(model).half() if half else model
         written.save_pretrained(temporary)
         (temporary / "README.md").unlink()  # the hub's card, which says nothing about this model
@@ -188,34 +184,9 @@ def finish_saving(folder: Path) -> None:
 
 
 @contextmanager
-def _disk_errors() -> Iterator[None]:
+def disk_errors() -> Iterator[None]:
     """Let safetensors say that a disk is full as everybody does."""
     try:
         yield
     except SafetensorError as error:
         raise OSError(str(error)) from error
-
-
-def save_state(path: Path, tensors: dict[str, Tensor], record: dict[str, Any]) -> None:
-    """Write tensors and a JSON-serializable record as one file, completely or not at all.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    complete = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with atomic_write(path) as temporary, _disk_errors():
-        save_file(complete, temporary, metadata={"record": json.dumps(record)})
-
-
-def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_state` wrote.
-
-    Raises:
-        InputError: the file cannot be read.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            return tensors, json.loads(file.metadata()["record"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise InputError(f"cannot resume from {path}: {first_line(error)}") from error

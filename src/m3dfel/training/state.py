@@ -1,19 +1,26 @@
-"""The state of a run: what a resumed run needs to end with the numbers of an uninterrupted one."""
+"""The state of a run: what a resumed run needs to end with the numbers of an uninterrupted one.
+
+It lies beside the last model, as tensors and one JSON record in a safetensors file.
+"""
 
 from __future__ import annotations
 
 import copy
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import torch
 from lightning_fabric.plugins import Precision
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 
 from m3dfel.errors import InputError, first_line
-from m3dfel.models.checkpoints import load_state, save_state
+from m3dfel.files import atomic_write
+from m3dfel.models.checkpoints import disk_errors
 from m3dfel.models.m3dfel import M3DFEL
 
 
@@ -44,8 +51,10 @@ class TrainingState:
             tensors |= {f"ema.{name}": value for name, value in self.ema.state_dict().items()}
         for index, values in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": value for name, value in values.items()}
+        tensors = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         record = {"history": history, "precision": self.precision.state_dict()}
-        save_state(_file(folder), tensors, record)
+        with atomic_write(_file(folder)) as temporary, disk_errors():
+            save_file(tensors, temporary, metadata={"record": json.dumps(record)})
 
     def load(self, folder: Path) -> list[dict[str, Any]]:
         """Restore the state after the last complete epoch.
@@ -56,16 +65,21 @@ class TrainingState:
         Raises:
             InputError: the file cannot be read.
         """
-        if not _file(folder).exists():
+        file = _file(folder)
+        if not file.exists():
             return []
-        tensors, record = load_state(_file(folder))
         try:
+            with safe_open(file, framework="pt") as state:
+                tensors = {name: state.get_tensor(name) for name in state.keys()}  # noqa: SIM118
+                record = json.loads(state.metadata()["record"])
             return self._restore(tensors, record)
-        # Of another model, or changed: torch has a RuntimeError for each wrong shape.
-        except (LookupError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        # Damaged, of another model, or changed: torch has a RuntimeError for each wrong shape.
+        except (
+            *(OSError, SafetensorError, RuntimeError),
+            *(LookupError, TypeError, ValueError, AttributeError),
+        ) as error:
             raise InputError(
-                f"cannot resume from {_file(folder)}: it is damaged, or of another run "
-                f"({first_line(error)})"
+                f"cannot resume from {file}: it is damaged, or of another run ({first_line(error)})"
             ) from error
 
     def _restore(self, tensors: dict[str, Tensor], record: dict[str, Any]) -> list[dict[str, Any]]:
