@@ -18,7 +18,7 @@ def test_all_methods_train_in_the_same_protocol(ferv39k: Path, tmp_path: Path, c
     options += ["--seeds", "0", "--output", str(tmp_path / "runs")]
     assert main(["compare", *options]) == 0
     table = pd.read_csv(tmp_path / "runs/table.csv")
-    assert table["name"].tolist() == [method.name for method in METHODS.values()]
+    assert table["name"].tolist() == [title for title, _ in METHODS.values()]
     assert (tmp_path / "runs/table.png").stat().st_size > 10_000
     output = capsys.readouterr()
     assert "run 9 of 9, about" in output.err

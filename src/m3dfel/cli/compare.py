@@ -32,7 +32,7 @@ def parser() -> ArgumentParser:
 def _methods() -> str:
     from m3dfel.experiments.compare import METHODS
 
-    methods = {name: method.name for name, method in METHODS.items()}
+    methods = {name: title for name, (title, _) in METHODS.items()}
     return list_names("methods", methods, width=20) + "\n" + list_parts()
 
 
