@@ -78,5 +78,6 @@ def test_other_files_are_refused_with_a_reason(tmp_path: Path):
     (tmp_path / "cut.pth").write_bytes(whole.read_bytes()[:2000])
     with pytest.raises(InputError, match="is it a complete"):
         read_published(tmp_path / "cut.pth")
-    with pytest.raises(InputError, match="with 2 emotions"):
-        read_published(whole, ["happiness", "anger"])
+    torch.save(theirs(small(labels=["happiness", "anger"])), tmp_path / "two.pth")
+    with pytest.raises(InputError, match="not of M3DFEL with 7 emotions"):
+        read_published(tmp_path / "two.pth")

@@ -8,7 +8,6 @@ attribute/M3DFEL) to ours.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +41,8 @@ class _StandIn:
         pass
 
 
-def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL:
-    """Read a checkpoint of the published model.
+def read_published(path: Path) -> M3DFEL:
+    """Read a checkpoint of the published model, whose classes are in the order of `EMOTIONS`.
 
     Bag size, width and depth follow from the weights; variances are computed as in the published
     code. The published code does not normalize its input, and neither does the model returned: its
@@ -51,13 +50,12 @@ def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL
 
     Args:
         path: the `.pth`, with or without `state_dict`, its names with or without `module.`.
-        labels: the label set, in the order of the checkpoint's classes.
 
     Raises:
         InputError: missing, not a checkpoint, or not of this model.
     """
     weights = {}
-    for name, value in _state_dict(Path(path)).items():
+    for name, value in _state_dict(path).items():
         published = name.removeprefix("module.")
         for theirs, ours in _NAMES.items():
             if published == theirs or published.startswith(theirs + "."):
@@ -67,7 +65,6 @@ def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL
         for name in ("aggregation.norm.gamma", "aggregation.norm.beta"):
             weights[name] = weights[name].flatten()
         model = M3DFEL(
-            labels,
             bag_size=weights["aggregation.pooling.weight"].shape[1],
             backbone_options={
                 "width": weights["backbone.0.0.weight"].shape[0],
@@ -80,7 +77,7 @@ def read_published(path: str | Path, labels: Sequence[str] = EMOTIONS) -> M3DFEL
         model.load_state_dict(weights)
     except (KeyError, IndexError, RuntimeError) as error:
         raise InputError(
-            f"{path} is a checkpoint but not of M3DFEL with {len(labels)} emotions: "
+            f"{path} is a checkpoint but not of M3DFEL with {len(EMOTIONS)} emotions: "
             f"{str(error).strip().splitlines()[-1].strip()}"
         ) from error
     return model
