@@ -6,15 +6,11 @@ After Efron and Tibshirani, *An Introduction to the Bootstrap*, 1993.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from m3dfel.evaluation.runs import Run
-
-Values: TypeAlias = npt.NDArray[np.float64]
+from m3dfel.evaluation.runs import Run, Values
 
 RESAMPLES = 2000
 """R, how many resamples are drawn."""
