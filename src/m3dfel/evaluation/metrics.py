@@ -102,39 +102,29 @@ def compute_metrics(logits: Tensor, targets: Tensor, labels: Sequence[str]) -> M
     )
 
 
-@dataclass(frozen=True)
-class VoteMetrics:
-    """How far a model's probabilities are from the votes of annotators.
+def compare_with_votes(logits: Tensor, votes: Tensor) -> dict[str, float]:
+    """Return how far a model's probabilities are from the votes of annotators.
 
-    Attributes:
+    Args:
+        logits: float (M, C), M ≥ 1.
+        votes: float (M, C), the fraction of each clip's votes for each class, with sum 1.
+
+    Returns:
         clips: number of clips with votes.
         cross_entropy: mean cross entropy against the votes, in nats, as `Metrics.loss`.
         jensen_shannon: mean Jensen-Shannon divergence from the votes (Lin, "Divergence Measures
             Based on the Shannon Entropy", 1991), in bits: 0 if both are the same, 1 if they have no
             emotion in common.
     """
-
-    clips: int
-    cross_entropy: float
-    jensen_shannon: float
-
-
-def compute_vote_metrics(logits: Tensor, votes: Tensor) -> VoteMetrics:
-    """Compare a model's logits with the votes of annotators.
-
-    Args:
-        logits: float (M, C), M ≥ 1.
-        votes: float (M, C), the fraction of each clip's votes for each class, with sum 1.
-    """
     q, log_p = votes.double(), logits.double().log_softmax(1)
     p = log_p.exp()
     mean = (p + q) / 2
     divergence = torch.xlogy(q, q) + p * log_p - 2 * torch.xlogy(mean, mean)
-    return VoteMetrics(
-        clips=len(q),
-        cross_entropy=float(-(q * log_p).sum(1).mean()),
-        jensen_shannon=float(divergence.sum(1).mean()) / (2 * math.log(2)),
-    )
+    return {
+        "clips": len(q),
+        "cross_entropy": float(-(q * log_p).sum(1).mean()),
+        "jensen_shannon": float(divergence.sum(1).mean()) / (2 * math.log(2)),
+    }
 
 
 def fit_temperature(logits: Tensor, targets: Tensor) -> float:

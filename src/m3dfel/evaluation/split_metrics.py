@@ -7,7 +7,6 @@ where clips have them, and those of each data set where there are several.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 from m3dfel.data.dataset import label_distribution
 from m3dfel.data.manifest import Clip
 from m3dfel.evaluation.measure import SplitOutputs
-from m3dfel.evaluation.metrics import compute_metrics, compute_vote_metrics
+from m3dfel.evaluation.metrics import compare_with_votes, compute_metrics
 
 
 def split_metrics(
@@ -34,7 +33,7 @@ def split_metrics(
         datasets: the names of the data sets that the clips are from, as in `Manifest`.
 
     Returns:
-        What `Metrics.to_dict` returns; `votes`, the attributes of `VoteMetrics`, if any of the
+        What `Metrics.to_dict` returns; `votes`, what `compare_with_votes` returns, if any of the
         clips have votes; `datasets`, the same for each data set with clips by its name, if there
         are several.
 
@@ -64,5 +63,5 @@ def _metrics(
     voted = [index for index, clip in enumerate(clips) if clip.votes]
     if voted:
         votes = torch.stack([label_distribution(clips[index], labels) for index in voted])
-        metrics["votes"] = asdict(compute_vote_metrics(logits[voted], votes))
+        metrics["votes"] = compare_with_votes(logits[voted], votes)
     return metrics
