@@ -48,8 +48,7 @@ def clip_table(
     Returns:
         Columns: split, path, identity, emotion, predicted, right, confidence, p_<emotion>….
     """
-    probabilities = outputs.logits.softmax(1)
-    confidence, predicted = probabilities.max(1)
+    probabilities = pd.DataFrame(outputs.logits.softmax(1).numpy(), columns=list(labels))
     rows = [clips[i] for i in outputs.indices.tolist()]
     table = pd.DataFrame(
         {
@@ -57,13 +56,12 @@ def clip_table(
             "path": [as_utf8(clip.path) for clip in rows],
             "identity": [clip.identity for clip in rows],
             "emotion": [clip.emotion for clip in rows],
+            "predicted": probabilities.idxmax(axis=1),
         }
     )
-    table["predicted"] = [labels[i] for i in predicted.tolist()]
     table["right"] = table["emotion"] == table["predicted"]
-    table["confidence"] = confidence.numpy().round(6)
-    columns = [f"p_{label}" for label in labels]
-    return pd.concat([table, pd.DataFrame(probabilities.numpy().round(6), columns=columns)], axis=1)
+    table["confidence"] = probabilities.max(axis=1).round(6)
+    return table.join(probabilities.round(6).add_prefix("p_"))
 
 
 def instance_table(
