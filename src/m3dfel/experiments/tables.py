@@ -30,11 +30,17 @@ def summarize(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
     rows = []
     for name, runs in groups.items():
         row: dict[str, Any] = {"name": name, "runs": len(runs)}
-        for metric, values in _metric_values(runs).items():
-            row[metric] = np.mean(values)
-            row[f"{metric}_std"] = np.std(values, ddof=1) if len(values) > 1 else None
+        values = 100 * pd.DataFrame([_recalls(run.metrics) for run in runs], dtype=np.float64)
+        for metric, of_runs in values.dropna(axis=1, how="all").items():
+            row |= {str(metric): of_runs.mean(), f"{metric}_std": of_runs.std()}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _recalls(metrics: dict[str, Any]) -> dict[str, float | None]:
+    """Return WAR, UAR and the recall of each emotion; None if it has no clips."""
+    recalls = {f"recall_{label}": recall for label, recall in metrics["recall"].items()}
+    return {"war": metrics["war"], "uar": metrics["uar"], **recalls}
 
 
 def compare_groups(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
@@ -55,21 +61,6 @@ def compare_groups(groups: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
         for runs in groups.values()
     ]
     return summarize(groups).join(pd.DataFrame(differences, index=range(len(groups))))
-
-
-def _metric_values(runs: Sequence[Run]) -> dict[str, list[float]]:
-    """Return the values of each metric in percent; recalls of runs without such clips are left out.
-
-    A metric without any value is left out too.
-    """
-    values = {
-        "war": [100 * run.metrics["war"] for run in runs],
-        "uar": [100 * run.metrics["uar"] for run in runs],
-    }
-    for label in runs[0].labels:
-        recalls = [run.metrics["recall"][label] for run in runs]
-        values[f"recall_{label}"] = [100 * recall for recall in recalls if recall is not None]
-    return {metric: numbers for metric, numbers in values.items() if numbers}
 
 
 def _clips_of(runs: Sequence[Run]) -> set[tuple[str, ...]]:
