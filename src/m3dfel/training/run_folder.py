@@ -90,7 +90,7 @@ def _require_same_settings(config: TrainConfig, file: Path) -> None:
         saved = from_settings(read_yaml(file.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
         raise InputError(f"cannot resume from {file}: {error}") from error
-    old, new = _flat(plain_settings(saved)), _flat(plain_settings(config))
+    old, new = _by_dotted_name(saved), _by_dotted_name(config)
     changes = ", ".join(
         f"{name} was {old.get(name)!r}, is now {new.get(name)!r}"
         for name in {**new, **old}
@@ -103,14 +103,8 @@ def _require_same_settings(config: TrainConfig, file: Path) -> None:
         )
 
 
-def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings with dotted names."""
-    flat: dict[str, Any] = {}
-    for name, value in settings.items():
-        flat |= (
-            _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name: value}
-        )
-    return flat
+def _by_dotted_name(config: TrainConfig) -> dict[Any, Any]:
+    return pd.json_normalize(plain_settings(config)).to_dict("records")[0]
 
 
 def write_problems(problems: Sequence[Problem], file: Path) -> None:
