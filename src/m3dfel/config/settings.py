@@ -8,7 +8,7 @@ paper's training protocol on DFEW (Wang et al., CVPR 2023) with the intensity-aw
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 from m3dfel.config.ranges import (
     BelowOne,
@@ -22,8 +22,6 @@ from m3dfel.config.ranges import (
     Zoom,
 )
 from m3dfel.emotions import EMOTIONS
-
-Precision: TypeAlias = Literal["32-true", "16-mixed", "bf16-mixed"]
 
 
 @dataclass
@@ -274,6 +272,6 @@ class TrainConfig:
     target_accuracy: UnitInterval = 0.0
     test_every_epoch: bool = False
     seed: NonNegativeInt = 0
-    precision: Precision = "32-true"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     accelerator: Literal["auto", "cpu", "gpu", "mps"] = "auto"
     workers: NonNegativeInt = 4
