@@ -7,6 +7,8 @@ exits with status 2; any other exception is a bug and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -28,6 +30,23 @@ class InputError(ValueError):
 
 class DiskFullError(InputError):
     """Raised where a disk is full, so that no more work is done for results that find no room."""
+
+
+@contextmanager
+def needs_extra(extra: str, what: str) -> Iterator[None]:
+    """Say what to install if a package that is imported meanwhile is missing.
+
+    Args:
+        extra: of this package, which brings the other.
+        what: a clause that says what needs it.
+
+    Raises:
+        InputError: it is missing.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(f"{what}: run pip install '.[{extra}]' in the folder of m3dfel") from error
 
 
 def first_line(error: Exception) -> str:

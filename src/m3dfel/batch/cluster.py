@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from m3dfel.batch.settings import Outcome, PredictSettings, Start, Video, start_predictor
-from m3dfel.errors import InputError
+from m3dfel.errors import InputError, needs_extra
 from m3dfel.processes import silence
 
 AUTO = "auto"
@@ -79,12 +79,8 @@ _LOST = (
 
 
 def _connect(address: str) -> Any:
-    try:
+    with needs_extra("scale", "--cluster needs Ray"):
         import ray
-    except ImportError as error:
-        raise InputError(
-            "--cluster needs Ray: run pip install '.[scale]' in the folder of m3dfel"
-        ) from error
     if not ray.is_initialized():
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Ray Data lets Ray warn, on stderr, of how Ray Data itself starts actors.

@@ -20,7 +20,7 @@ from m3dfel.data.archives import split_member
 from m3dfel.data.manifest import Clip, read_manifest
 from m3dfel.data.movements import movements_file
 from m3dfel.data.reading import read_clip
-from m3dfel.errors import InputError, first_line
+from m3dfel.errors import InputError, first_line, needs_extra
 from m3dfel.files import atomic_write
 from m3dfel.opencv import cv2
 from m3dfel.progress import progress
@@ -100,15 +100,10 @@ def open_landmarker(file: str) -> Iterator[Estimate]:
     Raises:
         InputError: MediaPipe is not installed, or the file is no landmarker.
     """
-    try:
+    with needs_extra("movements", "movements are estimated by MediaPipe"):
         import mediapipe
         from mediapipe.tasks.python import vision
         from mediapipe.tasks.python.core.base_options import BaseOptions
-    except ImportError as error:
-        raise InputError(
-            "movements are estimated by MediaPipe: run pip install '.[movements]' in the folder of "
-            "m3dfel"
-        ) from error
     try:
         content = Path(file).expanduser().read_bytes()
         options = vision.FaceLandmarkerOptions(

@@ -10,15 +10,16 @@ from __future__ import annotations
 import copy
 import json
 import warnings
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from m3dfel.errors import InputError, first_line
+from m3dfel.errors import InputError, first_line, needs_extra
 from m3dfel.files import atomic_write, write_text
-from m3dfel.models.exported import ExportedModel, import_engine, load_exported
+from m3dfel.models.exported import ExportedModel, load_exported
 from m3dfel.models.flow import FLOW_CHANNELS
 from m3dfel.models.m3dfel import M3DFEL
 
@@ -47,7 +48,8 @@ def export_model(model: M3DFEL, folder: Path) -> float:
         raise InputError("this model is exported already: give the one that was trained")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder} is not empty: choose another --output")
-    import_engine("onnxruntime", "fast", "m3dfel.onnxruntime")  # before the work, not after it
+    with needs_extra("fast", "exported models need onnxruntime"):  # before the work, not after it
+        import_module("m3dfel.onnxruntime")
     channels = 3 + FLOW_CHANNELS * model.flow
     inputs = {
         "instances": torch.randn(2, channels, model.encoded_length, model.size, model.size),
@@ -93,7 +95,8 @@ class _Fusion(nn.Module):
 def _write_onnx(
     module: nn.Module, name: str, example: Tensor, outputs: list[str], path: Path
 ) -> None:
-    optimizer = import_engine("onnxscript", "export").optimizer
+    with needs_extra("export", "exported models need onnxscript"):
+        from onnxscript import optimizer
     batch = torch.export.Dim("batch")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about its own future

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3dfel.errors import InputError, first_line
+from m3dfel.errors import InputError, first_line, needs_extra
 from m3dfel.models.m3dfel import M3DFEL
 
 Network: TypeAlias = Callable[[Tensor], list[Tensor]]
@@ -82,7 +81,8 @@ def load_exported(folder: Path) -> ExportedModel:
     Raises:
         InputError: ONNX Runtime is not installed, or a file cannot be read.
     """
-    onnxruntime = import_engine("onnxruntime", "fast", "m3dfel.onnxruntime").onnxruntime
+    with needs_extra("fast", "exported models need onnxruntime"):
+        from m3dfel.onnxruntime import onnxruntime
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         backbone, fusion = (_load(onnxruntime, folder / f"{part}.onnx") for part in _PARTS)
@@ -106,22 +106,3 @@ def _load(onnxruntime: Any, path: Path) -> Network:
         return [torch.from_numpy(output) for output in session.run(None, {name: batch.numpy()})]
 
     return run
-
-
-def import_engine(package: str, extra: str, module: str | None = None) -> Any:
-    """Import an optional package.
-
-    Args:
-        package: its name.
-        extra: that installs it.
-        module: to import, if it is not named like the package.
-
-    Raises:
-        InputError: it is not installed; the message names the extra to install.
-    """
-    try:
-        return import_module(module or package)
-    except ImportError as error:
-        raise InputError(
-            f"exported models need {package}: run pip install '.[{extra}]' in the folder of m3dfel"
-        ) from error

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from m3dfel.errors import InputError
+from m3dfel.errors import InputError, needs_extra
 
 PICTURE_SUFFIXES = frozenset(
     {".avif", ".bmp", ".heic", ".heif", ".jfif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
@@ -215,11 +215,6 @@ def _frames(picture: Image.Image) -> int:
 
 def _register_heic(file: Path) -> None:
     """Teach Pillow to read HEIC, as iPhones write it."""
-    try:
+    with needs_extra("heic", f"{file} is a HEIC picture, which needs another package"):
         from pi_heif import register_heif_opener
-    except ImportError as error:
-        raise InputError(
-            f"{file} is a HEIC picture, which needs another package: run "
-            "pip install '.[heic]' in the folder of m3dfel"
-        ) from error
     register_heif_opener()

@@ -12,7 +12,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3dfel.errors import InputError
+from m3dfel.errors import InputError, needs_extra
 from m3dfel.models.backbones import BACKBONES
 from m3dfel.torchvision_compat import import_torchvision
 
@@ -44,12 +44,8 @@ class TimmBackbone(nn.Module):
 
     def _create(self, pretrained: bool) -> Any:
         import_torchvision()  # timm imports it too
-        try:
+        with needs_extra("timm", "the backbones timm/… need timm"):
             import timm
-        except ImportError as error:
-            raise InputError(
-                "the backbones timm/… need timm: run pip install '.[timm]' in the folder of m3dfel"
-            ) from error
         name, arguments = self._create_arguments
         try:
             return timm.create_model(name, pretrained=pretrained, num_classes=0, **arguments)
