@@ -92,8 +92,7 @@ def with_overrides(config: TrainConfig, overrides: Mapping[str, Any]) -> TrainCo
 
 def plain_settings(config: TrainConfig) -> dict[str, Any]:
     """Return the settings as they are read back from YAML: with lists instead of tuples."""
-    settings: dict[str, Any] = json.loads(json.dumps(asdict(config)))
-    return settings
+    return json.loads(json.dumps(asdict(config)))
 
 
 _GROUPS = ("data", "model", "augment", "loss", "optim")

@@ -74,8 +74,7 @@ class Run:
         if "history" not in self.results:
             return self.results
         final = self.results.get("calibrated") or self.results["last"]
-        metrics: dict[str, Any] = final[self.split]
-        return metrics
+        return final[self.split]
 
 
 def read_run(folder: str | Path) -> Run:

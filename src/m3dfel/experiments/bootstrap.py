@@ -60,8 +60,7 @@ def paired_difference(old: Sequence[Run], new: Sequence[Run]) -> dict[str, float
 
 def _resample_runs(right: Values, generator: np.random.Generator) -> Values:
     """Return which fraction of resampled runs is right on each clip: (runs, M) → (R, M)."""
-    fractions: Values = _draw_counts(len(right), generator) / len(right) @ right
-    return fractions
+    return _draw_counts(len(right), generator) / len(right) @ right
 
 
 def _draw_counts(items: int, generator: np.random.Generator) -> Values:
@@ -80,5 +79,4 @@ def _mean_recall(right: Values, counts: Values, one_hot: Values) -> Values:
     """
     with np.errstate(invalid="ignore"):
         recalls = (counts * right) @ one_hot / (counts @ one_hot)
-    mean: Values = np.nanmean(recalls, axis=1)
-    return mean
+    return np.nanmean(recalls, axis=1)

@@ -93,14 +93,13 @@ def _from_folder(folder: Path) -> M3DFEL:
     if is_exported(folder):
         return load_exported(folder)
     try:
-        model: M3DFEL = M3DFEL.from_pretrained(folder)
+        return M3DFEL.from_pretrained(folder)
     except InputError as error:
         raise InputError(f"{folder / 'config.json'}: {error}") from error
     except Exception as error:  # a damaged file can fail in any way
         raise InputError(
             f"{folder} contains no readable M3DFEL model: {first_line(error)}"
         ) from error
-    return model
 
 
 def _from_hub(name: str) -> M3DFEL:
@@ -121,13 +120,12 @@ def _from_hub(name: str) -> M3DFEL:
     except Exception as error:  # no network, or no such model
         problem = error
     try:  # without network, what was downloaded before
-        model: M3DFEL = M3DFEL.from_pretrained(name, local_files_only=problem is not None)
+        return M3DFEL.from_pretrained(name, local_files_only=problem is not None)
     except Exception as error:
         raise InputError(
             f"no model folder {name} here, and none of that name on the hub could be read "
             f"({first_line(problem or error)}): check the name and the network"
         ) from error
-    return model
 
 
 def save_model(model: M3DFEL, folder: Path, half: bool = False) -> None:

@@ -74,8 +74,7 @@ class SharedBatchNormAct(SharedBatchNorm):
     act: nn.Module
 
     def forward(self, input: Tensor) -> Tensor:
-        activated: Tensor = self.act(self.drop(super().forward(input)))
-        return activated
+        return self.act(self.drop(super().forward(input)))
 
 
 _PLAIN = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

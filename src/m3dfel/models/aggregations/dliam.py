@@ -106,8 +106,7 @@ class DLIAM(Aggregation):
         if self.residual_scale is not None:
             x = features.repeat(1, 1, 2) + self.residual_scale * x
         a = self.attend(x) if self.qkv else x  # A
-        gated: Tensor = x * (self.gate_gain * self.norm(a).sigmoid())  # X · σ(Â)
-        return gated
+        return x * (self.gate_gain * self.norm(a).sigmoid())  # X · σ(Â)
 
     def attend(self, x: Float[Tensor, "B N C"]) -> Float[Tensor, "B N C"]:
         """Relate every instance to all others by multi-head self-attention.

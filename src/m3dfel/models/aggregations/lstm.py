@@ -23,5 +23,4 @@ class LSTMAggregation(Aggregation):
         self.lstm = nn.LSTM(features, features, batch_first=True)
 
     def relate(self, features: Float[Tensor, "B N F"]) -> Float[Tensor, "B N F"]:
-        states: Tensor = self.lstm(features)[0]
-        return states
+        return self.lstm(features)[0]
