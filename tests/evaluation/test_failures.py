@@ -26,3 +26,7 @@ def test_the_cause_is_fusion_if_the_decisive_instance_was_right():
     assert counts.loc["happiness"].tolist() == [4, 3, 2, 1]
     assert counts.loc["sadness"].tolist() == [0, 0, 0, 0]
     assert counts.loc["all"].tolist() == [4, 3, 2, 1]
+    right = run_with_evidence(["happiness", "sadness"], np.eye(3)[:2, None])
+    counts = count_causes(failure_causes(right), right.clips, LABELS).set_index("emotion")
+    assert counts["clips"].tolist() == [1, 1, 0, 2]
+    assert counts["wrong"].tolist() == [0, 0, 0, 0]

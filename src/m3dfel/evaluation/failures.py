@@ -51,16 +51,10 @@ def count_causes(failed: pd.DataFrame, clips: pd.DataFrame, labels: Sequence[str
     Returns:
         A row per emotion and one for all. Columns: emotion, clips, wrong, classification, fusion.
     """
-    counts = pd.DataFrame(
-        {
-            "clips": clips["emotion"].value_counts(),
-            "wrong": failed["emotion"].value_counts(),
-            **{
-                cause: failed.loc[failed["cause"] == cause, "emotion"].value_counts()
-                for cause in ("classification", "fusion")
-            },
-        }
-    )
-    counts = counts.reindex(list(labels)).fillna(0).astype(int)
+    counts = pd.crosstab(failed["emotion"], failed["cause"])
+    counts = counts.reindex(list(labels), columns=["clips", "wrong", "classification", "fusion"])
+    counts["clips"] = clips["emotion"].value_counts()
+    counts["wrong"] = failed["emotion"].value_counts()
+    counts = counts.fillna(0).astype(int)
     counts.loc["all"] = counts.sum()
-    return counts.rename_axis("emotion").reset_index()
+    return counts.rename_axis(index="emotion", columns=None).reset_index()
