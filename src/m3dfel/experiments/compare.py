@@ -14,7 +14,7 @@ from m3dfel.errors import InputError
 from m3dfel.experiments.variants import Variant, train_variants
 from m3dfel.training.prepare import with_architecture
 
-_ALL_FRAMES = "frames"  # as a bag size: every frame is an instance
+_FRAMES = "frames"  # as a bag size: every frame is an instance
 
 
 def _parts(backbone: str, aggregation: str, bag_size: int | str) -> dict[str, int | str]:
@@ -30,17 +30,11 @@ METHODS: dict[str, tuple[str, dict[str, int | str]]] = {
     "r3d": ("R3D-18, whole clip", _parts("r3d", "mean", 1)),
     "r2plus1d": ("R(2+1)D-18, whole clip", _parts("r2plus1d", "mean", 1)),
     "mc3": ("MC3-18, whole clip", _parts("mc3", "mean", 1)),
-    "resnet-lstm": ("ResNet-18 + LSTM", _parts("resnet", "lstm", _ALL_FRAMES)),
-    "resnet-transformer": (
-        "ResNet-18 + Transformer",
-        _parts("resnet", "transformer", _ALL_FRAMES),
-    ),
-    "mil-max": ("frame-wise MIL, max", _parts("resnet", "max", _ALL_FRAMES)),
-    "mil-mean": ("frame-wise MIL, mean", _parts("resnet", "mean", _ALL_FRAMES)),
-    "mil-attention": (
-        "frame-wise MIL, gated attention",
-        _parts("resnet", "attention", _ALL_FRAMES),
-    ),
+    "resnet-lstm": ("ResNet-18 + LSTM", _parts("resnet", "lstm", _FRAMES)),
+    "resnet-transformer": ("ResNet-18 + Transformer", _parts("resnet", "transformer", _FRAMES)),
+    "mil-max": ("frame-wise MIL, max", _parts("resnet", "max", _FRAMES)),
+    "mil-mean": ("frame-wise MIL, mean", _parts("resnet", "mean", _FRAMES)),
+    "mil-attention": ("frame-wise MIL, gated attention", _parts("resnet", "attention", _FRAMES)),
 }
 """The methods of `compare`, by name: as the tables show it, and the settings that differ.
 
@@ -70,6 +64,6 @@ def compare(base: TrainConfig, seeds: Sequence[int], methods: Sequence[str] = ()
     variants = []
     for name in names:
         title, settings = METHODS[name]
-        overrides = {s: frames if v == _ALL_FRAMES else v for s, v in settings.items()}
+        overrides = {s: frames if v == _FRAMES else v for s, v in settings.items()}
         variants.append(Variant(title, name, overrides))
     return train_variants(base, variants, seeds)
