@@ -71,18 +71,19 @@ def document(name: str) -> str:
 
 def published() -> str:
     """Return the published results as a table: WAR / UAR on each data set."""
-    data_sets = list(dict.fromkeys(name for row in published_results() for name in row.results))
+    data_sets = list(dict.fromkeys(name for row in published_results() for name in row["results"]))
     rows = [
-        [row.method, *(_result(row.results.get(n), row.protocol.get(n)) for n in data_sets)]
-        + [row.idea or _NONE, row.source]
+        [row["method"], *(_result(row, name) for name in data_sets)]
+        + [row.get("idea", _NONE), row["source"]]
         for row in published_results()
     ]
     return _table(["WAR / UAR in %", *data_sets, "what is special", "read in"], rows)
 
 
-def _result(result: tuple[float, float | None] | None, protocol: str | None) -> str:
-    if result is None:
+def _result(row: dict[str, Any], data_set: str) -> str:
+    if data_set not in row["results"]:
         return _NONE
+    result, protocol = row["results"][data_set], row.get("protocol", {}).get(data_set)
     values = "\u00a0/\u00a0".join(_NONE if value is None else f"{value:.2f}" for value in result)
     return f"{values} ({protocol})" if protocol else values
 

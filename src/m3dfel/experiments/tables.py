@@ -75,16 +75,16 @@ def published_rows(dataset: str) -> pd.DataFrame:
     """
     rows = []
     for row in published():
-        if dataset in row.results:
-            war, uar = row.results[dataset]
-            protocol = row.protocol.get(dataset)
+        if dataset in row["results"]:
+            war, uar = row["results"][dataset]
+            protocol = row.get("protocol", {}).get(dataset)
             rows.append(
                 {
-                    "name": f"{row.method}, published" + (f" ({protocol})" if protocol else ""),
+                    "name": f"{row['method']}, published" + (f" ({protocol})" if protocol else ""),
                     "war": war,
                     "uar": uar,
-                    "idea": row.idea,
-                    "source": row.source,
+                    "idea": row.get("idea", ""),
+                    "source": row["source"],
                 }
             )
     return pd.DataFrame(rows)
@@ -97,7 +97,8 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
         table: returned by `summarize` or `compare_groups`, with or without published rows.
     """
     metrics = [name.removesuffix("_std") for name in table.columns if name.endswith("_std")]
-    cells = pd.DataFrame({"": table["name"], "runs": table["runs"].map(_format_count)})
+    runs = table["runs"].map("{:.0f}".format, na_action="ignore").fillna("")
+    cells = pd.DataFrame({"": table["name"], "runs": runs})
     for metric in sorted(metrics, key=lambda name: name in ("war", "uar")):
         heading = metric.upper() if metric in ("war", "uar") else metric.removeprefix("recall_")
         columns = zip(table[metric], table[f"{metric}_std"], strict=True)
@@ -112,10 +113,6 @@ def format_table(table: pd.DataFrame) -> pd.DataFrame:
         if name in table:
             cells[name] = table[name].fillna("")
     return cells
-
-
-def _format_count(number: float) -> str:
-    return "" if pd.isna(number) else f"{number:.0f}"
 
 
 def _format_mean(mean: float, spread: float) -> str:
