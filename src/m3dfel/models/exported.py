@@ -70,11 +70,6 @@ class _Exported(nn.Module):
         return self.network(x)[0]
 
 
-def is_exported(folder: Path) -> bool:
-    """Return whether the model in a folder is an exported one."""
-    return (folder / "backbone.onnx").is_file()
-
-
 def load_exported(folder: Path) -> ExportedModel:
     """Load an exported model, in evaluation mode.
 
@@ -85,15 +80,13 @@ def load_exported(folder: Path) -> ExportedModel:
         from m3dfel.onnxruntime import onnxruntime
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        backbone, fusion = (_load(onnxruntime, folder / f"{part}.onnx") for part in _PARTS)
+        backbone = _load(onnxruntime, folder / "backbone.onnx")
+        fusion = _load(onnxruntime, folder / "fusion.onnx")
         return ExportedModel(settings, backbone, fusion).eval()
     except Exception as error:  # the engine has errors of its own
         raise InputError(
             f"{folder} contains no readable exported model: {first_line(error)}"
         ) from error
-
-
-_PARTS = ("backbone", "fusion")
 
 
 def _load(onnxruntime: Any, path: Path) -> Network:
