@@ -46,11 +46,6 @@ def test_the_calibration_error_is_the_gap_between_confidence_and_accuracy():
     assert uncertain.ece == pytest.approx(0, abs=1e-3)
 
 
-def test_at_least_one_clip_is_required():
-    with pytest.raises(InputError, match="no clips"):
-        compute_metrics(torch.zeros(0, 3), torch.zeros(0, dtype=torch.long), LABELS)
-
-
 def test_logits_that_are_not_numbers_are_an_error():
     logits = logits_for([0, 1])
     logits[1, 2] = float("nan")
