@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from m3dfel.data.manifest import Clip
@@ -72,12 +71,10 @@ def instance_table(
     Returns:
         Columns: path, instance (from 0), evidence_<emotion>….
     """
-    instances = outputs.evidence.shape[1]
     paths = [as_utf8(clips[i].path) for i in outputs.indices.tolist()]
-    table = pd.DataFrame(
+    instances = range(outputs.evidence.shape[1])
+    return pd.DataFrame(
         outputs.evidence.flatten(0, 1).numpy().round(4),
+        index=pd.MultiIndex.from_product([paths, instances], names=["path", "instance"]),
         columns=[f"evidence_{label}" for label in labels],
-    )
-    table.insert(0, "path", np.repeat(paths, instances))
-    table.insert(1, "instance", list(range(instances)) * len(paths))
-    return table
+    ).reset_index()
