@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from scipy.stats import mannwhitneyu
 
 from m3dfel.data.sampling import centered_indices
@@ -35,14 +36,7 @@ def localization(run: Run) -> dict[str, float] | None:
             rows.append(_localization_in_clip(path, scores, run.frames))
     if not rows:
         return None
-    frame_auc, pointing, pointing_chance, targets = np.nanmean(rows, axis=0).tolist()
-    return {
-        "clips": len(rows),
-        "frame_auc": frame_auc,
-        "pointing": pointing,
-        "pointing_chance": pointing_chance,
-        "target_frames": targets,
-    }
+    return {"clips": len(rows), **pd.DataFrame(rows).mean()}
 
 
 def sampled_target_frames(path: str, frames: int) -> npt.NDArray[np.bool_]:
@@ -51,10 +45,8 @@ def sampled_target_frames(path: str, frames: int) -> npt.NDArray[np.bool_]:
     return target_frames(clip)[centered_indices(clip.n_frames, frames).numpy()]
 
 
-def _localization_in_clip(
-    path: str, scores: Values, frames: int
-) -> tuple[float, float, float, float]:
-    """Return one clip's frame_auc, pointing, pointing_chance and target_frames.
+def _localization_in_clip(path: str, scores: Values, frames: int) -> dict[str, float]:
+    """Return what is measured of one clip.
 
     The scores are those of the instances, (N,). The AUC is nan if it is not defined, because all or
     none of the frames are target frames.
@@ -66,4 +58,9 @@ def _localization_in_clip(
     if targets.any() and not targets.all():
         pairs = targets.sum() * (~targets).sum()
         auc = mannwhitneyu(frame_scores[targets], frame_scores[~targets]).statistic / pairs
-    return auc, float(hits[scores.argmax()]), float(hits.mean()), float(targets.mean())
+    return {
+        "frame_auc": auc,
+        "pointing": float(hits[scores.argmax()]),
+        "pointing_chance": float(hits.mean()),
+        "target_frames": float(targets.mean()),
+    }
