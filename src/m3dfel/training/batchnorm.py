@@ -38,30 +38,28 @@ class SharedBatchNorm(_BatchNorm):
     Input and output are (M, C) or (M, C, …); M may differ between the processes.
     """
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def forward(self, input: Tensor) -> Tensor:
         if not self.training:
             return super().forward(input)
         x = input.float()
         over = [0, *range(2, x.ndim)]
         per_channel = (1, -1, *(1,) * (x.ndim - 2))
-        count = torch.tensor(x.numel() / x.shape[1], device=x.device)
-        count = _Sum.apply(count)
+        count = _Sum.apply(torch.tensor(x.numel() / x.shape[1], device=x.device))
         mean = _Sum.apply(x.sum(over)) / count
         centered = x - mean.view(per_channel)
         var = _Sum.apply(centered.square().sum(over)) / count
-        self._update_running_statistics(mean.detach(), (var * count / (count - 1)).detach())
+        with torch.no_grad():
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(var * count / (count - 1), self.momentum)
         scale = self.weight * torch.rsqrt(var + self.eps)
         shifted = centered * scale.view(per_channel) + self.bias.view(per_channel)
         return shifted.to(input.dtype)
-
-    def _update_running_statistics(self, mean: Tensor, var: Tensor) -> None:
-        assert self.running_mean is not None
-        assert self.running_var is not None
-        assert self.num_batches_tracked is not None
-        assert self.momentum is not None
-        self.num_batches_tracked.add_(1)
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(var, self.momentum)
 
     def _check_input_dim(self, input: Tensor) -> None:
         pass
