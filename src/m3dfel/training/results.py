@@ -114,7 +114,8 @@ def write_results(
     folder, labels = Path(config.output), model.labels
     measured = {name: splits[name] for name in ("val", "test") if splits[name]}
     epochs = reported_epochs(history, config)
-    final_model, final_row, final_outputs = model, epochs["last"], {}
+    final_model, final_row = model, epochs["last"]
+    final_outputs: dict[str, tuple[list[Clip], SplitOutputs]] = {}
     if "val" in measured:
         final_model = load_model(str(folder / "best")).to(fabric.device)
     if learns_movement_classifier(config):
@@ -128,7 +129,7 @@ def write_results(
         drawn = class_counts(splits["train"], config, draw_weights(splits["train"], config.data))
         shift = prior_shift(counts, drawn, config.data.prior_correction)
         calibration = calibrate(final_model, best_outputs, shift, config.target_accuracy)
-        final_outputs["val"] = calibration.outputs
+        final_outputs["val"] = splits["val"], calibration.outputs
         final_row = epochs["calibrated"] = {
             "epoch": epochs["best_on_val"]["epoch"],
             "temperature": calibration.temperature,
@@ -138,7 +139,7 @@ def write_results(
         }
     if "test" in measured:
         outputs = measure_split(fabric, final_model, splits["test"], config)
-        final_outputs["test"] = outputs
+        final_outputs["test"] = splits["test"], outputs
         final_row["test"] = split_metrics(outputs, splits["test"], labels, manifest.datasets)
         if "test" not in epochs["last"]:
             outputs = measure_split(fabric, model, splits["test"], config, mixed=True)
@@ -159,9 +160,8 @@ def write_results(
             save_model(final_model, folder / "calibrated")
         elif learns_movement_classifier(config):
             save_model(final_model, folder / "last")
-        tables = {name: (measured[name], final_outputs[name]) for name in final_outputs}
-        if tables:
-            write_outputs(folder, tables, labels)
+        if final_outputs:
+            write_outputs(folder, final_outputs, labels)
         write_text(folder / "results.json", json.dumps(results, indent=2))
         use_calibrated_model(folder)
     fabric.barrier()
