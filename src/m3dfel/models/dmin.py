@@ -48,5 +48,4 @@ class DMIN(nn.Module):
         v_in, v_bn = self.var_lambda.softmax(0)
         mean = w_in * mean_in + w_bn * mean_bn
         var = v_in * var_in + v_bn * var_bn
-        normalized: Tensor = (a - mean) * torch.rsqrt(var + self.eps) * self.gamma + self.beta
-        return normalized  # Â
+        return (a - mean) * torch.rsqrt(var + self.eps) * self.gamma + self.beta  # Â

@@ -202,7 +202,6 @@ class R2Plus1D(VideoResNet):
 
     @staticmethod
     def stem(width: int) -> list[nn.Module]:
-        """Return the layers before the first stage."""
         between = round(45 / 64 * width)
         return [
             *_normalized(nn.Conv3d(3, between, (1, 7, 7), (1, 2, 2), (0, 3, 3), bias=False)),
@@ -229,7 +228,6 @@ class ResNet(VideoResNet):
 
     @staticmethod
     def own_name(name: str) -> str:
-        """Return our name of a weight, given torchvision's."""
         parts = name.split(".")
         if parts[0] in _UNIT_PARTS:
             return f"0.{_UNIT_PARTS[parts[0]]}.{parts[1]}"
