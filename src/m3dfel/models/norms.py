@@ -10,8 +10,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from m3dfel.models.dmin import DMIN
-
 
 class BatchNorm(nn.Module):
     """Over all instances of all bags, per channel: (B, N, C) → (B, N, C).
@@ -42,19 +40,10 @@ class InstanceNorm(nn.LayerNorm):
         return over_instances.transpose(1, 2) * self.weight + self.bias
 
 
-def make_norm(name: str, channels: int, unbiased: bool = False) -> nn.Module:
-    """Return a normalization: `dmin`, `batch`, `layer` (per instance), `instance` or `none`.
-
-    Args:
-        name: of the normalization.
-        channels: C.
-        unbiased: compute DMIN's variances as in the published code.
-    """
-    if name == "dmin":
-        return DMIN(channels, unbiased)
-    return {
-        "batch": BatchNorm,
-        "layer": nn.LayerNorm,
-        "instance": InstanceNorm,
-        "none": nn.Identity,
-    }[name](channels)
+NORMS: dict[str, type[nn.Module]] = {
+    "batch": BatchNorm,
+    "layer": nn.LayerNorm,
+    "instance": InstanceNorm,
+    "none": nn.Identity,
+}
+"""By name, each made from C; `layer` is per instance."""

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from m3dfel.errors import InputError
 from m3dfel.models.aggregation import Aggregation
 from m3dfel.models.aggregations import AGGREGATIONS
-from m3dfel.models.norms import make_norm
+from m3dfel.models.dmin import DMIN
+from m3dfel.models.norms import NORMS
 from m3dfel.models.pooling import ConvPooling, MeanPooling, make_pooling
 
 HEADS = 8
@@ -88,7 +89,7 @@ class DLIAM(Aggregation):
                 "choose a backbone whose number of features is a multiple of 8"
             )
         self.qkv = nn.Linear(channels, 3 * channels, bias=False) if mhsa else None
-        self.norm = make_norm(norm, channels, unbiased)
+        self.norm = DMIN(channels, unbiased) if norm == "dmin" else NORMS[norm](channels)
         parts = {"published": (), "mean": _MEAN}[init] if isinstance(init, str) else init
         self.residual_scale = None
         if "residual" in parts and bilstm:
