@@ -51,26 +51,14 @@ def export_model(model: M3DFEL, folder: Path) -> float:
     with needs_extra("fast", "exported models need onnxruntime"):  # before the work, not after it
         import_module("m3dfel.onnxruntime")
     channels = 3 + FLOW_CHANNELS * model.flow
-    inputs = {
-        "instances": torch.randn(2, channels, model.encoded_length, model.size, model.size),
-        "features": torch.randn(2, model.bag_size, model.backbone.out_features),
-    }
+    instances = torch.randn(2, channels, model.encoded_length, model.size, model.size)
+    features = torch.randn(2, model.bag_size, model.backbone.out_features)
     with atomic_write(folder) as temporary:
         temporary.mkdir()
         write_text(temporary / "config.json", json.dumps(_settings(model), indent=2))
-        parts: list[tuple[str, nn.Module, str, list[str]]] = [
-            ("backbone", model.backbone, "instances", ["features"]),
-            ("fusion", _Fusion(model).eval(), "features", ["logits", "evidence"]),
-        ]
-        for part, module, name, outputs in parts:
-            try:
-                _write_onnx(module, name, inputs[name], outputs, temporary / f"{part}.onnx")
-            except (InputError, OSError):
-                raise
-            except Exception as error:  # the exporter has many errors
-                raise InputError(
-                    f"the {part} of this model cannot be exported: {first_line(error)}"
-                ) from error
+        backbone, fusion = temporary / "backbone.onnx", temporary / "fusion.onnx"
+        _write_onnx(model.backbone, {"instances": instances}, ["features"], backbone)
+        _write_onnx(_Fusion(model).eval(), {"features": features}, ["logits", "evidence"], fusion)
         difference = _largest_difference(model, load_exported(temporary))
         if not difference <= TOLERANCE:
             raise InputError(
@@ -93,25 +81,32 @@ class _Fusion(nn.Module):
 
 
 def _write_onnx(
-    module: nn.Module, name: str, example: Tensor, outputs: list[str], path: Path
+    module: nn.Module, inputs: dict[str, Tensor], outputs: list[str], path: Path
 ) -> None:
     with needs_extra("export", "exported models need onnxscript"):
         from onnxscript import optimizer
-    batch = torch.export.Dim("batch")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the exporter, about its own future
-        program = torch.onnx.export(
-            torch.export.export(module, (example,), dynamic_shapes=({0: batch},), strict=False),
-            input_names=[name],
-            output_names=outputs,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
-    assert program
-    # Join convolutions with their normalizations, and drop kernels that only meet padding.
-    optimizer.optimize(program.model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
-    program.save(path)
+    batch, examples = torch.export.Dim("batch"), tuple(inputs.values())
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the exporter, about its own future
+            program = torch.onnx.export(
+                torch.export.export(module, examples, dynamic_shapes=({0: batch},), strict=False),
+                input_names=list(inputs),
+                output_names=outputs,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
+            )
+        assert program
+        # Join convolutions with their normalizations, and drop kernels that only meet padding.
+        optimizer.optimize(program.model, input_size_limit=_ANY_SIZE, output_size_limit=_ANY_SIZE)
+        program.save(path)
+    except OSError:
+        raise
+    except Exception as error:  # the exporter has many errors
+        raise InputError(
+            f"the {path.stem} of this model cannot be exported: {first_line(error)}"
+        ) from error
 
 
 def _settings(model: M3DFEL) -> dict[str, Any]:
