@@ -51,8 +51,9 @@ def count_causes(failed: pd.DataFrame, clips: pd.DataFrame, labels: Sequence[str
     Returns:
         A row per emotion and one for all. Columns: emotion, clips, wrong, classification, fusion.
     """
+    columns = ["clips", "wrong", "classification", "fusion"]
     counts = pd.crosstab(failed["emotion"], failed["cause"])
-    counts = counts.reindex(list(labels), columns=["clips", "wrong", "classification", "fusion"])
+    counts = counts.reindex(index=list(labels), columns=columns)
     counts["clips"] = clips["emotion"].value_counts()
     counts["wrong"] = failed["emotion"].value_counts()
     counts = counts.fillna(0).astype(int)
