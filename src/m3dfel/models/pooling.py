@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Protocol, runtime_checkable
 
-import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -96,11 +95,9 @@ class ConvPooling(nn.Conv1d):
 
     def init_as_mean(self) -> None:
         """Initialize the kernels so that the bag vector is the mean of the instances."""
-        with torch.no_grad():
-            nn.init.zeros_(self.weight)
-            self.weight[:, :, 1] = 1 / self.in_channels
-        assert self.bias is not None
-        nn.init.zeros_(self.bias)
+        for parameter in self.parameters():
+            nn.init.zeros_(parameter)
+        nn.init.constant_(self.weight[:, :, 1], 1 / self.in_channels)
 
 
 def make_pooling(name: str, channels: int, bag_size: int) -> Pooling:
