@@ -148,20 +148,12 @@ def truth_table(clips: Iterable[SyntheticClip]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["path", "frame", "intensity", "target"])
 
 
-def action_units(clip: SyntheticClip) -> pd.DataFrame:
-    """Return the intensity of each action unit in each frame, 0 to 1.
-
-    One row per frame, one column per action unit (its FACS number; 45 is the blink).
-    """
-    return pd.DataFrame(_motion(clip).units, columns=list(ACTION_UNITS))
-
-
 # --- motion ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Motion:
-    """The motion of a face: arrays with one row per frame."""
+    """The motion of a face: arrays with one row per frame; `units` has a column for each unit."""
 
     intensity: NDArray[np.float64]
     units: NDArray[np.float64]
