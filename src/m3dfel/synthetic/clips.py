@@ -235,8 +235,7 @@ def _gaze(n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     jumps = np.sort(rng.integers(1, n, 3))
     fixations = np.clip(rng.normal(0, 0.35, (4, 2)), -0.9, 0.9)
     fixations[0] *= 0.3
-    gaze: NDArray[np.float64] = fixations[np.searchsorted(jumps, np.arange(n), side="right")]
-    return gaze
+    return fixations[np.searchsorted(jumps, np.arange(n), side="right")]
 
 
 def _slow_motion(n: int, limit: float, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -244,14 +243,12 @@ def _slow_motion(n: int, limit: float, rng: np.random.Generator) -> NDArray[np.f
     time = np.linspace(0, 1, n)
     rates, phases = rng.uniform(0.3, 1.2, (2, 1)), rng.uniform(0, 1, (2, 1))
     waves = np.sin(2 * np.pi * (rates * time + phases))
-    path: NDArray[np.float64] = limit * rng.uniform(-0.5, 0.5, 2) @ waves
-    return path
+    return limit * rng.uniform(-0.5, 0.5, 2) @ waves
 
 
 def _smoothstep(x: NDArray[np.float64]) -> NDArray[np.float64]:
     t = np.clip(x, 0, 1)
-    smooth: NDArray[np.float64] = t * t * (3 - 2 * t)
-    return smooth
+    return t * t * (3 - 2 * t)
 
 
 # --- pictures -------------------------------------------------------------------------------------

@@ -44,8 +44,7 @@ def _spline(knots: int, closed: bool) -> Points:
 
 def curve(knots: Points | Sequence[tuple[float, float]], closed: bool = False) -> Points:
     """Return a smooth line through the knots, six points per span."""
-    line: Points = _spline(len(knots), closed) @ np.asarray(knots, np.float64)
-    return line
+    return _spline(len(knots), closed) @ np.asarray(knots, np.float64)
 
 
 def mirrored(half: Sequence[tuple[float, float]]) -> Points:
