@@ -8,7 +8,9 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeAlias
 
 from rich.bar import Bar
 from rich.console import Console, Group, RenderableType
@@ -24,41 +26,36 @@ from m3dfel.recognition.stream import Step
 from m3dfel.report.drawing.boxes import Box, draw_boxes
 from m3dfel.video.decode import Picture
 
+Answers: TypeAlias = Mapping[int, Update | None]
+"""The newest answer for each visible face, None if there is none yet."""
+
+Display: TypeAlias = Callable[[Step, Answers], bool]
+"""Shows a step and the newest answers; returns whether to go on."""
+
 _BAR_WIDTH = 30
 _REFRESHES_PER_S = 8
 _QUIT_KEYS = frozenset({27, ord("q")})  # 27 is Escape
 
 
-class Bars:
-    """A bar for each emotion of each face, in the terminal. A context manager.
+@contextmanager
+def terminal_bars(name: str, delay_s: float) -> Iterator[Display]:
+    """Show a bar for each emotion of each face, in the terminal.
 
     Args:
         name: of the source.
         delay_s: how far answers lag behind, in seconds.
     """
+    head = f"{name}: answers lag {delay_s:.1f} s behind; Ctrl+C ends"
+    live = Live(console=Console(stderr=True), refresh_per_second=_REFRESHES_PER_S)
 
-    def __init__(self, name: str, delay_s: float) -> None:
-        self._head = f"{name}: answers lag {delay_s:.1f} s behind; Ctrl+C ends"
-        self._shown: RenderableType = ""
-        self._live = Live(
-            get_renderable=lambda: self._shown,
-            console=Console(stderr=True),
-            refresh_per_second=_REFRESHES_PER_S,
-        )
-
-    def __enter__(self) -> Bars:
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    def show(self, step: Step, answers: Mapping[int, Update | None]) -> bool:
-        """Show the newest answer for each visible face, None if there is none yet; return True."""
+    def show(step: Step, answers: Answers) -> bool:
         faces = [_face_bars(face, answer) for face, answer in sorted(answers.items())]
-        head = Text(f"{step.frame.time_s:7.1f} s  {self._head}", style="dim")
-        self._shown = Group(head, *(faces or [Text("no face", style="dim")]))
+        now = Text(f"{step.frame.time_s:7.1f} s  {head}", style="dim")
+        live.update(Group(now, *(faces or [Text("no face", style="dim")])))
         return True
+
+    with live:
+        yield show
 
 
 def _face_bars(face: int, answer: Update | None) -> RenderableType:
@@ -80,8 +77,11 @@ def _face_bars(face: int, answer: Update | None) -> RenderableType:
     return Group(head, bars)
 
 
-class Window:
-    """The picture with a box and a name tag for each face, in a window. A context manager.
+@contextmanager
+def picture_window(name: str) -> Iterator[Display]:
+    """Show the picture with a box and a name tag for each face, in a window.
+
+    The user ends it with q or Escape, or by closing the window.
 
     Args:
         name: of the source, which is the window's title.
@@ -89,29 +89,23 @@ class Window:
     Raises:
         InputError: OpenCV cannot open windows here.
     """
+    _check_window()
+    title = f"m3dfel: {name}"
 
-    def __init__(self, name: str) -> None:
-        check_window()
-        self._name = f"m3dfel: {name}"
+    def show(step: Step, answers: Answers) -> bool:
+        picture = _draw_faces(step, answers)
+        cv2.imshow(title, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        key = cv2.waitKey(1) & 0xFF
+        return key not in _QUIT_KEYS and cv2.getWindowProperty(title, cv2.WND_PROP_VISIBLE) >= 1
 
-    def __enter__(self) -> Window:
-        open_window(self._name)
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    open_window(title)
+    try:
+        yield show
+    finally:
         cv2.destroyAllWindows()
 
-    def show(self, step: Step, answers: Mapping[int, Update | None]) -> bool:
-        """Show a frame; return False once the user has closed the window or pressed q or Escape."""
-        picture = draw_faces(step, answers)
-        cv2.imshow(self._name, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-        key = cv2.waitKey(1) & 0xFF
-        return (
-            key not in _QUIT_KEYS and cv2.getWindowProperty(self._name, cv2.WND_PROP_VISIBLE) >= 1
-        )
 
-
-def check_window() -> None:
+def _check_window() -> None:
     """Check that OpenCV can open a window, since without a screen it would end the program.
 
     Raises:
@@ -126,7 +120,7 @@ def check_window() -> None:
         raise InputError("there is no screen for a window here: leave out --window")
 
 
-def draw_faces(step: Step, answers: Mapping[int, Update | None]) -> Picture:
+def _draw_faces(step: Step, answers: Answers) -> Picture:
     """Return a frame with its faces drawn in, uint8 RGB, in the style of the annotated video."""
     picture, boxes = step.frame.image.copy(), list[Box]()
     for face in step.faces:

@@ -9,16 +9,15 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
-from typing import TypeAlias
 
 from m3dfel.errors import InputError
 from m3dfel.files import check_replaceable, start_list
-from m3dfel.live.displays import Bars, Window
+from m3dfel.live.displays import Answers, Display, picture_window, terminal_bars
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.predictions.update import Update
 from m3dfel.recognition.recognizer import Recognizer
@@ -28,10 +27,6 @@ from m3dfel.video.decode import Frame
 from m3dfel.video.encode import check_output, record
 from m3dfel.video.remote import is_url
 from m3dfel.video.sources import Source, is_live, read_frames, source_name
-
-Answers: TypeAlias = Mapping[int, Update | None]
-Display: TypeAlias = Callable[[Step, Answers], bool]
-"""Shows a step and the newest answer for each visible face; returns whether to go on."""
 
 # A face that is away for longer disappears from the displays.
 _STAYS_S = 0.5
@@ -68,11 +63,11 @@ def run_live(
     with ExitStack() as stack:
         displays: list[Display] = []
         if window:
-            displays.append(stack.enter_context(Window(name)).show)
+            displays.append(stack.enter_context(picture_window(name)))
         if lines:
             displays.append(_print_lines)
         else:
-            displays.append(stack.enter_context(Bars(name, recognizer.delay_s)).show)
+            displays.append(stack.enter_context(terminal_bars(name, recognizer.delay_s)))
         stopped = stack.enter_context(_interrupted())
         frames = _until(stopped, _live_frames(source))
         stream = recognizer.stream(record(frames, raw) if raw else frames)
