@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from m3dfel.emotions import colors, names_in
-from m3dfel.opencv import cv2
 from m3dfel.report.drawing.boxes import Box, draw_boxes, tags_above
 from m3dfel.report.drawing.cards import draw_card
 from m3dfel.report.drawing.faces import faces_of
@@ -101,7 +100,7 @@ class Annotator:
         """Return the annotated picture of a frame, uint8 RGB of the same size for every frame."""
         layout, canvas = self._layout, self._background.copy()
         picture = canvas[layout.picture_top :, : layout.width][: layout.height]
-        picture[:] = _resized(frame.image, layout.width, layout.height)
+        picture[:] = frame.image
         cards, boxes = [], list[Box]()
         for face, above in zip(self._faces, self._tags_above, strict=True):
             index = face.index_at(frame.index)
@@ -125,10 +124,3 @@ class Annotator:
             composite_rgb(canvas, note, layout.panel_left, layout.px(MARGIN))
         self._timeline.draw(canvas, frame.time_s)
         return canvas
-
-
-def _resized(image: Picture, width: int, height: int) -> Picture:
-    """Return a picture of this size; only some damaged and joined videos change theirs."""
-    if image.shape[:2] == (height, width):
-        return image
-    return np.asarray(cv2.resize(image, (width, height)), np.uint8)
