@@ -14,7 +14,7 @@ from m3dfel.emotions import colors
 from m3dfel.files import atomic_write, printable
 from m3dfel.opencv import cv2
 from m3dfel.report.drawing.boxes import Box, draw_boxes
-from m3dfel.report.drawing.sprites import composite_rgb, fitting_text, mix
+from m3dfel.report.drawing.sprites import composite_rgb, fitting_text, rgb
 from m3dfel.report.numbers import confidence
 from m3dfel.report.recognized import BOX
 from m3dfel.report.style import EMPTY, MUTED
@@ -68,7 +68,7 @@ def _pages(cells: Iterator[Picture]) -> Iterator[Picture]:
 def _cell(photo: Picture, rows: pd.DataFrame, lang: str) -> Picture:
     """Return a photo, scaled to fit, with its faces and its name below."""
     cell = np.full((_HEIGHT + _CAPTION, _WIDTH, 3), 255, np.uint8)
-    cell[:_HEIGHT] = mix(EMPTY, 1)
+    cell[:_HEIGHT] = rgb(EMPTY)
     height, width = photo.shape[:2]
     scale = min(_HEIGHT / height, _WIDTH / width)
     size = max(1, round(width * scale)), max(1, round(height * scale))

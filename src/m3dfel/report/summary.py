@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from m3dfel.emotions import colors
-from m3dfel.report.drawing.sprites import text_color
+from m3dfel.report.drawing.sprites import rgb, text_color
 from m3dfel.report.fonts import check_fonts
 from m3dfel.report.portraits import View, draw_portrait, read_portraits
 from m3dfel.report.style import (
@@ -172,7 +172,7 @@ def _name_parts(axes: Axes, parts: pd.DataFrame, color_of: dict[str, str], lang:
         for name, value in zip(color_of, values, strict=True):
             names = (translate(lang, name), short.get(name, "?"))
             fitting = (word for word in names if text_width(word, **_WORD) < _WIDTH * value - 0.06)
-            ink = text_color(color_of[name])
+            ink = text_color(rgb(color_of[name]))
             axes.text(start + value / 2, row, next(fitting, ""), **CENTERED, **_WORD, color=ink)
             start += value
 

@@ -7,6 +7,7 @@ from m3dfel.report.drawing.sprites import (
     fitting_text,
     mix,
     number_disk,
+    rgb,
     rounded_rectangle,
     tag,
     text,
@@ -58,7 +59,7 @@ def test_a_tag_shows_the_colors_of_the_face_and_of_the_emotion():
 
 
 def test_text_is_dark_on_light_colors_and_white_on_dark_ones():
-    on_emotions = {emotion: text_color(color) for emotion, color in colors(EMOTIONS).items()}
+    on_emotions = {emotion: text_color(rgb(color)) for emotion, color in colors(EMOTIONS).items()}
     dark = {emotion for emotion, color in on_emotions.items() if color == "#222222"}
     assert dark == {"happiness", "surprise", "disgust"}
-    assert text_color("#3b6fb6") == "#ffffff"
+    assert text_color(rgb("#3b6fb6")) == "#ffffff"

@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter1d
 
 from m3dfel.opencv import cv2
 from m3dfel.report.drawing.layout import unit_of
-from m3dfel.report.drawing.sprites import composite_rgb, mix, tag
+from m3dfel.report.drawing.sprites import composite_rgb, rgb, tag
 from m3dfel.report.spans import Values
 from m3dfel.video.decode import Picture
 
@@ -101,5 +101,5 @@ def _draw_outline(
         (x2 - rounding, y1 + rounding) + arc[::-1] * (1, -1),
     ]
     points = np.round(np.concatenate(corners) * 16).astype(np.int32)
-    for width, shade in ((rim, mix(color, 1).tolist()), (line, (255, 255, 255))):
+    for width, shade in ((rim, rgb(color).tolist()), (line, (255, 255, 255))):
         cv2.polylines(picture, [points], True, shade, width, cv2.LINE_AA, shift=4)

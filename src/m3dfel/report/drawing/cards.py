@@ -10,7 +10,7 @@ from m3dfel.emotions import colors
 from m3dfel.report.drawing.boxes import person_color
 from m3dfel.report.drawing.faces import Answer
 from m3dfel.report.drawing.layout import BAR_HEIGHT, DISK, HEADER, TEXT, TITLE, Layout
-from m3dfel.report.drawing.sprites import composite_rgb, fitting_text, mix, number_disk, text
+from m3dfel.report.drawing.sprites import composite_rgb, fitting_text, mix, number_disk, rgb, text
 from m3dfel.report.numbers import confidence
 from m3dfel.report.style import EMPTY, INK, MUTED
 from m3dfel.video.decode import Picture
@@ -45,7 +45,7 @@ def _empty_card(layout: Layout, recognized: int | None) -> Picture:
     """Draw a card without bars, with the recognized emotion in bold."""
     card = np.full((layout.card_height, layout.card_width, 3), 255, np.uint8)
     if layout.compact:
-        card[layout.px(HEADER) :] = mix(EMPTY, 1)
+        card[layout.px(HEADER) :] = rgb(EMPTY)
         return card
     for index, name in enumerate(layout.names):
         strong = index == recognized
@@ -53,7 +53,7 @@ def _empty_card(layout: Layout, recognized: int | None) -> Picture:
         middle = layout.px(HEADER) + index * layout.row + layout.row // 2
         left = layout.label_width - label.shape[1]
         composite_rgb(card, label, left, middle - label.shape[0] // 2)
-        card[_bar(layout, index), layout.bars_left :] = mix(EMPTY, 1)
+        card[_bar(layout, index), layout.bars_left :] = rgb(EMPTY)
     return card
 
 

@@ -16,6 +16,7 @@ from m3dfel.report.drawing.sprites import (
     composite_rgba,
     mix,
     number_disk,
+    rgb,
     text,
     text_color,
 )
@@ -45,7 +46,7 @@ class Timeline:
             layout.lanes_right - layout.lanes_left,
         )
         self.ahead = np.full((height, width, 3), 255, np.uint8)
-        self.ahead[layout.lane - 1 :: layout.lane_step] = mix(RULE, 1)
+        self.ahead[layout.lane - 1 :: layout.lane_step] = rgb(RULE)
         self._played = self.ahead.copy()
         for picture, opacity in ((self.ahead, _AHEAD), (self._played, 1.0)):
             lanes = np.zeros((height, width, 4), np.float32)
@@ -66,7 +67,7 @@ class Timeline:
         half, above = layout.px(1), layout.px(4)
         left = max(0, x - half)
         line = slice(layout.lanes_top - above, layout.lanes_bottom + above)
-        canvas[line, left : left + 2 * half] = mix(INK, 1)
+        canvas[line, left : left + 2 * half] = rgb(INK)
         self._draw_axis(canvas, time_s)
 
     def _draw_axis(self, canvas: Picture, time_s: float) -> None:
@@ -96,19 +97,15 @@ class Timeline:
         start = round(layout.x(face.clips["start_s"].iloc[0])) - layout.lanes_left
         end = round(layout.x(face.clips["end_s"].iloc[-1])) - layout.lanes_left
         part = lane[:, start : max(start + 1, end)]
-        width = part.shape[1]
-        times_s = (start + np.arange(width) + 0.5) / lane.shape[1] * layout.duration_s
+        times_s = (start + np.arange(part.shape[1]) + 0.5) / lane.shape[1] * layout.duration_s
         probabilities, marks = probabilities_at(face.clips, self._labels, times_s)
         filled = np.nan_to_num(probabilities.max(0), nan=1.0) * height
         inside = np.clip(filled - np.arange(height)[::-1, None], 0, 1)
-        for x in range(width):
-            if np.isnan(probabilities[0, x]):
-                part[:, x] = _opaque(EMPTY)
-                continue
-            color = self._color_of[self._labels[int(probabilities[:, x].argmax())]]
-            strength = PALE if marks[x] else 1.0
-            part[:, x] = _opaque(color) * inside[:, x, None] * np.float32(strength)
-        part *= np.float32(opacity)
+        best = np.nan_to_num(probabilities).argmax(0)
+        columns = np.array([_opaque(color) for color in self._color_of.values()])[best]
+        columns[marks != ""] *= PALE
+        columns[np.isnan(probabilities[0])] = _opaque(EMPTY)
+        part[:] = inside[..., None] * columns * opacity
         left = self._write_number(part, face.person)
         self._write_words(part, face, times_s, filled, left, opacity)
 
@@ -150,7 +147,7 @@ class Timeline:
         short_names = dict(zip(self._labels, layout.short_names, strict=True))
         for start_s, end_s, word, _ in emotion_spans(face.clips):
             color = mix(self._color_of.get(word, EMPTY), opacity)
-            ink = text_color(_hex(color)) if word in names else MUTED
+            ink = text_color(color) if word in names else MUTED
             first, last = np.searchsorted(times_s, (start_s, end_s))
             for name in (names.get(word, word), short_names.get(word, "")):
                 label = text(name, size, ink)
@@ -169,8 +166,4 @@ class Timeline:
 
 
 def _opaque(color: str) -> Sprite:
-    return np.array([*mix(color, 1), 1], np.float32)
-
-
-def _hex(color: Picture) -> str:
-    return "#" + "".join(f"{part:02x}" for part in color.tolist())
+    return np.array([*rgb(color), 1], np.float32)

@@ -7,6 +7,7 @@ the figures.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,9 +36,9 @@ def mix(color: str, opacity: float, background: str = "#ffffff") -> Picture:
     return mixed.round().astype(np.uint8)
 
 
-def text_color(background: str) -> str:
-    """Return the color in which text is legible on a background: white, or the figures' ink."""
-    return INK if rgb(background) @ LUMINANCE > 135 else "#ffffff"
+def text_color(background: npt.NDArray[Any]) -> str:
+    """Return the color in which text is legible on an RGB color: white, or the figures' ink."""
+    return INK if background @ LUMINANCE > 135 else "#ffffff"
 
 
 @lru_cache(maxsize=4096)
@@ -77,7 +78,7 @@ def number_disk(number: int, diameter: int, color: str) -> Sprite:
     disk = rounded_rectangle(diameter, diameter, diameter / 2, color)
     digits = str(number)
     size = round(diameter * (0.62 if len(digits) == 1 else 0.5))
-    word = text(digits, size, text_color(color), bold=True)
+    word = text(digits, size, text_color(rgb(color)), bold=True)
     return overlaid(disk, word, (diameter - word.shape[1]) / 2)
 
 
