@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -28,36 +26,19 @@ def relative_evidence(evidence: Values) -> Values:
     return evidence - evidence.mean(1, keepdims=True)
 
 
-def plot_clip_evidence(run: Run, index: int, title: str) -> Figure:
-    """Draw the evidence of one of a run's clips; see `plot_evidence`.
+def plot_clip_evidence(run: Run, clip: int, title: str) -> Figure:
+    """Draw the evidence of each instance of a clip, relative to the mean over all emotions.
+
+    The three emotions with the strongest evidence are named, the others are pale. The target
+    frames, which show the emotion, are shaded where they are known.
 
     Args:
         run: a finished run.
-        index: of the clip, in `run.clips`.
+        clip: its index in `run.clips`.
         title: of the figure.
     """
-    path = str(run.clips["path"][index])
-    targets = sampled_target_frames(path, run.frames) if is_synthetic(path) else None
-    return plot_evidence(run.evidence[index], run.labels, title, targets)
-
-
-def plot_evidence(
-    evidence: Values,
-    labels: Sequence[str],
-    title: str,
-    target_frames: npt.NDArray[np.bool_] | None,
-) -> Figure:
-    """Draw the evidence of each instance, relative to the mean over all emotions.
-
-    The three emotions with the strongest evidence are named, the others are pale.
-
-    Args:
-        evidence: (N, C), of each instance for each emotion.
-        labels: the label set, C words.
-        title: of the figure.
-        target_frames: (T,), the frames that show the emotion, which are shaded; None if unknown.
-    """
-    strength = relative_evidence(evidence)
+    labels, path = run.labels, str(run.clips["path"][clip])
+    strength = relative_evidence(run.evidence[clip])
     strongest = strength.max(0).argsort()[::-1][:3]
     legend_width = max(text_width(labels[index], _LEGEND) for index in strongest) + 0.6
     figure = new_figure(max(5.55, 4.4 + legend_width), 1.9)
@@ -69,14 +50,14 @@ def plot_evidence(
         values = [*strength[:, index], strength[-1, index]]
         legend = label if named else None
         axes.step(range(len(values)), values, where="post", color=color, label=legend, **style)
-    if target_frames is not None:
-        width = len(evidence) / len(target_frames)
-        for frame in np.flatnonzero(target_frames):
+    if is_synthetic(path):
+        width = len(strength) / run.frames
+        for frame in np.flatnonzero(sampled_target_frames(path, run.frames)):
             axes.axvspan(frame * width, (frame + 1) * width, color=TARGET, linewidth=0, zorder=0)
     axes.axhline(0, color=RULE, linewidth=0.8)
-    axes.set(xlim=(0, len(evidence)))
+    axes.set(xlim=(0, len(strength)))
     axes.set_ylabel("logit", size=7, color=MUTED)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=len(evidence)))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=len(strength)))
     axes.tick_params(labelsize=7, labelcolor=MUTED)
     axes.legend(fontsize=_LEGEND, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
