@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -24,6 +24,11 @@ from m3dfel.report.words import translate
 from m3dfel.video.marks import NO_FACE
 
 _MAX_ROWS = 40
+
+# Columns of words; all others have numbers.
+_WORDS = frozenset(
+    {"", "emotion", "most often mistaken for", "video", "most of the time", "file", "model"}
+)
 
 _MODELS = {
     "last": "last epoch",
@@ -42,11 +47,7 @@ def print_metrics(results: dict[str, Any], name: str) -> None:
         results: what `Metrics.to_dict` returns or `results.json` holds.
         name: of the model, as the title.
     """
-    table = _new_table(name)
-    table.add_column("emotion")
-    table.add_column("recall %", justify="right")
-    table.add_column("clips", justify="right")
-    table.add_column("most often mistaken for")
+    table = _new_table(name, ["emotion", "recall %", "clips", "most often mistaken for"])
     for index, label in enumerate(results["labels"]):
         recall, clips = results["recall"][label], results["support"][label]
         table.add_row(
@@ -99,21 +100,16 @@ def print_spans(prediction: Recognized, title: str, lang: str = "en") -> None:
     """
     spans = span_table(prediction)
     if len(spans):
-        table = _new_table(title)
-        for column in ("person", "from s", "to s"):
-            table.add_column(translate(lang, column), justify="right")
-        table.add_column(translate(lang, "emotion"))
-        table.add_column(translate(lang, "confidence %"), justify="right")
+        table = _new_table(title, ["person", "from s", "to s", "emotion", "confidence %"], lang)
         color_of = colors(prediction.labels)
         for person, of_person in spans.groupby("person"):
             rows = of_person[["start_s", "end_s", "emotion", "confidence"]].to_numpy().tolist()
             for start_s, end_s, word, certainty in rows:
-                square = f"[{color_of[word]}]■[/] " if word in color_of else "  "
                 table.add_row(
                     str(person) if start_s == 0 else "",
                     f"{start_s:.2f}",
                     f"{end_s:.2f}",
-                    square + _plain(translate(lang, word)),
+                    _answer(word, color_of, lang),
                     "–" if np.isnan(certainty) else confidence(certainty).removesuffix(" %"),
                 )
             table.add_section()
@@ -130,33 +126,28 @@ def print_people(table: pd.DataFrame, folder: str, lang: str = "en") -> None:
         folder: where the whole table is.
         lang: language of the printed table, `en` or `zh`.
     """
-    printed = _new_table(folder)
-    printed.add_column(translate(lang, "video"))
-    for column in ("person", "video s", "seen s", "readable %"):
-        printed.add_column(translate(lang, column), justify="right")
-    printed.add_column(translate(lang, "most of the time"))
+    columns = ["video", "person", "video s", "seen s", "readable %", "most of the time"]
+    printed = _new_table(folder, columns, lang)
     times = table.filter(like="time_").fillna(0.0)
-    color_of = colors([str(name).removeprefix("time_") for name in times])
-    for (_, row), (_, fractions) in zip(
-        table.head(_MAX_ROWS).iterrows(), times.head(_MAX_ROWS).iterrows(), strict=True
-    ):
-        cells = [_plain(Path(row["video"]).name)]
+    times.columns = times.columns.str.removeprefix("time_").str.replace("_", " ")
+    color_of = colors(times.columns.tolist())
+    for row, parts in zip(_first_rows(table), _first_rows(times), strict=True):
+        name, length = _plain(Path(row["video"]).name), f"{row['duration_s']:.1f}"
         if pd.isna(row["person"]):
-            cells += ["–", f"{row['duration_s']:.1f}", "0.0", "–", translate(lang, NO_FACE)]
-        else:
-            word = str(fractions.idxmax()).removeprefix("time_")
-            fraction = f"{100 * fractions.max():.0f} %"
-            cells += [str(row["person"]), f"{row['duration_s']:.1f}", f"{row['seen_s']:.1f}"]
-            cells += [percent(row["readable_of_seen"])]
-            shown = _plain(translate(lang, word.replace("_", " ")))
-            cells += [f"[{color_of[word]}]■[/] {shown} {fraction}"]
-        printed.add_row(*cells)
-    captions = [
-        *_more_rows(table, lang),
-        translate(lang, "all parts are of the time seen"),
-        translate(lang, "all details in {folder}/summary.*", folder=_plain(folder)),
-    ]
-    printed.caption = "; ".join(captions)
+            printed.add_row(name, "–", length, "0.0", "–", translate(lang, NO_FACE))
+            continue
+        word = str(max(parts, key=parts.__getitem__))
+        printed.add_row(
+            name,
+            str(row["person"]),
+            length,
+            f"{row['seen_s']:.1f}",
+            percent(row["readable_of_seen"]),
+            f"{_answer(word, color_of, lang)} {100 * parts[word]:.0f} %",
+        )
+    all_parts = translate(lang, "all parts are of the time seen")
+    details = translate(lang, "all details in {folder}/summary.*", folder=_plain(folder))
+    printed.caption = "; ".join([*_more_rows(table, lang), all_parts, details])
     Console().print(printed)
 
 
@@ -173,19 +164,14 @@ def print_photos(photos: pd.DataFrame, lang: str = "en") -> None:
         photos: returned by `photo_table`.
         lang: language of the printed table, `en` or `zh`.
     """
-    table = _new_table(translate(lang, "photos"))
-    table.add_column(translate(lang, "file"))
-    table.add_column(translate(lang, "face"), justify="right")
-    table.add_column(translate(lang, "emotion"))
-    table.add_column(translate(lang, "confidence %"), justify="right")
+    title, columns = translate(lang, "photos"), ["file", "face", "emotion", "confidence %"]
+    table = _new_table(title, columns, lang)
     color_of = colors([str(name).removeprefix("p_") for name in photos.filter(regex="^p_")])
-    for row in photos.head(_MAX_ROWS).to_dict("records"):
-        word = row["mark"] or row["emotion"]
-        square = f"[{color_of[word]}]■[/] " if word in color_of else "  "
+    for row in _first_rows(photos):
         table.add_row(
             _plain(Path(row["file"]).name),
             "" if pd.isna(row["face"]) else str(row["face"]),
-            square + _plain(translate(lang, word)),
+            _answer(row["mark"] or row["emotion"], color_of, lang),
             "–" if pd.isna(row["confidence"]) else f"{100 * row['confidence']:.0f}",
         )
     table.caption = "".join(_more_rows(photos, lang))
@@ -199,10 +185,8 @@ def print_run(results: dict[str, Any], folder: str) -> None:
         results: what `training.train` returns.
         folder: the run's folder.
     """
-    table = _new_table(folder)
-    table.add_column("model")
-    for column in ("epoch", "val WAR %", "val UAR %", "test WAR %", "test UAR %"):
-        table.add_column(column, justify="right")
+    columns = ["model", "epoch", "val WAR %", "val UAR %", "test WAR %", "test UAR %"]
+    table = _new_table(folder, columns)
     for name, words in _MODELS.items():
         if name in results:
             row = results[name]
@@ -234,11 +218,7 @@ def print_summary(table: pd.DataFrame, folder: str) -> None:
         for name in cells.columns.astype(str)
         if name in ("", "runs", "WAR", "UAR") or name.startswith("Δ")
     ]
-    printed = _new_table(folder)
-    for name in columns:
-        printed.add_column(_plain(name), justify="right" if name else "left")
-    for row in cells[columns].itertuples(index=False):
-        printed.add_row(*(_plain(str(cell)) for cell in row))
+    printed = _table_of(cells[columns], folder)
     printed.caption = f"in percent; with the recall of each emotion in {_plain(folder)}/table.*"
     Console().print(printed)
 
@@ -251,13 +231,8 @@ def print_failures(counts: pd.DataFrame, located: dict[str, float] | None, page:
         located: returned by `experiments.localization.localization`.
         page: where the errors are shown.
     """
-    table = _new_table("Wrong clips by cause")
-    for index, column in enumerate(counts.columns):
-        table.add_column(column, justify="right" if index else "left")
-    for row in counts.itertuples(index=False):
-        table.add_row(*(_plain(str(cell)) for cell in row))
     console = Console()
-    console.print(table)
+    console.print(_table_of(counts, "Wrong clips by cause"))
     if located:
         console.print(
             f"evidence and true target frames of {located['clips']:.0f} drawn clips: frame AUC "
@@ -276,10 +251,7 @@ def print_manifest(manifest: Manifest) -> None:
         manifest: of the data set.
     """
     counts = manifest.table()
-    table = _new_table(manifest.source)
-    table.add_column("emotion")
-    for split in counts.columns:
-        table.add_column(split, justify="right")
+    table = _new_table(manifest.source, ["emotion", *counts])
     for emotion, row in counts.iterrows():
         table.add_row(_plain(str(emotion)), *(f"{clips:,}" for clips in row))
     table.add_section()
@@ -294,14 +266,35 @@ def print_manifest(manifest: Manifest) -> None:
     console.print(f"usable clips: {usable}; problems: {problems}{votes}", highlight=False)
 
 
-def _new_table(title: str) -> Table:
-    return Table(
+def _table_of(cells: pd.DataFrame, title: str) -> Table:
+    table = _new_table(title, cells)
+    for row in cells.itertuples(index=False):
+        table.add_row(*(_plain(str(cell)) for cell in row))
+    return table
+
+
+def _new_table(title: str, columns: Iterable[object], lang: str = "en") -> Table:
+    table = Table(
         title=_plain(title),
         title_justify="left",
         title_style="bold",
         caption_justify="left",
         caption_style="dim",
     )
+    for name in map(str, columns):
+        justify: JustifyMethod = "left" if name in _WORDS else "right"
+        table.add_column(_plain(translate(lang, name)), justify=justify)
+    return table
+
+
+def _answer(word: str, color_of: Mapping[str, str], lang: str) -> str:
+    """Return an emotion with its color, or a mark, in a language."""
+    square = f"[{color_of[word]}]■[/] " if word in color_of else "  "
+    return square + _plain(translate(lang, word))
+
+
+def _first_rows(table: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    return table.head(_MAX_ROWS).to_dict("records")
 
 
 def _plain(text: str) -> str:
