@@ -10,7 +10,6 @@ import io
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from markupsafe import Markup
 from PIL import Image
@@ -96,13 +95,12 @@ def _describe(run: Run, row: dict[Any, Any], index: int) -> dict[str, Any]:
 def _embed_frames(path: str, frames: int) -> str:
     """Return the frames that the model saw, in two rows, as an embedded image."""
     clip = read_clip(clip_from_path(path), frames, _THUMBNAIL, centered_indices)
-    thumbnails = [
-        np.asarray(Image.fromarray(frame).resize((_THUMBNAIL, _THUMBNAIL)))
-        for frame in clip.permute(0, 2, 3, 1).numpy()
-    ]
-    columns = -(-len(thumbnails) // 2)
-    thumbnails += [np.full_like(thumbnails[0], 255)] * (2 * columns - len(thumbnails))
-    rows = [np.concatenate(thumbnails[:columns], 1), np.concatenate(thumbnails[columns:], 1)]
+    columns = -(-len(clip) // 2)
+    sheet = Image.new("RGB", (columns * _THUMBNAIL, 2 * _THUMBNAIL), "white")
+    for index, frame in enumerate(clip.permute(0, 2, 3, 1).numpy()):
+        row, column = divmod(index, columns)
+        thumbnail = Image.fromarray(frame).resize((_THUMBNAIL, _THUMBNAIL))
+        sheet.paste(thumbnail, (column * _THUMBNAIL, row * _THUMBNAIL))
     file = io.BytesIO()
-    Image.fromarray(np.concatenate(rows)).save(file, "JPEG", quality=85)
+    sheet.save(file, "JPEG", quality=85)
     return embed_image(file, "jpeg")

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from pathlib import Path
 
-from matplotlib import get_data_path, rcParams
+from matplotlib import rcParams
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findSystemFonts, fontManager
 from matplotlib.text import Text
@@ -106,10 +105,8 @@ def text_font(size: int, bold: bool, chinese: bool) -> ImageFont.FreeTypeFont:
     Raises:
         InputError: no font with Chinese characters is installed.
     """
-    if chinese:
-        weight = "bold" if bold else "normal"
-        file = fontManager.findfont(FontProperties(family=chinese_font(), weight=weight))
-        # Several fonts can be in one file; older matplotlib knows only the first.
-        return ImageFont.truetype(str(file), size, index=getattr(file, "face_index", 0))
-    name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(Path(get_data_path()) / "fonts" / "ttf" / name, size)
+    family = chinese_font() if chinese else "DejaVu Sans"
+    weight = "bold" if bold else "normal"
+    file = fontManager.findfont(FontProperties(family=family, weight=weight))
+    # Several fonts can be in one file; older matplotlib knows only the first.
+    return ImageFont.truetype(str(file), size, index=getattr(file, "face_index", 0))
