@@ -18,7 +18,7 @@ from m3dfel.report.drawing.cards import draw_card
 from m3dfel.report.drawing.faces import faces_of
 from m3dfel.report.drawing.lanes import Timeline
 from m3dfel.report.drawing.layout import MARGIN, TEXT, Layout
-from m3dfel.report.drawing.sprites import composite_rgb, text
+from m3dfel.report.drawing.sprites import composite, text
 from m3dfel.report.recognized import Recognized
 from m3dfel.report.style import MUTED
 from m3dfel.report.words import short_words, translate
@@ -121,6 +121,6 @@ class Annotator:
                 draw_card(card[:, : layout.card_width], layout, face.person, answer)
         if not cards:
             note = text(self._no_face, layout.px(TEXT), MUTED)
-            composite_rgb(canvas, note, layout.panel_left, layout.px(MARGIN))
+            composite(canvas, note, layout.panel_left, layout.px(MARGIN))
         self._timeline.draw(canvas, frame.time_s)
         return canvas

@@ -14,7 +14,7 @@ from m3dfel.emotions import colors
 from m3dfel.files import atomic_write, printable
 from m3dfel.opencv import cv2
 from m3dfel.report.drawing.boxes import Box, draw_boxes
-from m3dfel.report.drawing.sprites import composite_rgb, fitting_text, rgb
+from m3dfel.report.drawing.sprites import composite, fitting_text, rgb
 from m3dfel.report.numbers import confidence
 from m3dfel.report.recognized import BOX
 from m3dfel.report.style import EMPTY, MUTED
@@ -88,5 +88,5 @@ def _cell(photo: Picture, rows: pd.DataFrame, lang: str) -> Picture:
     top, left = (_HEIGHT - size[1]) // 2, (_WIDTH - size[0]) // 2
     cell[top : top + size[1], left : left + size[0]] = scaled
     name = printable(Path(rows["file"].iloc[0]).name)
-    composite_rgb(cell, fitting_text(name, _TEXT, MUTED, _WIDTH), 0, _HEIGHT + 2)
+    composite(cell, fitting_text(name, _TEXT, MUTED, _WIDTH), 0, _HEIGHT + 2)
     return cell

@@ -3,7 +3,7 @@ import pytest
 
 from m3dfel.emotions import EMOTIONS, colors
 from m3dfel.report.drawing.sprites import (
-    composite_rgb,
+    composite,
     fitting_text,
     mix,
     number_disk,
@@ -19,7 +19,7 @@ from m3dfel.report.drawing.sprites import (
 def test_what_lies_outside_of_the_picture_is_cut_off(left: int, top: int):
     sprite = rounded_rectangle(10, 10, 0, "#ff0000")
     canvas = np.zeros((20, 20, 3), np.uint8)
-    composite_rgb(canvas, sprite, left, top)
+    composite(canvas, sprite, left, top)
     rows, columns = np.nonzero(canvas[..., 0])
     expected = {
         (y, x)
@@ -31,7 +31,7 @@ def test_what_lies_outside_of_the_picture_is_cut_off(left: int, top: int):
 
 def test_a_sprite_is_blended_with_what_is_behind_it():
     canvas = np.full((4, 4, 3), 200, np.uint8)
-    composite_rgb(canvas, rounded_rectangle(4, 4, 0, "#000000") * np.float32(0.25), 0, 0)
+    composite(canvas, rounded_rectangle(4, 4, 0, "#000000") * np.float32(0.25), 0, 0)
     assert np.all(canvas == 150)
     assert mix("#000000", 0.25, "#c8c8c8").tolist() == [150, 150, 150]
 

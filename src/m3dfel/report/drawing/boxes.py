@@ -10,7 +10,7 @@ from scipy.ndimage import uniform_filter1d
 
 from m3dfel.opencv import cv2
 from m3dfel.report.drawing.layout import unit_of
-from m3dfel.report.drawing.sprites import composite_rgb, rgb, tag
+from m3dfel.report.drawing.sprites import composite, rgb, tag
 from m3dfel.report.spans import Values
 from m3dfel.video.decode import Picture
 
@@ -66,7 +66,7 @@ def draw_boxes(picture: Picture, boxes: Sequence[Box]) -> None:
         left, top, _, bottom = box.sides
         top = top - gap - tag_height if box.above else min(bottom + gap, height - tag_height)
         left = np.clip(left - round(unit), 0, max(0, width - tag_width))
-        composite_rgb(picture, name, left, max(0.0, top))
+        composite(picture, name, left, max(0.0, top))
 
 
 def tags_above(boxes: Values, unit: float) -> list[bool]:

@@ -10,7 +10,7 @@ from m3dfel.emotions import colors
 from m3dfel.report.drawing.boxes import person_color
 from m3dfel.report.drawing.faces import Answer
 from m3dfel.report.drawing.layout import BAR_HEIGHT, DISK, HEADER, TEXT, TITLE, Layout
-from m3dfel.report.drawing.sprites import composite_rgb, fitting_text, mix, number_disk, rgb, text
+from m3dfel.report.drawing.sprites import composite, fitting_text, mix, number_disk, rgb, text
 from m3dfel.report.numbers import confidence
 from m3dfel.report.style import EMPTY, INK, MUTED
 from m3dfel.video.decode import Picture
@@ -52,7 +52,7 @@ def _empty_card(layout: Layout, recognized: int | None) -> Picture:
         label = text(name, layout.px(TEXT), INK if strong else MUTED, bold=strong)
         middle = layout.px(HEADER) + index * layout.row + layout.row // 2
         left = layout.label_width - label.shape[1]
-        composite_rgb(card, label, left, middle - label.shape[0] // 2)
+        composite(card, label, left, middle - label.shape[0] // 2)
         card[_bar(layout, index), layout.bars_left :] = rgb(EMPTY)
     return card
 
@@ -67,7 +67,7 @@ def _draw_header(card: Picture, layout: Layout, person: int, answer: Answer) -> 
     """Write whose card it is, and the emotion with its probability or the mark."""
     middle = layout.px(DISK) // 2 + 1
     disk = number_disk(person, layout.px(DISK), person_color(person))
-    composite_rgb(card, disk, 0, middle - disk.shape[0] // 2)
+    composite(card, disk, 0, middle - disk.shape[0] // 2)
     left, right = disk.shape[1] + layout.px(6), layout.card_width
     word, certain = answer.mark, answer.recognized is not None
     if layout.compact and word and answer.best is not None:  # no row of the bar names the emotion
@@ -76,11 +76,11 @@ def _draw_header(card: Picture, layout: Layout, person: int, answer: Answer) -> 
         word = layout.names[answer.recognized]
         number = text(confidence(answer.probabilities[answer.recognized]), layout.px(TEXT), MUTED)
         right -= number.shape[1]
-        composite_rgb(card, number, right, middle - number.shape[0] // 2)
+        composite(card, number, right, middle - number.shape[0] // 2)
         right -= layout.px(4)
     ink = INK if certain else MUTED
     name = fitting_text(word, layout.px(TITLE), ink, right - left, bold=certain)
-    composite_rgb(card, name, left, middle - name.shape[0] // 2)
+    composite(card, name, left, middle - name.shape[0] // 2)
 
 
 def _fill(bar: Picture, fraction: float, color: str, strong: bool) -> None:

@@ -12,8 +12,7 @@ from m3dfel.report.drawing.faces import Face
 from m3dfel.report.drawing.layout import AXIS, DISK, TEXT, TICK, Layout
 from m3dfel.report.drawing.sprites import (
     Sprite,
-    composite_rgb,
-    composite_rgba,
+    composite,
     mix,
     number_disk,
     rgb,
@@ -49,12 +48,10 @@ class Timeline:
         self.ahead[layout.lane - 1 :: layout.lane_step] = rgb(RULE)
         self._played = self.ahead.copy()
         for picture, opacity in ((self.ahead, _AHEAD), (self._played, 1.0)):
-            lanes = np.zeros((height, width, 4), np.float32)
             for face in faces:
                 if face.slot < layout.max_lanes:
-                    lane = lanes[face.slot * layout.lane_step :][: layout.lane]
+                    lane = picture[face.slot * layout.lane_step :][: layout.lane]
                     self._draw_lane(lane, face, opacity)
-            composite_rgb(picture, lanes, 0, 0)
         most = width / layout.unit / TICK
         self._ticks = ticks(layout.duration_s, most)
 
@@ -76,13 +73,13 @@ class Timeline:
         size, middle = layout.px(TEXT), layout.lanes_bottom + layout.px(0.58 * AXIS)
         now = text(clock(time_s, decimals=1), size, INK, bold=True)
         now_left = self._axis_left(time_s, now)
-        composite_rgb(canvas, now, now_left, middle - now.shape[0] // 2)
+        composite(canvas, now, now_left, middle - now.shape[0] // 2)
         for tick_s, word in self._ticks:
             label = text(word, size, MUTED)
             left = self._axis_left(tick_s, label)
             room = max(now_left - (left + label.shape[1]), left - (now_left + now.shape[1]))
             if room > layout.px(4):
-                composite_rgb(canvas, label, left, middle - label.shape[0] // 2)
+                composite(canvas, label, left, middle - label.shape[0] // 2)
 
     def _axis_left(self, time_s: float, label: Sprite) -> float:
         """Return where a label starts that is centered on a moment, inside of the timeline."""
@@ -92,7 +89,7 @@ class Timeline:
 
     # --- one lane --------------------------------------------------------------------------------
 
-    def _draw_lane(self, lane: Sprite, face: Face, opacity: float) -> None:
+    def _draw_lane(self, lane: Picture, face: Face, opacity: float) -> None:
         layout, height = self._layout, lane.shape[0]
         start = round(layout.x(face.clips["start_s"].iloc[0])) - layout.lanes_left
         end = round(layout.x(face.clips["end_s"].iloc[-1])) - layout.lanes_left
@@ -105,11 +102,11 @@ class Timeline:
         columns = np.array([_opaque(color) for color in self._color_of.values()])[best]
         columns[marks != ""] *= PALE
         columns[np.isnan(probabilities[0])] = _opaque(EMPTY)
-        part[:] = inside[..., None] * columns * opacity
+        composite(part, inside[..., None] * columns * opacity, 0, 0)
         left = self._write_number(part, face.person)
         self._write_words(part, face, times_s, filled, left, opacity)
 
-    def _write_number(self, part: Sprite, person: int) -> int:
+    def _write_number(self, part: Picture, person: int) -> int:
         """Write whose face it is at the start of its timeline; return where there is room."""
         layout = self._layout
         disk = number_disk(person, min(layout.px(DISK), layout.lane), person_color(person))
@@ -117,12 +114,12 @@ class Timeline:
         if part.shape[1] < 2 * side:
             return 0
         left, top = layout.px(3), round(_MIDDLE * layout.lane) - side // 2
-        composite_rgba(part, disk, left, min(layout.lane - side, top))
+        composite(part, disk, left, min(layout.lane - side, top))
         return left + side
 
     def _write_words(
         self,
-        part: Sprite,
+        part: Picture,
         face: Face,
         times_s: Values,
         filled: Values,
@@ -161,7 +158,7 @@ class Timeline:
                 )
                 if (x := next(free, None)) is not None:
                     top = round(_MIDDLE * layout.lane) - label.shape[0] // 2
-                    composite_rgba(part, label, x, top)
+                    composite(part, label, x, top)
                     break
 
 

@@ -116,27 +116,19 @@ def rounded_rectangle(width: int, height: int, radius: float, color: str) -> Spr
 def overlaid(below: Sprite, above: Sprite, left: float) -> Sprite:
     """Return a sprite with another on it, `left` pixels from its left and vertically centered."""
     result = below.copy()
-    composite_rgba(result, above, round(left), (below.shape[0] - above.shape[0]) // 2)
+    composite(result, above, left, (below.shape[0] - above.shape[0]) // 2)
     return result
 
 
-def composite_rgba(below: Sprite, above: Sprite, left: int, top: int) -> None:
-    """Draw a sprite into another; what lies above or below of it is cut off."""
-    above = above[max(0, -top) :]
-    part = below[max(0, top) :, left:][: above.shape[0], : above.shape[1]]
-    above = above[: part.shape[0], : part.shape[1]]
-    part *= 1 - above[..., 3:]
-    part += above
-
-
-def composite_rgb(canvas: Picture, sprite: Sprite, left: float, top: float) -> None:
-    """Draw a sprite into a picture; what lies outside of it is cut off."""
+def composite(canvas: Picture | Sprite, sprite: Sprite, left: float, top: float) -> None:
+    """Draw a sprite into a picture or another sprite; what lies outside of it is cut off."""
     x, y = round(left), round(top)
     sprite = sprite[max(0, -y) : canvas.shape[0] - y, max(0, -x) : canvas.shape[1] - x]
     x, y = max(0, x), max(0, y)
     part = canvas[y : y + sprite.shape[0], x : x + sprite.shape[1]]
     if sprite.size:
-        part[:] = part * (1 - sprite[..., 3:]) + sprite[..., :3] + 0.5
+        blended = part * (1 - sprite[..., 3:]) + sprite[..., : part.shape[2]]
+        part[:] = blended + 0.5 if canvas.dtype == np.uint8 else blended
 
 
 def _colored(opacity: Image.Image, color: str) -> Sprite:
