@@ -101,25 +101,24 @@ class Annotator:
         layout, canvas = self._layout, self._background.copy()
         picture = canvas[layout.picture_top :, : layout.width][: layout.height]
         picture[:] = frame.image
-        cards, boxes = [], list[Box]()
+        visible, boxes = [], list[Box]()
         for face, above in zip(self._faces, self._tags_above, strict=True):
             index = face.index_at(frame.index)
             if index is None:
                 continue
-            answer = face.answer(index)
-            cards.append((face, answer))
+            visible.append((face, index))
             if face.frames[index] == frame.index:
-                best = answer.recognized
-                word = answer.mark if best is None else layout.names[best]
-                dot = None if best is None else self._colors[best]
+                emotion = face.recognized(index)
+                word = face.marks[index] if emotion is None else layout.names[emotion]
+                dot = None if emotion is None else self._colors[emotion]
                 boxes.append(Box(face.boxes[index], face.person, word, dot, above[index]))
         draw_boxes(picture, boxes)
-        for face, answer in cards:
+        for face, index in visible:
             if face.slot < layout.max_cards:
                 top = layout.card_top(face.slot)
                 card = canvas[top : top + layout.card_height, layout.panel_left :]
-                draw_card(card[:, : layout.card_width], layout, face.person, answer)
-        if not cards:
+                draw_card(card[:, : layout.card_width], layout, face, index)
+        if not visible:
             note = text(self._no_face, layout.px(TEXT), MUTED)
             composite(canvas, note, layout.panel_left, layout.px(MARGIN))
         self._timeline.draw(canvas, frame.time_s)

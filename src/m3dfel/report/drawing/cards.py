@@ -8,7 +8,7 @@ import numpy as np
 
 from m3dfel.emotions import colors
 from m3dfel.report.drawing.boxes import person_color
-from m3dfel.report.drawing.faces import Answer
+from m3dfel.report.drawing.faces import Face
 from m3dfel.report.drawing.layout import BAR_HEIGHT, DISK, HEADER, TEXT, TITLE, Layout
 from m3dfel.report.drawing.sprites import composite, fitting_text, mix, number_disk, rgb, text
 from m3dfel.report.numbers import confidence
@@ -16,28 +16,28 @@ from m3dfel.report.style import EMPTY, INK, MUTED
 from m3dfel.video.decode import Picture
 
 
-def draw_card(card: Picture, layout: Layout, person: int, answer: Answer) -> None:
-    """Draw the card of a face.
+def draw_card(card: Picture, layout: Layout, face: Face, index: int) -> None:
+    """Draw the card of a face: what it expresses in one of its frames.
 
     Args:
         card: uint8 RGB (H, W, 3), the place of the card, which is overwritten.
         layout: of the video.
-        person: whose face it is, from 1.
-        answer: what the face expresses.
+        face: the face.
+        index: of the frame in `face.frames`.
     """
-    card[:] = _empty_card(layout, answer.recognized)
-    _draw_header(card, layout, person, answer)
-    if answer.best is None:
+    best, recognized = face.best(index), face.recognized(index)
+    card[:] = _empty_card(layout, recognized)
+    _draw_header(card, layout, face, index)
+    if best is None:
         return
     color_of = list(colors(layout.names).values())
     if layout.compact:
-        best = answer.best
         bar = card[layout.px(HEADER) :]
-        _fill(bar, answer.probabilities[best], color_of[best], not answer.mark)
+        _fill(bar, face.probabilities[index, best], color_of[best], best == recognized)
         return
-    for index, probability in enumerate(answer.probabilities.tolist()):
-        bar = card[_bar(layout, index), layout.bars_left :]
-        _fill(bar, probability, color_of[index], index == answer.recognized)
+    for emotion, probability in enumerate(face.probabilities[index].tolist()):
+        bar = card[_bar(layout, emotion), layout.bars_left :]
+        _fill(bar, probability, color_of[emotion], emotion == recognized)
 
 
 @lru_cache(maxsize=64)
@@ -63,21 +63,23 @@ def _bar(layout: Layout, index: int) -> slice:
     return slice(top, top + height)
 
 
-def _draw_header(card: Picture, layout: Layout, person: int, answer: Answer) -> None:
+def _draw_header(card: Picture, layout: Layout, face: Face, index: int) -> None:
     """Write whose card it is, and the emotion with its probability or the mark."""
     middle = layout.px(DISK) // 2 + 1
-    disk = number_disk(person, layout.px(DISK), person_color(person))
+    disk = number_disk(face.person, layout.px(DISK), person_color(face.person))
     composite(card, disk, 0, middle - disk.shape[0] // 2)
     left, right = disk.shape[1] + layout.px(6), layout.card_width
-    word, certain = answer.mark, answer.recognized is not None
-    if layout.compact and word and answer.best is not None:  # no row of the bar names the emotion
-        word = f"{word}: {layout.names[answer.best]}"
-    if answer.recognized is not None:
-        word = layout.names[answer.recognized]
-        number = text(confidence(answer.probabilities[answer.recognized]), layout.px(TEXT), MUTED)
+    word, best, recognized = str(face.marks[index]), face.best(index), face.recognized(index)
+    if layout.compact and word and best is not None:  # no row of the bar names the emotion
+        word = f"{word}: {layout.names[best]}"
+    if recognized is not None:
+        word = layout.names[recognized]
+        percent = confidence(face.probabilities[index, recognized])
+        number = text(percent, layout.px(TEXT), MUTED)
         right -= number.shape[1]
         composite(card, number, right, middle - number.shape[0] // 2)
         right -= layout.px(4)
+    certain = recognized is not None
     ink = INK if certain else MUTED
     name = fitting_text(word, layout.px(TITLE), ink, right - left, bold=certain)
     composite(card, name, left, middle - name.shape[0] // 2)

@@ -45,31 +45,14 @@ class Face:
             return None
         return int(np.searchsorted(self.frames, frame, side="right")) - 1
 
-    def answer(self, index: int) -> Answer:
-        """Return what the face expresses in a frame."""
-        probabilities, mark = self.probabilities[index], str(self.marks[index])
-        best = None if np.isnan(probabilities[0]) else int(probabilities.argmax())
-        return Answer(probabilities, mark, best)
+    def best(self, index: int) -> int | None:
+        """Return the most probable emotion in a frame; None where the face is unreadable."""
+        probabilities = self.probabilities[index]
+        return None if np.isnan(probabilities[0]) else int(probabilities.argmax())
 
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """What a face expresses in one frame.
-
-    Attributes:
-        probabilities: (C,), NaN where the face is unreadable.
-        mark: as in the prediction's clips; empty where the emotion is certain.
-        best: index of the most probable emotion; None where the face is unreadable.
-    """
-
-    probabilities: Values
-    mark: str
-    best: int | None
-
-    @property
-    def recognized(self) -> int | None:
-        """Index of the recognized emotion; None where it is uncertain or unreadable."""
-        return None if self.mark else self.best
+    def recognized(self, index: int) -> int | None:
+        """Return the recognized emotion in a frame; None if it is uncertain or unreadable."""
+        return None if self.marks[index] else self.best(index)
 
 
 def faces_of(prediction: Recognized, lang: str = "en") -> list[Face]:

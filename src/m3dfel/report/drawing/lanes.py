@@ -40,10 +40,8 @@ class Timeline:
     def __init__(self, faces: Sequence[Face], labels: Sequence[str], layout: Layout) -> None:
         self._layout, self._labels = layout, labels
         self._color_of = colors(labels)
-        height, width = (
-            layout.lanes_bottom - layout.lanes_top,
-            layout.lanes_right - layout.lanes_left,
-        )
+        height = layout.lanes_bottom - layout.lanes_top
+        width = layout.lanes_right - layout.lanes_left
         self.ahead = np.full((height, width, 3), 255, np.uint8)
         self.ahead[layout.lane - 1 :: layout.lane_step] = rgb(RULE)
         self._played = self.ahead.copy()
