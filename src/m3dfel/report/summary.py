@@ -69,7 +69,9 @@ def plot_summary(
         InputError: the file cannot be written, or no font for the language is installed.
     """
     people = table[table["person"].notna()].reset_index(drop=True)
-    parts, color_of = _parts(people), _colors(people)
+    parts = _parts(people)
+    labels = parts.columns.tolist()[:-2]
+    color_of = colors(labels) | {UNCERTAIN: RULE, _UNREADABLE: EMPTY}
     named = len(people) <= _MAX_NAMED
     if not named:
         most = parts.to_numpy(float)
@@ -111,12 +113,6 @@ def _parts(people: pd.DataFrame) -> pd.DataFrame:
     return parts.assign(**{UNCERTAIN: times[uncertain], _UNREADABLE: times[unreadable].sum(axis=1)})
 
 
-def _colors(people: pd.DataFrame) -> dict[str, str]:
-    """Return the color of each part of a bar."""
-    labels = [str(name) for name in _parts(people)][:-2]
-    return colors(labels) | {UNCERTAIN: RULE, _UNREADABLE: EMPTY}
-
-
 def _names(people: pd.DataFrame, lang: str) -> list[str]:
     """Return the video of each bar, with the person if there are several in it."""
     counts = people["video"].map(people["video"].value_counts())
@@ -141,12 +137,11 @@ def _portraits(
 def _heading(table: pd.DataFrame, lang: str) -> tuple[str, str]:
     videos, without = table["video"].nunique(), int(table["person"].isna().sum())
     title = "What faces express in one video" if videos == 1 else "What faces express in {n} videos"
-    explanation = [
-        "Each bar: the time a person is in the picture, divided by what the face shows.",
-        *(["Videos without a face: {n}."] if without else []),
-    ]
-    lines = (translate(lang, line, n=without) for line in explanation)
-    return translate(lang, title, n=videos), " ".join(lines)
+    bars = "Each bar: the time a person is in the picture, divided by what the face shows."
+    explanation = translate(lang, bars)
+    if without:
+        explanation += " " + translate(lang, "Videos without a face: {n}.", n=without)
+    return translate(lang, title, n=videos), explanation
 
 
 def _draw_bars(axes: Axes, parts: pd.DataFrame, color_of: dict[str, str], thin: bool) -> None:
