@@ -59,14 +59,13 @@ def plot_comparison(table: pd.DataFrame, path: str | Path | None = None) -> Figu
         axes.set_title(("Δ " if is_difference else "") + f"{metric.upper()} %", size=9.5, color=INK)
         if index == 0:
             names = [shorten(name, 34) for name in table["name"]]
-            axes.set_yticklabels(names, size=9, color=INK, **PLAIN)
+            axes.set_yticklabels(names, color=INK, **PLAIN)
         if is_difference:
             _draw_differences(axes, table, metric, y)
         else:
             deviation = table[f"{metric}_std"].fillna(0)
             axes.errorbar(table[metric], y, xerr=deviation, fmt="o", color=INK, markersize=5)
         axes.grid(axis="both", color=RULE, linewidth=0.5)
-        axes.tick_params(labelsize=8)
         axes.xaxis.set_major_locator(MaxNLocator(5))
     return save(figure, path)
 

@@ -61,7 +61,6 @@ def plot_risk_coverage(
     axes.set_xlabel("clips answered, %", size=9, color=MUTED)
     axes.set_ylabel("answers that are right, %", size=9, color=MUTED)
     axes.grid(color=RULE, linewidth=0.5)
-    axes.tick_params(labelsize=8)
     if len(names) > 1:
         axes.legend(fontsize=7.5, frameon=False, loc="lower left")
     return save(figure, path)

@@ -103,4 +103,4 @@ def _embed_frames(path: str, frames: int) -> str:
         sheet.paste(thumbnail, (column * _THUMBNAIL, row * _THUMBNAIL))
     file = io.BytesIO()
     sheet.save(file, "JPEG", quality=85)
-    return embed_image(file, "jpeg")
+    return embed_image(file.getvalue(), "jpeg")

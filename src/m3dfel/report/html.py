@@ -33,9 +33,9 @@ def embed_figure(figure: Figure) -> str:
     """Return a figure as the URL of an embedded PNG."""
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=110)
-    return embed_image(file, "png")
+    return embed_image(file.getvalue(), "png")
 
 
-def embed_image(file: io.BytesIO, kind: str) -> str:
+def embed_image(file: bytes, kind: str) -> str:
     """Return an image file of some kind, such as `png`, as a `data:` URL."""
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+    return f"data:image/{kind};base64,{base64.b64encode(file).decode()}"

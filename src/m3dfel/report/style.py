@@ -60,7 +60,7 @@ def add_axes(figure: Figure, left: float, bottom: float, width: float, height: f
     )
     axes.spines[:].set_visible(False)
     axes.set_axisbelow(True)
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, labelsize=8)
     return axes
 
 

@@ -156,7 +156,7 @@ def _draw_bars(axes: Axes, parts: pd.DataFrame, color_of: dict[str, str], thin: 
         start = end
     axes.set(xlim=(0, 1), ylim=(max(len(parts), 1) - 0.5, -0.5), yticks=[])
     axes.xaxis.set_major_formatter(lambda fraction, _: f"{100 * fraction:.0f} %")
-    axes.tick_params(labelsize=8, labelcolor=MUTED, pad=4)
+    axes.tick_params(labelcolor=MUTED, pad=4)
 
 
 def _name_parts(axes: Axes, parts: pd.DataFrame, color_of: dict[str, str], lang: str) -> None:
