@@ -6,10 +6,8 @@ tracks. It is data; all that draws and writes it is in `report`.
 
 from __future__ import annotations
 
-import io
 import json
 import re
-from base64 import b64encode
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -115,10 +113,10 @@ class Prediction:
 
     def _repr_html_(self) -> str:
         """Return the timeline as a picture, for notebooks."""
-        picture = io.BytesIO()
-        self.plot().savefig(picture, format="png")
-        data = b64encode(picture.getvalue()).decode()
-        return f'<img alt="{escape(repr(self))}" src="data:image/png;base64,{data}">'
+        from m3dfel.report.html import embed_figure  # matplotlib is slow to import
+
+        figure = self.plot()
+        return f'<img alt="{escape(repr(self))}" src="{embed_figure(figure, figure.dpi)}">'
 
     @property
     def spans(self) -> pd.DataFrame:

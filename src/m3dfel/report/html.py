@@ -1,4 +1,4 @@
-"""What both HTML pages share: rendering a template, and images and tables embedded in the page."""
+"""What HTML pages share: rendering a template, and images and tables embedded in the page."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def html_table(table: pd.DataFrame, name: str) -> Markup:
     return wide.format(name, Markup(table.to_html(index=False, border=0, na_rep="")))
 
 
-def embed_figure(figure: Figure) -> str:
+def embed_figure(figure: Figure, dpi: float = 110) -> str:
     """Return a figure as the URL of an embedded PNG."""
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110)
+    figure.savefig(file, format="png", dpi=dpi)
     return embed_image(file.getvalue(), "png")
 
 

@@ -5,7 +5,6 @@ Below the analysis of the page: which frames to show, and what to cut out of the
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,7 @@ import numpy as np
 from m3dfel.opencv import cv2
 from m3dfel.predictions.prediction import Prediction
 from m3dfel.report.evidence import relative_evidence
+from m3dfel.report.html import embed_image
 from m3dfel.report.portraits import View, cut_out, view_of
 from m3dfel.report.recognized import per_label
 from m3dfel.video.decode import Frame
@@ -69,4 +69,4 @@ def embedded_picture(frame: Frame, view: View) -> str:
     """Return the face of a view, cut out of its frame, as the URL of an embedded JPEG."""
     picture = cv2.cvtColor(cut_out(frame.image, view.box), cv2.COLOR_RGB2BGR)
     _, jpeg = cv2.imencode(".jpg", picture, _JPEG)
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"
+    return embed_image(jpeg.tobytes(), "jpeg")
