@@ -38,7 +38,6 @@ _CELL, _GAP, _TOP, _BOTTOM = 0.72, 0.45, 1.75, 0.2  # inches
 _LABEL: dict[str, Any] = {"size": 9.5}
 _COLUMN_LABEL: dict[str, Any] = {"size": 9}
 _SUMMARY: dict[str, Any] = {"size": 9}
-_CELL_BORDER: dict[str, Any] = {"fill": False, "edgecolor": "white", "linewidth": 1.5}
 _OUTLINE: dict[str, Any] = {"fill": False, "edgecolor": INK, "zorder": 3, "clip_on": False}
 
 
@@ -101,10 +100,9 @@ def _in_language(lang: str, result: dict[str, Any]) -> dict[str, Any]:
 def _draw_cells(axes: Axes, result: dict[str, Any]) -> None:
     fractions, counts = np.array(result["confusion"]), np.array(result["confusion_counts"])
     size = len(fractions)
-    axes.imshow(fractions, cmap=HEAT, vmin=0, vmax=1, extent=(0, size, size, 0))
+    axes.pcolormesh(fractions, cmap=HEAT, vmin=0, vmax=1, edgecolors="white", linewidth=1.5)
+    axes.set(xlim=(0, size), ylim=(size, 0))
     for row in range(size):
-        for column in range(size):
-            axes.add_patch(Rectangle((column, row), 1, 1, **_CELL_BORDER))
         if not counts[row].any():
             axes.add_patch(Rectangle((0, row), size, 1, color=EMPTY, linewidth=0))
             axes.text(size / 2, row + 0.5, "no clips", **CENTERED, color=MUTED, size=9)
