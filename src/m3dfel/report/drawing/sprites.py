@@ -86,21 +86,20 @@ def number_disk(number: int, diameter: int, color: str) -> Sprite:
 def tag(number: int, word: str, height: int, color: str, dot: str | None) -> Sprite:
     """Return a name tag: a number, a dot in a second color (None for none), and a word."""
     size, gap = round(0.6 * height), round(0.36 * height)
-    digits, name = text(str(number), size, "#ffffff", bold=True), text(word, size, "#ffffff")
-    ring = round(0.54 * height) if dot else 0
-    widths = [digits.shape[1], ring, name.shape[1]]
-    total = sum(widths) + gap * (4 if dot else 3)
-    sprite = rounded_rectangle(total, height, 0.28 * height, color)
-    x = gap
-    sprite = overlaid(sprite, digits, x)
-    x += digits.shape[1] + gap
+    parts = [text(str(number), size, "#ffffff", bold=True)]
     if dot:
-        sprite = overlaid(sprite, rounded_rectangle(ring, ring, ring / 2, "#ffffff"), x)
-        inner = ring - 2 * max(1, round(0.07 * height))
+        side = round(0.54 * height)
+        inner = side - 2 * max(1, round(0.07 * height))
+        ring = rounded_rectangle(side, side, side / 2, "#ffffff")
         circle = rounded_rectangle(inner, inner, inner / 2, dot)
-        sprite = overlaid(sprite, circle, x + (ring - inner) / 2)
-        x += ring + gap
-    return overlaid(sprite, name, x)
+        parts.append(overlaid(ring, circle, (side - inner) / 2))
+    parts.append(text(word, size, "#ffffff"))
+    width = sum(part.shape[1] for part in parts) + gap * (len(parts) + 1)
+    sprite, x = rounded_rectangle(width, height, 0.28 * height, color), gap
+    for part in parts:
+        sprite = overlaid(sprite, part, x)
+        x += part.shape[1] + gap
+    return sprite
 
 
 @lru_cache
