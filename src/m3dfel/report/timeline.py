@@ -320,16 +320,8 @@ def _shade_target_frames(
     for start_s, end_s in spans:
         axes.axvspan(start_s, end_s, color=TARGET, linewidth=0, zorder=0)
     if name and spans:
-        axes.annotate(
-            name,
-            xy=(sum(spans[0]) / 2, 1),
-            xytext=(0, 6),
-            xycoords=axes.get_xaxis_transform(),
-            textcoords="offset points",
-            ha="center",
-            size=8,
-            color=MUTED,
-        )
+        middle, of_axes = sum(spans[0]) / 2, axes.get_xaxis_transform()
+        axes.text(middle, 1.03, name, transform=of_axes, ha="center", size=8, color=MUTED)
 
 
 def _draw_time_axis(axes: Axes, labeled: bool) -> None:
