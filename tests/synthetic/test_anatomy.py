@@ -1,18 +1,18 @@
 import numpy as np
 
-from m3dfel.synthetic.anatomy import Pose, random_face
+from m3dfel.synthetic.anatomy import Face, Pose
 from m3dfel.synthetic.clips import ACTION_UNITS
 
 
 def pose(**units: float) -> Pose:
-    face = random_face(np.random.default_rng(5))
+    face = Face(np.random.default_rng(5))
     intensities = dict.fromkeys(ACTION_UNITS, 0.0)
     intensities.update({int(name[2:]): value for name, value in units.items()})
     return Pose(face, intensities, gaze=(0.0, 0.0), turn=(0.0, 0.0))
 
 
 def test_the_resting_face_fits_the_template_of_aligned_crops():
-    faces = [random_face(np.random.default_rng(i)) for i in range(200)]
+    faces = [Face(np.random.default_rng(i)) for i in range(200)]
     rest = dict.fromkeys(ACTION_UNITS, 0.0)
     poses = [Pose(face, rest, (0.0, 0.0), (0.0, 0.0)) for face in faces]
     for side, eye, corner in ((-1, (45, 52), (48, 93)), (1, (83, 52), (80, 93))):

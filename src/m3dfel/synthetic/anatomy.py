@@ -1,6 +1,6 @@
 """The shapes of a drawn face, and how action units move them.
 
-`random_face` creates an identity; a `Pose` gives the outlines of its parts for given action units,
+A `Face` is an identity; a `Pose` gives the outlines of its parts for given action units,
 as the Facial Action Coding System describes them (Ekman, Friesen and Hager, 2002). `drawing.py`
 paints these outlines, `clips.py` moves the units over time.
 
@@ -12,7 +12,6 @@ outline or line is float64 (points, 2); lists of half an outline measure x from 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,88 +49,56 @@ _LOWER_LIP = ((1 - np.abs(_MOUTH) ** 2.4) ** 0.9)[:, None] * _DOWN
 _SQUARE = (1 - np.abs(_MOUTH) ** 3)[:, None] * _DOWN
 
 
-@dataclass(frozen=True, eq=False)
 class Face:
-    """An identity: RGB colors from 0 to 255, lengths in grid units, `age` from 0 to 1."""
+    """A random identity: RGB colors from 0 to 255, lengths in grid units, `age` from 0 to 1.
 
-    skin: Color
-    hair: Color
-    iris: Color
-    lips: Color
-    hair_style: str
-    beard: str
-    glasses: bool
-    freckles: bool
-    age: float
-    width: float
-    jaw: float
-    chin: float
-    eye_x: float
-    eye_y: float
-    eye_width: float
-    eye_height: float
-    eye_tilt: float
-    brow_y: float
-    brow_slope: float
-    brow_arch: float
-    brow_thickness: float
-    nose_y: float
-    nose_width: float
-    mouth_y: float
-    mouth_width: float
-    mouth_curve: float
-    upper_lip: float
-    lower_lip: float
-    asymmetry: float
+    Args:
+        rng: the generator that everything is drawn from.
+    """
 
+    def __init__(self, rng: np.random.Generator) -> None:
+        def vary(mean: float, deviation: float) -> float:
+            return float(mean + deviation * np.clip(rng.normal(0, 0.5), -1, 1))
 
-def random_face(rng: np.random.Generator) -> Face:
-    """Return a random identity."""
-
-    def vary(mean: float, deviation: float) -> float:
-        return float(mean + deviation * np.clip(rng.normal(0, 0.5), -1, 1))
-
-    tone = rng.uniform(0, len(_SKINS) - 1.001)
-    fair = tone < 4
-    skin = mix(_color(_SKINS[int(tone)]), _color(_SKINS[int(tone) + 1]), tone % 1)
-    age = float(rng.uniform() ** 1.5)
-    gray = age > 0.7
-    hair = int(rng.integers(8, 10) if gray else rng.integers(8 if fair else 3))
-    beard = str(rng.choice(BEARDS))
-    lips = mix(skin, np.array([178.0, 64, 68]), 0.42)
-    if beard == "none" and rng.uniform() < 0.3:
-        lips = mix(lips, _color(_LIPSTICKS[int(rng.integers(len(_LIPSTICKS)))]), 0.75)
-    return Face(
-        skin=skin + rng.normal(0, 3, 3),
-        hair=_color(_HAIRS[hair]),
-        iris=_color(_IRISES[int(rng.integers(len(_IRISES) if fair else 3))]),
-        lips=lips,
-        hair_style=str(rng.choice(HAIR_STYLES)),
-        beard=beard,
-        glasses=bool(rng.uniform() < 0.2),
-        freckles=bool(tone < 3 and rng.uniform() < 0.3),
-        age=age,
-        width=vary(43.5, 3.0),
-        jaw=vary(34, 4.5),
-        chin=vary(118, 3.5),
-        eye_x=vary(19, 1.3),
-        eye_y=vary(52, 1.2),
-        eye_width=vary(9.8, 1.0),
-        eye_height=vary(4.7, 0.8),
-        eye_tilt=vary(0.8, 1.4),
-        brow_y=vary(39, 2.0),
-        brow_slope=vary(0.9, 1.8),
-        brow_arch=vary(2.2, 1.6),
-        brow_thickness=vary(1.0, 0.35),
-        nose_y=vary(74, 1.8),
-        nose_width=vary(8.4, 1.8),
-        mouth_y=vary(93, 1.6),
-        mouth_width=vary(16, 1.8),
-        mouth_curve=vary(0.6, 1.4),
-        upper_lip=vary(3.1, 1.1),
-        lower_lip=vary(4.8, 1.3),
-        asymmetry=vary(0.0, 0.15),
-    )
+        tone = rng.uniform(0, len(_SKINS) - 1.001)
+        fair = tone < 4
+        skin = mix(_color(_SKINS[int(tone)]), _color(_SKINS[int(tone) + 1]), tone % 1)
+        age = float(rng.uniform() ** 1.5)
+        gray = age > 0.7
+        hair = int(rng.integers(8, 10) if gray else rng.integers(8 if fair else 3))
+        beard = str(rng.choice(BEARDS))
+        lips = mix(skin, np.array([178.0, 64, 68]), 0.42)
+        if beard == "none" and rng.uniform() < 0.3:
+            lips = mix(lips, _color(_LIPSTICKS[int(rng.integers(len(_LIPSTICKS)))]), 0.75)
+        self.skin = skin + rng.normal(0, 3, 3)
+        self.hair = _color(_HAIRS[hair])
+        self.iris = _color(_IRISES[int(rng.integers(len(_IRISES) if fair else 3))])
+        self.lips = lips
+        self.hair_style = str(rng.choice(HAIR_STYLES))
+        self.beard = beard
+        self.glasses = bool(rng.uniform() < 0.2)
+        self.freckles = bool(tone < 3 and rng.uniform() < 0.3)
+        self.age = age
+        self.width = vary(43.5, 3.0)
+        self.jaw = vary(34, 4.5)
+        self.chin = vary(118, 3.5)
+        self.eye_x = vary(19, 1.3)
+        self.eye_y = vary(52, 1.2)
+        self.eye_width = vary(9.8, 1.0)
+        self.eye_height = vary(4.7, 0.8)
+        self.eye_tilt = vary(0.8, 1.4)
+        self.brow_y = vary(39, 2.0)
+        self.brow_slope = vary(0.9, 1.8)
+        self.brow_arch = vary(2.2, 1.6)
+        self.brow_thickness = vary(1.0, 0.35)
+        self.nose_y = vary(74, 1.8)
+        self.nose_width = vary(8.4, 1.8)
+        self.mouth_y = vary(93, 1.6)
+        self.mouth_width = vary(16, 1.8)
+        self.mouth_curve = vary(0.6, 1.4)
+        self.upper_lip = vary(3.1, 1.1)
+        self.lower_lip = vary(4.8, 1.3)
+        self.asymmetry = vary(0.0, 0.15)
 
 
 class Pose:

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from m3dfel.emotions import EMOTIONS
 from m3dfel.errors import InputError
 from m3dfel.opencv import cv2
-from m3dfel.synthetic.anatomy import GRID, Face, random_face
+from m3dfel.synthetic.anatomy import GRID, Face
 from m3dfel.synthetic.curves import MIDDLE
-from m3dfel.synthetic.drawing import MARGIN, OVERSAMPLING, Picture, Portrait, random_scene
+from m3dfel.synthetic.drawing import MARGIN, OVERSAMPLING, Picture, Portrait, Scene
 
 ACTION_UNITS: tuple[int, ...] = (1, 2, 4, 5, 6, 7, 9, 10, 12, 15, 17, 18, 20, 23, 25, 26, 45)
 
@@ -277,9 +277,9 @@ def render(clip: SyntheticClip, indices: Sequence[int], size: int) -> NDArray[np
         if not 0 <= index < clip.n_frames:
             raise InputError(f"{clip} has frames 0 to {clip.n_frames - 1}, not {index}")
     motion = _motion(clip)
-    scene = random_scene(_random(clip, _SCENE))
+    scene = Scene(_random(clip, _SCENE))
     portrait = Portrait(_face(clip.seed, clip.identity), scene, size)
-    camera = _Camera.of(clip)
+    camera = _Camera(clip)
     frames = np.empty((len(indices), size, size, 3), np.uint8)
     for frame, i in zip(frames, indices, strict=True):
         units = dict(zip(ACTION_UNITS, motion.units[i].tolist(), strict=True))
@@ -290,32 +290,29 @@ def render(clip: SyntheticClip, indices: Sequence[int], size: int) -> NDArray[np
 
 @lru_cache(maxsize=1024)
 def _face(seed: int, identity: int) -> Face:
-    return random_face(np.random.default_rng([seed, identity, _IDENTITY]))
+    return Face(np.random.default_rng([seed, identity, _IDENTITY]))
 
 
-@dataclass(frozen=True)
 class _Camera:
     """The camera of a clip.
 
-    Attributes:
+    Args:
         clip: the clip it films.
+
+    Attributes:
         path: (n_frames, 4): shift x and y in grid units, angle in radians, log scale.
         blur: standard deviation in grid units.
         noise: standard deviation in gray levels of 0 to 255.
     """
 
-    clip: SyntheticClip
-    path: NDArray[np.float64]
-    blur: float
-    noise: float
-
-    @classmethod
-    def of(cls, clip: SyntheticClip) -> _Camera:
+    def __init__(self, clip: SyntheticClip) -> None:
         rng, n = _random(clip, _CAMERA), clip.n_frames
         limits = np.array([2.5, 2.5, 0.07, 0.04])
         center = rng.uniform(-0.7, 0.7, 4) * limits
-        path = center + np.stack([_slow_motion(n, limit, rng) for limit in limits], 1)
-        return cls(clip, path, float(rng.uniform(0, 0.9)), float(rng.uniform(1, 5)))
+        self._clip = clip
+        self.path = center + np.stack([_slow_motion(n, limit, rng) for limit in limits], 1)
+        self.blur = rng.uniform(0, 0.9)
+        self.noise = rng.uniform(1, 5)
 
     def shoot(self, canvas: Picture, index: int, size: int) -> Picture:
         """Return one frame of the canvas as this camera sees it, (size, size, 3)."""
@@ -329,7 +326,7 @@ class _Camera:
         seen = cv2.resize(seen, (size, size), interpolation=cv2.INTER_AREA)
         if self.blur > 0.3:
             seen = cv2.GaussianBlur(seen, (0, 0), self.blur * size / GRID)
-        grain = _random(self.clip, _NOISE, index).standard_normal(seen.shape, np.float32)
+        grain = _random(self._clip, _NOISE, index).standard_normal(seen.shape, np.float32)
         noisy = seen + self.noise * grain
         return np.clip(noisy, 0, 255).astype(np.uint8)
 

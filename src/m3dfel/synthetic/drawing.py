@@ -8,7 +8,6 @@ picture and has a margin, so that the camera in `clips.py` can rotate and reduce
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -48,9 +47,11 @@ _TONGUE = np.array([178.0, 78, 82])
 _TEETH = np.array([242.0, 238, 229])
 
 
-@dataclass(frozen=True, eq=False)
 class Scene:
-    """The surroundings of a face in one clip.
+    """The surroundings of a face in one clip: random light and a random background.
+
+    Args:
+        rng: the generator that everything is drawn from.
 
     Attributes:
         background: the two colors of a gradient, RGB from 0 to 255.
@@ -61,25 +62,14 @@ class Scene:
         seed: seed of the spots in the background.
     """
 
-    background: tuple[Color, Color]
-    clothes: Color
-    light: tuple[float, float, float]
-    contrast: float
-    tint: Color
-    seed: int
-
-
-def random_scene(rng: np.random.Generator) -> Scene:
-    """Return random light and a random background for a clip."""
-    base = rng.uniform(60, 215) + rng.normal(0, 14, 3)
-    return Scene(
-        background=(base, base * rng.uniform(0.55, 1.25) + rng.normal(0, 10, 3)),
-        clothes=rng.uniform(40, 210) + rng.normal(0, 26, 3),
-        light=(float(rng.uniform(-0.9, 0.9)), float(rng.uniform(-0.8, 0.1)), 0.8),
-        contrast=float(rng.uniform(0.25, 0.6)),
-        tint=rng.uniform(0.8, 1.12) * (1 + rng.normal(0, 0.022, 3)),
-        seed=int(rng.integers(2**31)),
-    )
+    def __init__(self, rng: np.random.Generator) -> None:
+        base = rng.uniform(60, 215) + rng.normal(0, 14, 3)
+        self.background = base, base * rng.uniform(0.55, 1.25) + rng.normal(0, 10, 3)
+        self.clothes = rng.uniform(40, 210) + rng.normal(0, 26, 3)
+        self.light = rng.uniform(-0.9, 0.9), rng.uniform(-0.8, 0.1), 0.8
+        self.contrast = rng.uniform(0.25, 0.6)
+        self.tint = rng.uniform(0.8, 1.12) * (1 + rng.normal(0, 0.022, 3))
+        self.seed = int(rng.integers(2**31))
 
 
 class Brush:
