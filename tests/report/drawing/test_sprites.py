@@ -15,7 +15,10 @@ from m3dfel.report.drawing.sprites import (
 )
 
 
-@pytest.mark.parametrize(("left", "top"), [(-5, -5), (15, 15), (-50, 0), (0, 50), (3, 3), (-2, 18)])
+@pytest.mark.parametrize(
+    ("left", "top"),
+    [(-5, -5), (15, 15), (-50, 0), (0, 50), (24, 24), (3, 3), (-2, 18)],
+)
 def test_what_lies_outside_of_the_picture_is_cut_off(left: int, top: int):
     sprite = rounded_rectangle(10, 10, 0, "#ff0000")
     canvas = np.zeros((20, 20, 3), np.uint8)

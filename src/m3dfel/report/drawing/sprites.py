@@ -122,12 +122,10 @@ def overlaid(below: Sprite, above: Sprite, left: float) -> Sprite:
 def composite(canvas: Picture | Sprite, sprite: Sprite, left: float, top: float) -> None:
     """Draw a sprite into a picture or another sprite; what lies outside of it is cut off."""
     x, y = round(left), round(top)
-    sprite = sprite[max(0, -y) : canvas.shape[0] - y, max(0, -x) : canvas.shape[1] - x]
-    x, y = max(0, x), max(0, y)
-    part = canvas[y : y + sprite.shape[0], x : x + sprite.shape[1]]
-    if sprite.size:
-        blended = part * (1 - sprite[..., 3:]) + sprite[..., : part.shape[2]]
-        part[:] = blended + 0.5 if canvas.dtype == np.uint8 else blended
+    part = canvas[max(0, y) : max(0, y + sprite.shape[0]), max(0, x) : max(0, x + sprite.shape[1])]
+    sprite = sprite[max(0, -y) :, max(0, -x) :][: part.shape[0], : part.shape[1]]
+    blended = part * (1 - sprite[..., 3:]) + sprite[..., : part.shape[2]]
+    part[:] = blended + 0.5 if canvas.dtype == np.uint8 else blended
 
 
 def _colored(opacity: Image.Image, color: str) -> Sprite:
