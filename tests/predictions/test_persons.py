@@ -38,7 +38,8 @@ def test_impossible_maps_are_input_errors(two_people: Prediction, tmp_path: Path
     with pytest.raises(InputError, match=r"tracks 1 and 2 .* at the same time"):
         write_map(tmp_path / "map.csv", "film.mp4,2,1").apply(two_people)
     (tmp_path / "map.csv").write_text("video,person\nfilm.mp4,1\n")
-    for path in (tmp_path / "map.csv", tmp_path / "gone.csv"):
+    (tmp_path / "empty.csv").write_text("film,track,person\n")
+    for path in (tmp_path / name for name in ("map.csv", "empty.csv", "gone.csv")):
         with pytest.raises(InputError, match="cannot be read as a table of persons"):
             PersonMap.read(path)
 

@@ -82,7 +82,10 @@ class PersonMap:
         """
         persons: dict[str, dict[int, int]] = {}
         try:
-            for row in read_rows(Path(path))[1]:
+            columns, rows = read_rows(Path(path))
+            if missing := [n for n in ("video", "track", "person") if n not in columns]:
+                raise InputError(f"it has no column {missing[0]}")
+            for row in rows:
                 tracks = persons.setdefault(row["video"], {})
                 tracks[int(row["track"])] = int(row["person"])
         except (InputError, ValueError, KeyError) as error:

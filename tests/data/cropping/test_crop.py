@@ -196,7 +196,7 @@ def test_only_what_is_new_or_changed_is_cropped_again(tmp_path: Path):
     for name in "ab":
         os.utime(output / f"{name}.mp4", (1, 1))
     with (output / "crop.jsonl").open("a") as journal:
-        journal.write('{"key": "cut off by a ki')
+        journal.write('[]\n{"key": "cut off by a ki')
     crop(write_table(labels, "file,emotion", "b.mp4,anger", "c.mp4,fear"), str(output))
     assert clips(output)[["file", "emotion"]].to_numpy().tolist() == [
         ["b.mp4", "anger"],
@@ -237,6 +237,14 @@ def test_videos_of_one_name_become_clips_of_two(tmp_path: Path):
     assert sorted(clips(tmp_path / "clips")["file"]) == ["happy/a.mp4", "sad/A.mp4", "sad/a-2.mp4"]
     manifest = read_manifest(str(tmp_path / "clips" / "clips.csv"))
     assert {clip.split for clip in manifest.clips} == {""}
+
+
+def test_clips_lie_as_their_videos_do_also_in_the_home_folder(tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write_scene(tmp_path / "ann" / "a.mp4", (face(), 10))
+    write_table(tmp_path / "labels.csv", "file,emotion", "ann/a.mp4,happy")
+    crop("~/labels.csv", "~/clips")
+    assert clips(tmp_path / "clips")["file"].tolist() == ["ann/a.mp4"]
 
 
 def test_a_face_that_is_lost_for_a_moment_is_held(tmp_path: Path):

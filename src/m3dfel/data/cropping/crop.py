@@ -88,10 +88,10 @@ def crop(
         InputError: the labels cannot be read, none is an emotion, or the folder cannot be written
             to, or not without replacing other files.
     """
-    folder = Path(output).expanduser()
-    entries, ignored = _read_labels(Path(path).expanduser(), labels, person)
+    root, folder = Path(path).expanduser(), Path(output).expanduser()
+    entries, ignored = _read_labels(root, labels, person)
     problems = [Problem(entry.path, entry.problem) for entry in entries if entry.problem]
-    videos = _plan([entry for entry in entries if not entry.problem], Path(path), size, region)
+    videos = _plan([entry for entry in entries if not entry.problem], root, size, region)
     done = _read_journal(folder)
     results = {video.name: done[video.key] for video in videos if video.is_done(done, folder)}
     left = [video for video in videos if video.name not in results]
@@ -286,7 +286,7 @@ def _read_journal(folder: Path) -> dict[str, list[dict[str, Any]]]:
         try:
             record = json.loads(line)
             done[record["key"]] = record["takes"]
-        except (ValueError, KeyError):  # cut off by a kill
+        except (ValueError, KeyError, TypeError):  # cut off by a kill
             continue
     return done
 
