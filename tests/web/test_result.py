@@ -28,7 +28,7 @@ def analysis_of(prediction: Prediction, duration_s: float = 4.0, name: str = "fi
     views = [*faces, *(moment.view for moment in moments)]
     pictures = dict.fromkeys(views, "data:image/jpeg;base64,AAAA")
     files = {kind: Path(f"/results/a b/{name}.{kind}") for kind in ("video", "csv")}
-    video = VideoInfo(320, 180, 25.0, duration_s, None, 0)
+    video = VideoInfo(320, 180, 25.0, duration_s)
     prediction = replace(prediction, duration_s=duration_s)
     return Analysis(prediction, video, faces, moments, pictures, files)
 
