@@ -34,6 +34,12 @@ def test_an_archive_that_is_replaced_is_read_anew(tmp_path: Path):
     assert zip_members(path) == {"ann", "bob"}
 
 
+def test_an_archive_is_listed_once_however_many_there_are(tmp_path: Path):
+    paths = [write_archive(tmp_path / f"{number}.zip", ann="a face") for number in range(40)]
+    first, second = ([zip_members(path) for path in paths] for _ in range(2))
+    assert all(before is after for before, after in zip(first, second, strict=True))
+
+
 def test_each_process_has_a_position_of_its_own(tmp_path: Path):
     path = write_archive(tmp_path / "faces.zip", ann="a" * 10_000, bob="b" * 10_000)
     read_bytes(f"{path}!ann")
