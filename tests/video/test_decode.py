@@ -15,6 +15,7 @@ from PIL import Image
 from m3dfel.errors import InputError
 from m3dfel.video import pictures
 from m3dfel.video.decode import (
+    OpenVideo,
     is_annotated,
     probe,
     read_at,
@@ -61,6 +62,20 @@ def test_probe_agrees_with_reading(video):
     assert (info.width, info.height) == (64, 48)
     assert info.fps == pytest.approx(10)
     assert info.duration_s == pytest.approx(2)
+
+
+def test_probe_converts_a_single_frame_once(video, monkeypatch):
+    """That takes a second for 4K of high dynamic range."""
+    converted = []
+    to_rgb = OpenVideo.to_rgb
+
+    def counted(self, frame):
+        converted.append(frame)
+        return to_rgb(self, frame)
+
+    monkeypatch.setattr(OpenVideo, "to_rgb", counted)
+    probe(video)
+    assert len(converted) == 1
 
 
 @pytest.mark.parametrize(

@@ -118,10 +118,10 @@ def probe(path: str | Path) -> VideoInfo:
     if _is_for_pillow(path):
         return _probe_animation(Path(path))
     with _open(path) as video:
-        first = next(video.decoded(), None)
-        if first is None:
+        next(video.decoded(), None)
+        if video.size is None:
             raise _no_frame(path)
-        height, width = video.to_rgb(first).shape[:2]
+        width, height = video.size
         # As players show it: of the picture or of the sound, whichever is longer.
         length = video.container.duration
         length_s = length / av.time_base if length else stated_end(video.container, video.stream)
@@ -362,14 +362,17 @@ class OpenVideo:
         name: of the file or URL, for errors.
         container: the open file.
         stream: the stream that is shown.
+
+    Attributes:
+        size: width and height of all frames as players show them; None before the first one.
     """
 
     def __init__(self, name: str, container: InputContainer, stream: VideoStream) -> None:
         self.name, self.container, self.stream = name, container, stream
+        self.size: tuple[int, int] | None = None
         self._step_s = float(1 / frame_rate(stream))
         self._pixel_ratio = float(stream.sample_aspect_ratio or 1)
         self._reformatter = VideoReformatter()
-        self._size: tuple[int, int] | None = None
         self._read_s = -math.inf
         self._convertible = dict[tuple[object, ...], bool]()
 
@@ -485,10 +488,10 @@ class OpenVideo:
         """Return a frame as players show it, uint8 RGB (H, W, 3), of the size of the first one."""
         stored = self._square_size(frame)
         turns = round(frame.rotation / 90) % 4
-        size = self._size or (stored[::-1] if turns % 2 else stored)
+        size = self.size or (stored[::-1] if turns % 2 else stored)
         canvas = size[::-1] if turns % 2 else size
         rgb = self._reformatter.reformat(frame, *fitting(stored, canvas), "rgb24").to_ndarray()
-        self._size, picture = size, cast(Picture, rgb)
+        self.size, picture = size, cast(Picture, rgb)
         if frame.color_trc in _HDR:
             picture = _to_sdr(picture, frame)
         return np.ascontiguousarray(np.rot90(with_bars(picture, canvas), turns))
