@@ -22,7 +22,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from m3dfel.errors import InputError
+from m3dfel.errors import InputError, needs_extra
 from m3dfel.recognition.recognizer import Recognizer
 from m3dfel.web.analysis import Analysis, Unsuitable
 from m3dfel.web.jobs import Job, Jobs, Stopped
@@ -30,7 +30,7 @@ from m3dfel.web.photos import PhotoAnalysis
 from m3dfel.web.result import boxes, render, render_result
 from m3dfel.web.translations import WORDS, Language, choose_language, translate
 
-try:
+with needs_extra("web", "the page needs Starlette and Uvicorn"):
     import uvicorn
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -44,10 +44,6 @@ try:
     )
     from starlette.routing import Route
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
-except ImportError as error:
-    raise InputError(
-        "the page needs Starlette and Uvicorn: run pip install '.[web]' in the folder of m3dfel"
-    ) from error
 
 logger = logging.getLogger(__name__)
 
