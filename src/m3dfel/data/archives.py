@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import zipfile
 import zlib
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 from m3dfel.errors import InputError
@@ -69,7 +69,7 @@ def _open(archive: str) -> tuple[zipfile.ZipFile, frozenset[str]]:
     return _opened(archive, status.st_size, status.st_mtime_ns, os.getpid())
 
 
-@cache
+@lru_cache(maxsize=128)  # fewer files than any system lets a process open
 def _opened(
     archive: str, size: int, changed: int, process: int
 ) -> tuple[zipfile.ZipFile, frozenset[str]]:
