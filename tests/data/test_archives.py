@@ -34,7 +34,7 @@ def test_an_archive_that_is_replaced_is_read_anew(tmp_path: Path):
     assert zip_members(path) == {"ann", "bob"}
 
 
-def test_an_archive_is_listed_once_however_many_there_are(tmp_path: Path):
+def test_each_of_dozens_of_archives_is_listed_once(tmp_path: Path):
     paths = [write_archive(tmp_path / f"{number}.zip", ann="a face") for number in range(40)]
     first, second = ([zip_members(path) for path in paths] for _ in range(2))
     assert all(before is after for before, after in zip(first, second, strict=True))
