@@ -5,6 +5,9 @@ Sizes are in units: a unit is one pixel in a video whose shorter side has 360 or
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
+
 from m3dfel.report.drawing.sprites import text_width
 
 UNIT_SIDE = 360
@@ -22,10 +25,11 @@ def unit_of(width: int, height: int) -> float:
     return max(1.0, min(width, height) / UNIT_SIDE)
 
 
+@dataclass(frozen=True)
 class Layout:
     """The layout of an annotated video; everything but the unit and `duration_s` is in pixels.
 
-    Args:
+    Attributes:
         width: of the source's picture.
         height: of the source's picture.
         names: of the emotions, as they are written.
@@ -34,63 +38,121 @@ class Layout:
         duration_s: length of the timeline in seconds.
     """
 
-    def __init__(
-        self,
-        width: int,
-        height: int,
-        names: tuple[str, ...],
-        short_names: tuple[str, ...],
-        slots: int,
-        duration_s: float,
-    ) -> None:
-        self.width, self.height = width, height
-        self.names, self.short_names = names, short_names
-        self.duration_s = duration_s
-        self.unit = unit_of(width, height)
-        self._place_picture()
-        self._place_cards(max(1, slots))
-        self._place_timeline(max(1, slots))
+    width: int
+    height: int
+    names: tuple[str, ...]
+    short_names: tuple[str, ...]
+    slots: int
+    duration_s: float
+
+    @cached_property
+    def unit(self) -> float:
+        return unit_of(self.width, self.height)
 
     def px(self, units: float) -> int:
         """Return a size of at least one pixel."""
         return max(1, round(units * self.unit))
 
-    def _place_picture(self) -> None:
-        smallest_card = self.px(HEADER) + self.px(MIN_ROW) * len(self.names)
-        # Of the picture and the cards beside it.
-        self.top_height = max(self.height, smallest_card + 2 * self.px(MARGIN))
-        self.picture_top = (self.top_height - self.height) // 2
-        self.panel_left = self.width + self.px(MARGIN)  # where cards start
+    # --- cards -----------------------------------------------------------------------------------
 
-    def _place_cards(self, slots: int) -> None:
-        room = self.top_height - 2 * self.px(MARGIN) + self.px(GAP)
-        fitting = (room // slots - self.px(GAP) - self.px(HEADER)) // len(self.names)
-        self.row = min(self.px(ROW), fitting)  # height of the row of an emotion
-        # With too many cards for one bar an emotion, each has a single bar.
-        self.compact = self.row < self.px(MIN_ROW)
+    @cached_property
+    def label_width(self) -> int:
+        return max(text_width(name, self.px(TEXT), True) for name in self.names)
+
+    @property
+    def bars_left(self) -> int:
+        """Where bars start in a card."""
+        return self.label_width + self.px(7)
+
+    @property
+    def card_width(self) -> int:
+        return self.bars_left + self.px(BAR_WIDTH)
+
+    @cached_property
+    def card_height(self) -> int:
         bars = self.px(BAR_HEIGHT) if self.compact else self.row * len(self.names)
-        self.card_height = self.px(HEADER) + bars
-        self.max_cards = room // (self.card_height + self.px(GAP))
-        self.label_width = max(text_width(name, self.px(TEXT), True) for name in self.names)
-        self.bars_left = self.label_width + self.px(7)  # in a card
-        self.card_width = self.bars_left + self.px(BAR_WIDTH)
+        return self.px(HEADER) + bars
 
-    def _place_timeline(self, slots: int) -> None:
-        most = int(_MAX_TIMELINE * self.top_height)
-        fitting = most // slots - self.px(LANE_GAP)
-        self.lane = max(self.px(MIN_LANE), min(self.px(LANE), fitting))  # height of a lane
-        self.lane_step = self.lane + self.px(LANE_GAP)
-        self.max_lanes = min(slots, max(1, most // self.lane_step))
-        self.lanes_top = self.top_height + self.px(MARGIN)
-        self.lanes_bottom = self.lanes_top + self.max_lanes * self.lane_step - self.px(LANE_GAP)
-        width = _even(self.panel_left + self.card_width + self.px(MARGIN))
-        self.lanes_left, self.lanes_right = self.px(MARGIN), width - self.px(MARGIN)
-        # Height and width of the annotated video, which are even as encoders want them.
-        self.size = _even(self.lanes_bottom + self.px(AXIS)), width
+    @cached_property
+    def row(self) -> int:
+        """Height of the row of an emotion in a card."""
+        room = self._room_for_cards // max(1, self.slots) - self.px(GAP)
+        return min(self.px(ROW), (room - self.px(HEADER)) // len(self.names))
+
+    @property
+    def compact(self) -> bool:
+        """Whether a card has a single bar, since there are too many for one bar an emotion."""
+        return self.row < self.px(MIN_ROW)
+
+    @cached_property
+    def max_cards(self) -> int:
+        return self._room_for_cards // (self.card_height + self.px(GAP))
+
+    @property
+    def _room_for_cards(self) -> int:
+        return self.top_height - 2 * self.px(MARGIN) + self.px(GAP)
 
     def card_top(self, slot: int) -> int:
-        """Return where the card of a face starts."""
         return self.px(MARGIN) + slot * (self.card_height + self.px(GAP))
+
+    # --- picture and canvas ----------------------------------------------------------------------
+
+    @cached_property
+    def top_height(self) -> int:
+        """Height of the picture and the cards beside it."""
+        smallest_card = self.px(HEADER) + self.px(MIN_ROW) * len(self.names)
+        return max(self.height, smallest_card + 2 * self.px(MARGIN))
+
+    @property
+    def picture_top(self) -> int:
+        return (self.top_height - self.height) // 2
+
+    @property
+    def panel_left(self) -> int:
+        """Where cards start."""
+        return self.width + self.px(MARGIN)
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the annotated video, which are even as encoders want them."""
+        return _even(self.lanes_bottom + self.px(AXIS)), self._total_width
+
+    @cached_property
+    def _total_width(self) -> int:
+        return _even(self.panel_left + self.card_width + self.px(MARGIN))
+
+    # --- timeline --------------------------------------------------------------------------------
+
+    @cached_property
+    def lane(self) -> int:
+        """Height of a lane."""
+        room = int(_MAX_TIMELINE * self.top_height) // max(1, self.slots) - self.px(LANE_GAP)
+        return max(self.px(MIN_LANE), min(self.px(LANE), room))
+
+    @property
+    def lane_step(self) -> int:
+        return self.lane + self.px(LANE_GAP)
+
+    @cached_property
+    def max_lanes(self) -> int:
+        most = int(_MAX_TIMELINE * self.top_height) // self.lane_step
+        return min(max(1, self.slots), max(1, most))
+
+    @property
+    def lanes_top(self) -> int:
+        return self.top_height + self.px(MARGIN)
+
+    @property
+    def lanes_bottom(self) -> int:
+        return self.lanes_top + self.max_lanes * self.lane_step - self.px(LANE_GAP)
+
+    @property
+    def lanes_left(self) -> int:
+        return self.px(MARGIN)
+
+    @property
+    def lanes_right(self) -> int:
+        return self._total_width - self.px(MARGIN)
 
     def x(self, time_s: float) -> float:
         """Return where a moment is on the timeline."""
