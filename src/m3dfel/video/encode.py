@@ -87,9 +87,7 @@ def write_video(path: str | Path, frames: Iterable[Picture], fps: float) -> None
                 f"cannot write a video to {path} ({error}): give a name that ends in .mp4"
             ) from error
         with output:
-            encoder = Encoder(output, first.shape[:2], rate, time_base=1 / rate)
-            # With several threads, the same frames do not always become the same file.
-            encoder.stream.codec_context.thread_count = 1
+            encoder = Encoder(output, first.shape[:2], rate, 1 / rate, one_thread=True)
             for index, picture in enumerate(chain([first], pictures)):
                 output.mux(encoder.add(Frame(index, float(index / rate), picture)))
             output.mux(encoder.finish())
@@ -213,6 +211,8 @@ class Encoder:
         rate: mean frames per second.
         time_base: the unit of time stamps in seconds.
         crf: the quality, on the scale of x264: six less are twice as many bits.
+        one_thread: encode more slowly: with several threads, the same frames do not always become
+            the same file.
     """
 
     def __init__(
@@ -222,6 +222,7 @@ class Encoder:
         rate: Fraction = _PICTURES_RATE,
         time_base: Fraction = _FINE_TIME_BASE,
         crf: int = _CRF,
+        one_thread: bool = False,
     ) -> None:
         height, width = (side + side % 2 for side in size)
         name = next(name for name in _ENCODERS if name in av.codecs_available)
@@ -240,9 +241,11 @@ class Encoder:
         context = stream.codec_context
         context.time_base = time_base
         context.flags |= Flags.frame_duration
+        if one_thread:
+            context.thread_count = 1
         context.color_primaries = context.color_trc = context.colorspace = _SMPTE170M
         context.color_range = ColorRange.MPEG
-        self.stream = stream
+        self._stream = stream
         self._time_base, self._usual_s = time_base, float(1 / rate)
         self._stamp = -1
 
@@ -264,11 +267,11 @@ class Encoder:
         # Players hold a frame until the next one: this only says how long they hold the last one.
         duration_s = frame.duration_s or self._usual_s
         picture.duration = max(1, round(duration_s / self._time_base))
-        return self.stream.encode(picture)
+        return self._stream.encode(picture)
 
     def finish(self) -> list[Packet[Any]]:
         """Return the packets that are left."""
-        return self.stream.encode(None)
+        return self._stream.encode(None)
 
 
 def _seconds(packet: Packet[Any]) -> float:

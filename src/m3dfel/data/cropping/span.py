@@ -109,9 +109,9 @@ class Take:
         self._last: npt.NDArray[np.uint8] | None = None
         self._file = io.BytesIO()
         self._output = av.open(self._file, "w", format="mp4")
-        self._encoder = Encoder(self._output, (size, size), self._rate, 1 / self._rate, _CRF)
-        # With several threads, the same crops do not always become the same file.
-        self._encoder.stream.codec_context.thread_count = 1
+        self._encoder = Encoder(
+            self._output, (size, size), self._rate, 1 / self._rate, _CRF, one_thread=True
+        )
 
     @property
     def seconds(self) -> float:
