@@ -22,7 +22,7 @@ from safetensors import SafetensorError
 
 from m3dfel.errors import InputError, first_line
 from m3dfel.files import atomic_write
-from m3dfel.models.exported import ExportedModel, load_exported
+from m3dfel.models.exported import BACKBONE, ExportedModel, load_exported
 from m3dfel.models.m3dfel import M3DFEL
 from m3dfel.models.published import read_published
 
@@ -90,7 +90,7 @@ def _find(name: str) -> M3DFEL:
 
 
 def _from_folder(folder: Path) -> M3DFEL:
-    if (folder / "backbone.onnx").is_file():
+    if (folder / BACKBONE).is_file():
         return load_exported(folder)
     try:
         return M3DFEL.from_pretrained(folder)

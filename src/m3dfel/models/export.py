@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from m3dfel.errors import InputError, first_line, needs_extra
 from m3dfel.files import atomic_write, write_text
-from m3dfel.models.exported import ExportedModel, load_exported
+from m3dfel.models.exported import BACKBONE, FUSION, ExportedModel, load_exported
 from m3dfel.models.flow import FLOW_CHANNELS
 from m3dfel.models.m3dfel import M3DFEL
 
@@ -56,7 +56,7 @@ def export_model(model: M3DFEL, folder: Path) -> float:
     with atomic_write(folder) as temporary:
         temporary.mkdir()
         write_text(temporary / "config.json", json.dumps(_settings(model), indent=2))
-        backbone, fusion = temporary / "backbone.onnx", temporary / "fusion.onnx"
+        backbone, fusion = temporary / BACKBONE, temporary / FUSION
         _write_onnx(model.backbone, {"instances": instances}, ["features"], backbone)
         _write_onnx(_Fusion(model).eval(), {"features": features}, ["logits", "evidence"], fusion)
         difference = _largest_difference(model, load_exported(temporary))

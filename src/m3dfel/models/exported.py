@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from m3dfel.errors import InputError, first_line, needs_extra
 from m3dfel.models.m3dfel import M3DFEL
 
+BACKBONE, FUSION = "backbone.onnx", "fusion.onnx"
+"""The files of an exported model, beside its `config.json`."""
+
 Network: TypeAlias = Callable[[Tensor], list[Tensor]]
 """A network in ONNX Runtime: takes a batch on the CPU, returns its outputs."""
 
@@ -80,8 +83,7 @@ def load_exported(folder: Path) -> ExportedModel:
         from m3dfel.onnxruntime import onnxruntime
     try:
         settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        backbone = _load(onnxruntime, folder / "backbone.onnx")
-        fusion = _load(onnxruntime, folder / "fusion.onnx")
+        backbone, fusion = (_load(onnxruntime, folder / file) for file in (BACKBONE, FUSION))
         return ExportedModel(settings, backbone, fusion).eval()
     except Exception as error:  # the engine has errors of its own
         raise InputError(
