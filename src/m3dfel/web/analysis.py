@@ -103,12 +103,13 @@ def analyze(
         raise Unsuitable("no_face")
     prediction = replace(prediction, source=video.name)
     people, moments = portrait_views(prediction), clearest_moments(prediction)
+    views = [*people, *(moment.view for moment in moments)]
     pictures: dict[View, str] = {}
 
     def on_frame(frame: Frame) -> None:
         done = min(1.0, frame.time_s / max(prediction.duration_s, 0.1))
         report("drawing", _READING + (1 - _READING) * done)
-        for view in (*people, *(moment.view for moment in moments)):
+        for view in views:
             if view.frame == frame.index:
                 pictures[view] = embedded_picture(frame, view)
 

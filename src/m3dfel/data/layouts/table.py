@@ -71,8 +71,8 @@ class Table(Layout):
 def _read_rows(path: Path) -> tuple[list[str], Iterator[dict[str, str]]]:
     """Read a table whose columns may be written in capitals."""
     columns, rows = read_rows(path)
-    lowered = ({name.lower(): cell for name, cell in row.items()} for row in rows)
-    return [name.lower() for name in columns], lowered
+    lowered = [name.lower() for name in columns]
+    return lowered, (dict(zip(lowered, row.values(), strict=True)) for row in rows)
 
 
 def _span(row: Mapping[str, str]) -> tuple[float, float] | None:
