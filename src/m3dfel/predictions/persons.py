@@ -88,7 +88,7 @@ class PersonMap:
             for row in rows:
                 tracks = persons.setdefault(row["video"], {})
                 tracks[int(row["track"])] = int(row["person"])
-        except (InputError, ValueError, KeyError) as error:
+        except (InputError, ValueError) as error:
             raise InputError(
                 f"{path} cannot be read as a table of persons ({first_line(error)}): it needs the "
                 "columns video, track, person, with whole numbers for tracks and persons"
